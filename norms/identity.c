@@ -1,0 +1,1 @@
+typedef int nl_identity_comes_with_the_norm_interface;

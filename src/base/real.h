@@ -1,0 +1,13 @@
+/* real.h: the storage type of tensors. The library is built twice from the same sources. */
+#ifndef NL_REAL_H
+#define NL_REAL_H
+
+#ifdef NL_F64
+typedef double nl_real;
+#define NL_PRECISION "double"
+#else
+typedef float nl_real;
+#define NL_PRECISION "float"
+#endif
+
+#endif

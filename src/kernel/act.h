@@ -1,0 +1,25 @@
+/* act.h: activations and their derivatives, over contiguous values. */
+#ifndef NL_ACT_H
+#define NL_ACT_H
+
+#include <stdint.h>
+
+#include "base/real.h"
+#include "kernel/cpu.h"
+
+typedef enum nl_act { NL_LINEAR, NL_RELU, NL_SIGMOID, NL_TANH } nl_act;
+
+typedef struct nl_act_kernels {
+    /* y = act(x); y may be x. sigmoid and tanh: within 4 units in the last place of the exact value
+     * for |x| < 80 (float), correct limits beyond, NaN for NaN. */
+    void (*forward)(nl_act act, const nl_real *x, nl_real *y, int64_t count);
+    /* dx = dy * act'(x), written from y = act(x); dx may be dy. relu: 0 where y is 0. */
+    void (*backward)(nl_act act, const nl_real *y, const nl_real *dy, nl_real *dx, int64_t count);
+    /* y = act(x + bias), rows by c, bias of c values or NULL; y may be x. */
+    void (*bias_forward)(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y, int64_t rows,
+                         int64_t c);
+} nl_act_kernels;
+
+NL_KERNELS(nl_act_kernels, nl_act_kernel)
+
+#endif
