@@ -90,7 +90,9 @@ typedef struct nl_store nl_store;
 nl_status nl_store_open(nl_store **out) NL_CHECKED;
 void nl_store_close(nl_store *s); /* NULL is fine */
 
-/* Records a variable; *index finds it again. Not allowed after commit. */
+/* Records a variable; *index finds it again. Not allowed after commit. owner, *decl and *set are
+ * copied (the strings decl points at are not: tables are static); set NULL means no settings.
+ * set->init has to be a number or "" by now. */
 nl_status nl_store_add(nl_store *s, const char *owner, const nl_variable *decl,
                        const nl_setting *set, int64_t rows, int64_t cols, int64_t steps,
                        int *index) NL_CHECKED;
@@ -103,13 +105,18 @@ nl_item *nl_store_at(nl_store *s, int index);
 nl_item *nl_store_find(nl_store *s, const char *owner, const char *name); /* NULL if absent */
 
 /* The parameter slab and its gradients, the same offsets in both: `count` reals, padded between
- * variables with zeros that stay zeros. */
+ * variables with zeros that stay zeros. count may be NULL. */
 nl_real *nl_store_params(nl_store *s, int64_t *count);
 nl_real *nl_store_grads(nl_store *s, int64_t *count);
 void nl_store_zero_grads(nl_store *s);
 size_t nl_type_bytes(nl_vartype type);
 
-/* Sets NAME.KEY=VALUE on the row called NAME of settings[], which runs parallel to variables[]. */
+/* Writes the defaults into settings[], which runs parallel to variables[]. */
+nl_status nl_settings_preset(const nl_variable *variables, nl_setting *settings,
+                             const char *owner) NL_CHECKED;
+
+/* Sets NAME.KEY=VALUE (key is "NAME.KEY") on the row called NAME of settings[]. Parameters take
+ * every key, state only init. */
 nl_status nl_setting_set(const nl_variable *variables, nl_setting *settings, const char *owner,
                          const char *key, const char *value) NL_CHECKED;
 
