@@ -104,7 +104,7 @@ static const char *wanted(const nl_option *o)
     case NL_OPT_BOOL: return "true or false";
     case NL_OPT_LIST: return "numbers parted by '/' such as 100x3 or 500/300";
     case NL_OPT_SCHEDULE: return "a number or value@step..value@step with growing steps";
-    case NL_OPT_STRING: return "a text of fewer than 256 characters";
+    case NL_OPT_STRING: return "a text of fewer than 1024 characters";
     case NL_OPT_ENUM: return "a name";
     }
     return "";

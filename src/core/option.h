@@ -27,7 +27,7 @@ typedef enum nl_option_type {
     NL_OPT_SCHEDULE
 } nl_option_type;
 
-enum { NL_LIST_MAX = 128, NL_SCHEDULE_MAX = 16, NL_STRING_MAX = 256 };
+enum { NL_LIST_MAX = 128, NL_SCHEDULE_MAX = 16, NL_STRING_MAX = 1024 };
 
 /* The fields an options struct may have, besides double, int64_t and bool. */
 typedef struct nl_choice {
