@@ -1,0 +1,119 @@
+/* The parallel loop, the fold and the background worker: nothing depends on who does the work. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "par/par.h"
+
+enum { BLOCKS = 37 };
+static const int thread_counts[] = {1, 2, 3, 5};
+
+typedef struct loop {
+    double sum[BLOCKS];
+    int times[BLOCKS];
+} loop;
+
+static void sum_block(int64_t b, void *arg)
+{
+    loop *l = arg;
+    for (int i = 1; i <= 1000; i++)
+        l->sum[b] += sin((double)(b * 1000 + i));
+    l->times[b]++;
+}
+
+START_TEST(every_block_runs_once_and_alike_on_any_number_of_threads)
+{
+    loop one = {0};
+    nl_threads_set(1);
+    nl_for(BLOCKS, 1, sum_block, &one);
+    nl_par_ignore_work(true);
+    for (int k = 0; k < 4; k++) {
+        loop many = {0};
+        nl_threads_set(thread_counts[k]);
+        nl_par_workers_seen();
+        nl_for(BLOCKS, 1, sum_block, &many);
+        if (thread_counts[k] > 1)
+            ck_assert_int_gt(nl_par_workers_seen(), 1);
+        ck_assert_mem_eq(&many, &one, sizeof one);
+    }
+    for (int b = 0; b < BLOCKS; b++)
+        ck_assert_int_eq(one.times[b], 1);
+    nl_par_ignore_work(false);
+}
+END_TEST
+
+START_TEST(little_work_does_not_fork)
+{
+    loop l = {0};
+    nl_threads_set(4);
+    nl_par_workers_seen();
+    nl_for(BLOCKS, 100, sum_block, &l);
+    ck_assert_int_le(nl_par_workers_seen(), 1);
+}
+END_TEST
+
+START_TEST(fold_adds_every_block_in_a_fixed_tree)
+{
+    for (int64_t blocks = 1; blocks <= BLOCKS; blocks++) {
+        double part[2 * BLOCKS];
+        for (int64_t b = 0; b < blocks; b++) {
+            part[2 * b] = 1;
+            part[2 * b + 1] = (double)b;
+        }
+        nl_fold(part, blocks, 2);
+        ck_assert_double_eq(part[0], (double)blocks);
+        ck_assert_double_eq(part[1], (double)(blocks * (blocks - 1) / 2));
+    }
+    /* (1 + u) + (u + 0) keeps both halves of an ulp; ((1 + u) + u) would lose them. */
+    const double u = 0x1p-53;
+    double part[4] = {1, 0, u, u};
+    nl_fold(part, 4, 1);
+    ck_assert_double_eq(part[0], 1 + 2 * u);
+}
+END_TEST
+
+static nl_status fail_with(void *arg) { return nl_fail(NL_EIO, "disk: %s", (const char *)arg); }
+
+static nl_status set_flag(void *arg)
+{
+    *(int *)arg = 1;
+    return NL_OK;
+}
+
+START_TEST(background_worker_hands_back_the_result_and_the_message)
+{
+    for (int inline_only = 0; inline_only < 2; inline_only++) {
+        nl_background *w;
+        char what[] = "full";
+        int flag = 0;
+        ck_assert_int_eq(nl_background_open(&w, inline_only), NL_OK);
+        ck_assert_int_eq(nl_background_wait(w), NL_OK);
+        nl_background_start(w, set_flag, &flag);
+        ck_assert_int_eq(nl_background_wait(w), NL_OK);
+        ck_assert_int_eq(flag, 1);
+        nl_background_start(w, fail_with, what);
+        ck_assert_int_eq(nl_background_wait(w), NL_EIO);
+        ck_assert_str_eq(nl_last_error(), "disk: full");
+        ck_assert_int_eq(nl_background_wait(w), NL_OK);
+        nl_background_close(w);
+    }
+    ck_assert_int_eq(nl_alloc_live(), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("par");
+    TCase *t = tcase_create("all");
+    tcase_add_test(t, every_block_runs_once_and_alike_on_any_number_of_threads);
+    tcase_add_test(t, little_work_does_not_fork);
+    tcase_add_test(t, fold_adds_every_block_in_a_fixed_tree);
+    tcase_add_test(t, background_worker_hands_back_the_result_and_the_message);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
