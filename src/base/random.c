@@ -91,7 +91,4 @@ uint64_t nl_hash_bytes(uint64_t hash, const void *bytes, uint64_t count)
     return hash;
 }
 
-uint64_t nl_hash_text(const char *text)
-{
-    return nl_hash_bytes(NL_HASH_START, text, strlen(text));
-}
+uint64_t nl_hash_text(const char *text) { return nl_hash_bytes(NL_HASH_START, text, strlen(text)); }

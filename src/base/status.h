@@ -3,16 +3,16 @@
 #define NL_STATUS_H
 
 /* One list gives the enum, nl_status_text() and the table in the manual. */
-#define NL_STATUS_LIST(X)                                   \
-    X(NL_OK, "success")                                     \
-    X(NL_ENOMEM, "out of memory")                           \
-    X(NL_EOPTION, "option unknown or out of range")         \
-    X(NL_ESHAPE, "shape not supported")                     \
-    X(NL_ENAME, "no such name")                             \
-    X(NL_EIO, "file could not be read or written")          \
-    X(NL_EFORMAT, "file content not understood")            \
-    X(NL_EABI, "plugin built for another normlab")          \
-    X(NL_ESTATE, "not possible in this state")              \
+#define NL_STATUS_LIST(X)                           \
+    X(NL_OK, "success")                             \
+    X(NL_ENOMEM, "out of memory")                   \
+    X(NL_EOPTION, "option unknown or out of range") \
+    X(NL_ESHAPE, "shape not supported")             \
+    X(NL_ENAME, "no such name")                     \
+    X(NL_EIO, "file could not be read or written")  \
+    X(NL_EFORMAT, "file content not understood")    \
+    X(NL_EABI, "plugin built for another normlab")  \
+    X(NL_ESTATE, "not possible in this state")      \
     X(NL_ECHILD, "a run failed")
 
 #define NL_ENUM(code, text) code,

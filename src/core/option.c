@@ -254,8 +254,7 @@ nl_status nl_spec_next(const char **list, const char *owner, char *key, char *va
     return NL_OK;
 }
 
-nl_status nl_options_parse(const nl_option *table, void *self, const char *owner,
-                           const char *list)
+nl_status nl_options_parse(const nl_option *table, void *self, const char *owner, const char *list)
 {
     char key[NL_STRING_MAX], value[NL_STRING_MAX];
     bool more;

@@ -58,29 +58,29 @@ typedef struct nl_option {
 } nl_option;
 
 /* The type comes from the field, so a mismatch does not compile. */
-#define NL_OPTION_TYPE(S, field)                                                                 \
-    _Generic(((S *)0)->field, double                                                             \
-             : NL_OPT_REAL, int64_t                                                              \
-             : NL_OPT_INT, bool                                                                  \
-             : NL_OPT_BOOL, nl_choice                                                            \
-             : NL_OPT_ENUM, nl_list                                                              \
-             : NL_OPT_LIST, nl_string                                                            \
-             : NL_OPT_STRING, nl_schedule                                                        \
+#define NL_OPTION_TYPE(S, field)          \
+    _Generic(((S *)0)->field, double      \
+             : NL_OPT_REAL, int64_t       \
+             : NL_OPT_INT, bool           \
+             : NL_OPT_BOOL, nl_choice     \
+             : NL_OPT_ENUM, nl_list       \
+             : NL_OPT_LIST, nl_string     \
+             : NL_OPT_STRING, nl_schedule \
              : NL_OPT_SCHEDULE)
 #define NL_OPT(S, field, preset, lo, hi, doc) NL_OPT_AS(S, field, #field, preset, lo, hi, doc)
-#define NL_OPT_AS(S, field, key, preset, lo, hi, doc)                                            \
-    {                                                                                            \
-        key, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, lo, hi, NULL, doc             \
+#define NL_OPT_AS(S, field, key, preset, lo, hi, doc)                                \
+    {                                                                                \
+        key, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, lo, hi, NULL, doc \
     }
-#define NL_OPT_NAMES(S, field, preset, names, doc)                                               \
-    {                                                                                            \
-#field, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, 0, 0, names, doc           \
+#define NL_OPT_NAMES(S, field, preset, names, doc)                                     \
+    {                                                                                  \
+#field, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, 0, 0, names, doc \
     }
 #define NL_OPT_TEXT(S, field, preset, doc) NL_OPT(S, field, preset, 0, 0, doc)
 #define NL_OPT_FLAG(S, field, preset, doc) NL_OPT(S, field, preset, 0, 1, doc)
-#define NL_OPT_END                                                                               \
-    {                                                                                            \
-        0                                                                                        \
+#define NL_OPT_END \
+    {              \
+        0          \
     }
 
 /* Writes every default into self. A default that its own row refuses is an error. */

@@ -18,9 +18,9 @@ void nl_threads_set(int n); /* clamped to 1 .. NL_THREADS_MAX; the start value i
 int nl_threads(void);
 
 /* Runs body(b, arg) for b = 0 .. nblocks-1 in any order on at most nl_threads() threads. Blocks
- * must not write the same place. `work` is the cost of all blocks together in bytes or flops; little
- * work runs on the calling thread alone (tiny layers must not pay for a fork). Calls do not nest.
- * Denormals are flushed alike in every worker. */
+ * must not write the same place. `work` is the cost of all blocks together in bytes or flops;
+ * little work runs on the calling thread alone (tiny layers must not pay for a fork). Calls do not
+ * nest. Denormals are flushed alike in every worker. */
 void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg);
 
 /* 0 .. nl_threads()-1 inside a body: for scratch memory only, never for results. */

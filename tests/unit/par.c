@@ -63,7 +63,7 @@ START_TEST(fold_adds_every_block_in_a_fixed_tree)
         }
         nl_fold(part, blocks, 2);
         ck_assert_double_eq(part[0], (double)blocks);
-        ck_assert_double_eq(part[1], (double)(blocks * (blocks - 1) / 2));
+        ck_assert_double_eq(part[1], 0.5 * (double)(blocks * (blocks - 1)));
     }
     /* (1 + u) + (u + 0) keeps both halves of an ulp; ((1 + u) + u) would lose them. */
     const double u = 0x1p-53;
