@@ -42,7 +42,7 @@ const nl_optim_ops nl_optim_adam = {
     NL_OPTIM_HEADER,
     .name = "adam",
     .title = "Adam",
-    .cite = "kingma2015",
+    .cite = "kingma2015adam",
     .presets = {{"lr", "0.001"}},
     NL_ADAM_BODY,
 };

@@ -6,7 +6,7 @@ const nl_optim_ops nl_optim_adamw = {
     NL_OPTIM_HEADER,
     .name = "adamw",
     .title = "Adam with decoupled weight decay",
-    .cite = "loshchilov2019",
+    .cite = "loshchilov2019decoupled",
     .presets = {{"lr", "0.001"}, {"decay", "0.01"}, {"decay_mode", "decoupled"}},
     NL_ADAM_BODY,
 };

@@ -5,7 +5,7 @@ const nl_optim_ops nl_optim_nesterov = {
     NL_OPTIM_HEADER,
     .name = "nesterov",
     .title = "Gradient descent with Nesterov's momentum",
-    .cite = "sutskever2013",
+    .cite = "sutskever2013importance",
     .presets = {{"momentum", "0.9"}, {"nesterov", "true"}},
     NL_SGD_BODY,
 };

@@ -45,7 +45,7 @@ const nl_optim_ops nl_optim_rmsprop = {
     NL_OPTIM_HEADER,
     .name = "rmsprop",
     .title = "RMSprop",
-    .cite = "tieleman2012",
+    .cite = "tieleman2012rmsprop",
     .self_size = sizeof(rmsprop),
     .options = options,
     .slots = {"square", "mean", "momentum"},
