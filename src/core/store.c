@@ -135,7 +135,8 @@ static nl_status fill_entry(nl_store *s, entry *e, const char *owner, const nl_v
     if (strlen(owner) >= sizeof it->owner)
         return nl_fail(NL_ENAME, "%s: a name of more than %zu characters", owner,
                        sizeof it->owner - 1);
-    if (nl_store_find(s, owner, decl->name))
+    const bool kept = decl->role == NL_PARAM || decl->role == NL_STATE;
+    if (kept && nl_store_find(s, owner, decl->name))
         return nl_fail(NL_ENAME, "%s has two variables '%s'", owner, decl->name);
     snprintf(it->owner, sizeof it->owner, "%s", owner);
     e->decl = *decl;

@@ -1,5 +1,5 @@
-/* cpu.h: kernels are compiled once for each CPU variant (src/kernel/CMakeLists.txt) and chosen at run
- * time. A kernel file defines static functions and one exported table of them:
+/* cpu.h: kernels are compiled once for each CPU variant (src/kernel/CMakeLists.txt) and chosen at
+ * run time. A kernel file defines static functions and one exported table of them:
  *
  *     header:  typedef struct nl_foo_kernels { void (*sum)(...); } nl_foo_kernels;
  *              NL_KERNELS(nl_foo_kernels, nl_foo)      gives: const nl_foo_kernels *nl_foo(void)
@@ -19,16 +19,16 @@ const char *nl_cpu_name(nl_cpu level);
 #define NL_PASTE(a, b) NL_PASTE2(a, b)
 #define NL_VARIANT(name) NL_PASTE(name, NL_CPU_VARIANT) /* NL_CPU_VARIANT: base, avx2 or avx512 */
 
-#define NL_KERNELS(type, name)                                                                   \
-    extern const type name##_base, name##_avx2, name##_avx512;                                   \
-    static inline const type *name(void)                                                         \
-    {                                                                                            \
-        switch (nl_cpu_level()) {                                                                \
-        case NL_CPU_AVX512: return &name##_avx512;                                               \
-        case NL_CPU_AVX2: return &name##_avx2;                                                   \
-        case NL_CPU_BASE: break;                                                                 \
-        }                                                                                        \
-        return &name##_base;                                                                     \
+#define NL_KERNELS(type, name)                                 \
+    extern const type name##_base, name##_avx2, name##_avx512; \
+    static inline const type *name(void)                       \
+    {                                                          \
+        switch (nl_cpu_level()) {                              \
+        case NL_CPU_AVX512: return &name##_avx512;             \
+        case NL_CPU_AVX2: return &name##_avx2;                 \
+        case NL_CPU_BASE: break;                               \
+        }                                                      \
+        return &name##_base;                                   \
     }
 
 /* Lanes of the widest register of this variant, in reals. */

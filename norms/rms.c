@@ -1,0 +1,70 @@
+/* RMS normalization. Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4.
+ *
+ * Area: per example and position, over channels, {c}; m values.
+ *     ms = mean x^2,  r = 1 / sqrt(ms + eps),  z = r x,  y = gamma z + beta
+ *     dL/dms = -r^3 H / 2                           H = sum g x, g = gamma dy
+ *
+ * The paper has no beta (center=false). eps is inside the root, as in Keras; the authors' code adds
+ * 1e-8 outside. Training and evaluation do the same; no state. Any number of live values will do.
+ */
+#include <math.h>
+
+#include "core/norm.h"
+
+struct rms {
+    double eps;
+    bool center, scale;
+};
+
+static const nl_option options[] = {
+    NL_OPT(struct rms, eps, "1e-6", 0, 1e6, "added to the mean square, inside the root"),
+    NL_OPT_FLAG(struct rms, scale, "true", "learn gamma"),
+    NL_OPT_FLAG(struct rms, center, "false", "learn beta"), NL_OPT_END};
+
+enum { GAMMA, BETA, VARIABLES };
+static const nl_variable variables[] = {
+    NL_GAMMA_ROW(GAMMA, "scale"), NL_BETA_ROW(BETA, "center"), [VARIABLES] = NL_ENDS_VARIABLES};
+
+static int areas(const void *self, const nl_geom *g, nl_area *area)
+{
+    (void)self, (void)g;
+    area[0] = (nl_area){.over = NL_OVER_C, .moments = NL_MEAN_SQUARE};
+    return 1;
+}
+
+static void forward(const void *self, nl_call *c, int k)
+{
+    const struct rms *o = self;
+    const nl_stats *st = &c->stats[k];
+    for (int64_t i = 0; i < st->statistics; i++) {
+        st->a[i] = 1 / sqrt(st->var[i] + o->eps);
+        st->d[i] = 0;
+    }
+}
+
+static void backward(const void *self, nl_call *c, int k)
+{
+    const nl_stats *st = &c->stats[k];
+    (void)self;
+    for (int64_t i = 0; i < st->statistics; i++) {
+        const double r = st->a[i];
+        st->dmean[i] = 0;
+        st->dvar[i] = -0.5 * r * r * r * st->H[i];
+    }
+}
+
+NL_NORM_DEFINE(rms) = {
+    NL_NORM_HEADER,
+    .name = "rms",
+    .title = "RMS normalization",
+    .cite = "zhang2019root, eq. 4",
+    .sites = NL_AT_PREACT | NL_AT_ACT | NL_AT_RNN,
+    .traits = NL_T_SCALE_INVARIANT,
+    .gradient = NL_EXACT,
+    .self_size = sizeof(struct rms),
+    .options = options,
+    .variables = variables,
+    .areas = areas,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,113 @@
+/* norm_plan.h: how the core cuts a norm's areas into work. Private to src/core/norm*.c. */
+#ifndef NL_NORM_PLAN_H
+#define NL_NORM_PLAN_H
+
+#include "core/norm.h"
+#include "kernel/area.h"
+
+/* An area as rows: `segments` of `rows` rows each share statistics, `width` of them: the channels
+ * (columns) or the channel groups. Row r of the call belongs to segment r / rows, or r % segments
+ * when interleaved (examples of one position). The cut into chunks follows these extents alone. */
+typedef struct nl_plan {
+    bool columns;     /* channels are not reduced */
+    bool interleaved; /* segments are positions: rows of one segment lie s apart */
+    bool fused;       /* one row is one segment: done inside the write pass */
+    int64_t segments, rows, width;
+    int64_t chunks; /* of one segment in the reduce pass */
+    int64_t statistics;
+} nl_plan;
+
+/* Pointers of one area, this call's time step. Doubles unless said. */
+typedef struct nl_area_memory {
+    double *mean, *var, *a, *d;   /* saved for backward; (statistics) */
+    double *own;                  /* saved batch mean where a population may replace it, or mean */
+    double *count;                /* saved live values, per statistic where masks can differ */
+    double *G, *H, *dmean, *dvar; /* scratch; not for fused areas */
+    nl_real *center, *ra, *rd, *rp, *rq; /* scratch: coefficients in the storage type */
+} nl_area_memory;
+
+enum { NL_SAVED_ARRAYS = 6, NL_SCRATCH_ARRAYS = 4, NL_REAL_ARRAYS = 5 };
+
+typedef struct nl_norm_area {
+    nl_area is;
+    nl_plan capacity;              /* for geom.n */
+    int saved[NL_SAVED_ARRAYS];    /* store items: mean, var, a, d, own, count */
+    int scratch, reals;            /* store items, arrays one after another */
+    int state[NL_EPOCH_COUNT + 1]; /* variable index of each purpose, or -1 */
+    bool by_example;               /* the method's own evaluation takes the example's statistics */
+} nl_norm_area;
+
+struct nl_norm {
+    const nl_norm_ops *ops;
+    nl_geom g;
+    void *self;
+    nl_store *store;
+    char owner[96];
+    int nvars, item[NL_NORM_VARS_MAX]; /* store items, -1: switched off */
+    int gamma, beta;                   /* variable indices, or -1 */
+    bool per_step;                     /* some state has a copy for each time step */
+    int trained;                       /* store item: time steps trained so far, if per_step */
+    int nareas;
+    nl_norm_area area[NL_AREAS_MAX];
+    nl_policy own;
+    int64_t gamma_rows;               /* 1, or s when gamma is per position and channel */
+    int partials, counts, strips;     /* store items: scratch of the passes */
+    int64_t partial_room, strip_room; /* of one task (doubles), of one block (reals) */
+    bool bound;
+};
+
+enum {
+    NL_CHUNK_VALUES = 32768, /* values of one block: part of the results */
+    NL_CHUNKS_MAX = 64,
+    NL_TILE_BYTES = 16384 /* rows that stay in the first-level cache; not part of the results */
+};
+
+nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);
+int64_t nl_row_blocks(int64_t rows, int64_t c);
+int64_t nl_tile_rows(int64_t c);
+static inline int64_t nl_cut(int64_t count, int64_t pieces, int64_t i)
+{
+    return count * i / pieces;
+}
+static inline int64_t nl_segment_of(const nl_plan *p, int64_t row)
+{
+    return p->interleaved ? row % p->segments : row / p->rows;
+}
+
+/* One call in flight: what the passes hand to their blocks. */
+typedef struct nl_pass {
+    nl_norm *m;
+    const nl_args *args;
+    nl_call call;
+    nl_plan plan[NL_AREAS_MAX];
+    nl_area_memory mem[NL_AREAS_MAX];
+    int64_t rows, c, ldx, ldy;
+    const nl_real *gamma, *beta;
+    nl_real *dgamma, *dbeta;
+    double *partials, *counts;
+    nl_real *strips;
+    int k; /* the area being reduced */
+    const nl_real *g;
+    int64_t ldg;
+    bool differentiate; /* the reduce pass turns dy into g = dL/d(gamma z + beta) first */
+} nl_pass;
+
+/* Moments of area k over the batch into mem[k].own, var, count. */
+void nl_reduce_moments(nl_pass *p, int k);
+/* G, H of area k into mem[k]; with differentiate set, dx = dy act'(y) on the way. */
+void nl_reduce_gradients(nl_pass *p, int k);
+/* mean and var of `count` statistics from `first` on, from the call's sources; own and var hold the
+ * batch's on entry. */
+void nl_take_sources(const nl_pass *p, int k, const nl_stats *st, const double *own, double *mean,
+                     double *var);
+/* dx = dy act'(y) for rows [from, to), and d_residual; dx may be dy. */
+void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t step);
+/* Takes this call's batch statistics into the population statistics. */
+void nl_update_population(nl_pass *p, int k, int64_t first, int64_t count);
+bool nl_needs_batch(const nl_policy *p, int k);
+/* Reals of scratch that one block of rows needs in the write passes. */
+int64_t nl_strip_reals(const nl_norm *m);
+/* A call with variables bound and nothing else, for hooks. */
+void nl_hook_call(nl_pass *p, nl_norm *m, const nl_args *a);
+
+#endif

@@ -1,0 +1,83 @@
+/* area.h: the loops of normalization: moments over areas, sums of gradients, and the affine writes.
+ *
+ * Legend: rows r of c channels, row stride ld; `live` flags rows (NULL: all), live_step apart. Dead
+ * rows enter nothing and are written as 0. Inside a run of rows sums are in the storage type,
+ * shifted by a value of the run; runs are merged in double (Chan, Golub & LeVeque 1983). */
+#ifndef NL_KERNEL_AREA_H
+#define NL_KERNEL_AREA_H
+
+#include <stdint.h>
+
+#include "base/real.h"
+#include "kernel/cpu.h"
+
+typedef struct nl_rows {
+    const nl_real *x;
+    int64_t ld, count;
+    const uint8_t *live;
+    int64_t live_step;
+} nl_rows;
+
+/* Per-channel coefficients: z = a (x - center) + d. */
+typedef struct nl_columns {
+    const nl_real *center, *a, *d;
+} nl_columns;
+
+typedef struct nl_area_kernels {
+    /* Moments of each channel over the live rows: adds to (*count, mean[c], m2[c]), which start as
+     * zeros; m2 is the sum of squares about the mean. scratch: 3 c reals. */
+    void (*column_moments)(nl_rows r, int64_t c, double *count, double *mean, double *m2,
+                           nl_real *scratch);
+    /* (count, mean, m2)[c] of `from` is merged into `to`. */
+    void (*merge_moments)(int64_t c, double *count, double *mean, double *m2, double from_count,
+                          const double *from_mean, const double *from_m2);
+    /* Moments of each of `groups` equal parts of each row: mean, m2 are (rows, groups), written;
+     * zeros for dead rows. about_zero: mean is 0 and m2 the sum of squares. */
+    void (*row_moments)(nl_rows r, int64_t c, int64_t groups, int about_zero, double *mean,
+                        double *m2);
+    /* Adds G[c] += sum g, H[c] += sum g (x - center) over live rows. scratch: 2 c reals. */
+    void (*column_gradients)(nl_rows x, const nl_real *g, int64_t ldg, int64_t c,
+                             const nl_real *center, double *G, double *H, nl_real *scratch);
+    /* G, H (rows, groups) of each row, written; g = gamma dy (gamma NULL: 1); center (rows,
+     * groups). */
+    void (*row_gradients)(nl_rows x, const nl_real *dy, int64_t lddy, int64_t c, int64_t groups,
+                          const nl_real *gamma, const nl_real *center, double *G, double *H);
+
+    /* y = a (x - center) + d, coefficients per channel. */
+    void (*write_columns)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, nl_columns k);
+    /* y = gamma (a (x - center) + d) + beta, coefficients per row; gamma, beta per channel or NULL.
+     */
+    void (*write_rows)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, const nl_real *center,
+                       const nl_real *a, const nl_real *d, const nl_real *gamma,
+                       const nl_real *beta);
+    /* dx = a g + p (x - center) + q, coefficients per channel; dx may be g. */
+    void (*back_columns)(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
+                         int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
+                         const nl_real *q);
+    /* dx = a gamma dy + p (x - center) + q, coefficients per row; dgamma[c] += dy (a (x - center) +
+     * d), dbeta[c] += dy (either may be NULL); dx may be dy. */
+    void (*back_rows)(nl_rows x, const nl_real *dy, int64_t lddy, nl_real *dx, int64_t lddx,
+                      int64_t c, const nl_real *gamma, const nl_real *center, const nl_real *a,
+                      const nl_real *d, const nl_real *p, const nl_real *q, nl_real *dgamma,
+                      nl_real *dbeta);
+
+    /* One row of c values at a time, for methods with several areas or channel groups. */
+    void (*add_columns)(nl_real *z, const nl_real *x, int64_t c, nl_columns k);
+    void (*add_scalar)(nl_real *z, const nl_real *x, int64_t c, nl_real center, nl_real a,
+                       nl_real d);
+    void (*affine)(const nl_real *z, nl_real *y, int64_t c, const nl_real *gamma,
+                   const nl_real *beta);
+    /* g = gamma dy; dgamma += dy z, dbeta += dy; each of gamma, dgamma, dbeta may be NULL. */
+    void (*affine_back)(const nl_real *z, const nl_real *dy, nl_real *g, int64_t c,
+                        const nl_real *gamma, nl_real *dgamma, nl_real *dbeta);
+    /* dx += a g + p (x - center) + q with vectors or scalars; g is not dx. */
+    void (*back_add_columns)(nl_real *dx, const nl_real *g, const nl_real *x, int64_t c,
+                             const nl_real *center, const nl_real *a, const nl_real *p,
+                             const nl_real *q);
+    void (*back_add_scalar)(nl_real *dx, const nl_real *g, const nl_real *x, int64_t c,
+                            nl_real center, nl_real a, nl_real p, nl_real q);
+} nl_area_kernels;
+
+NL_KERNELS(nl_area_kernels, nl_area_kernel)
+
+#endif
