@@ -42,6 +42,9 @@ void nl_sgd_step(const void *self, const nl_optim_call *c)
 }
 
 const nl_optim_ops nl_optim_sgd = {
-    NL_OPTIM_HEADER,       .name = "sgd", .title = "Stochastic gradient descent",
-    .cite = "robbins1951stochastic", NL_SGD_BODY,
+    NL_OPTIM_HEADER,
+    .name = "sgd",
+    .title = "Stochastic gradient descent",
+    .cite = "robbins1951stochastic",
+    NL_SGD_BODY,
 };

@@ -15,15 +15,14 @@ struct cook {
     nl_schedule heat;
 };
 static const char *const pans[] = {"iron", "steel", NULL};
-static const nl_option table[] = {
-    NL_OPT(struct cook, salt, "1e-3", 0, 1, "grams"),
-    NL_OPT(struct cook, eggs, "2", 1, 12, "number"),
-    NL_OPT_FLAG(struct cook, lid, "true", "closed"),
-    NL_OPT_NAMES(struct cook, pan, "iron", pans, "which"),
-    NL_OPT(struct cook, times, "100x3", 0, 1000, "minutes"),
-    NL_OPT_TEXT(struct cook, note, "", "free text"),
-    NL_OPT(struct cook, heat, "1@5000..3@40000", 0, 10, "by step"),
-    NL_OPT_END};
+static const nl_option table[] = {NL_OPT(struct cook, salt, "1e-3", 0, 1, "grams"),
+                                  NL_OPT(struct cook, eggs, "2", 1, 12, "number"),
+                                  NL_OPT_FLAG(struct cook, lid, "true", "closed"),
+                                  NL_OPT_NAMES(struct cook, pan, "iron", pans, "which"),
+                                  NL_OPT(struct cook, times, "100x3", 0, 1000, "minutes"),
+                                  NL_OPT_TEXT(struct cook, note, "", "free text"),
+                                  NL_OPT(struct cook, heat, "1@5000..3@40000", 0, 10, "by step"),
+                                  NL_OPT_END};
 
 static const char *refusal(const char *list)
 {
