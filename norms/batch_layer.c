@@ -3,11 +3,13 @@
  *
  * Areas: k = 0, batch: per channel and position over examples, {n} (area=n, the authors'), or over
  * examples and positions, {n,s} (area=ns); k = 1, feature: per example and position over channels,
- * {c}. x_k = (x - mu_k) / sqrt(var_k + eps) z = (w_0 x_0 + w_1 x_1) / sqrt(c),  w_0 = 1 - (1/B +
- * tilt),  w_1 = 1/B - tilt,  y = gamma z + beta dL/dmu_k = -a_k G_k,  dL/dvar_k = -a_k H_k / (2
- * (var_k + eps)),  a_k = w_k / sqrt((var_k + eps) c) B is the batch size of the spec (m=spec, the
- * authors' constructor constant) or the live examples at the position (m=live; evaluation then
- * takes the spec's).
+ * {c}.
+ *     x_k = (x - mu_k) / sqrt(var_k + eps)
+ *     z = (w_0 x_0 + w_1 x_1) / sqrt(c),  w_0 = 1 - (1/B + tilt),  w_1 = 1/B - tilt
+ *     y = gamma z + beta
+ *     dL/dmu_k = -a_k G_k,  dL/dvar_k = -a_k H_k / (2 (var_k + eps)),  a_k = w_k / sqrt((var_k + eps) c)
+ * B is the batch size of the spec (m=spec, the authors' constructor constant) or the live examples
+ * at the position (m=live; evaluation then takes the spec's).
  *
  * Population statistics: the authors average mu_k and B / (B - 1) var_k over the steps of an epoch
  * and start again with the next (population=epoch); the feature statistics are kept by the

@@ -1,10 +1,11 @@
 /* Layer normalization. Ba, Kiros & Hinton 2016 (arXiv:1607.06450), eq. 3-4.
  *
  * Area: each example by itself, over its channels at each position, {c} (area=c: Keras's last axis,
- * an RNN step), or over positions and channels together, {s,c} (area=sc: PyTorch's (C, H, W)); m
- * values. mu = mean x,  var = mean (x - mu)^2 (biased),  r = 1 / sqrt(var + eps) z = r (x - mu),  y
- * = gamma z + beta dL/dmu = -r G,  dL/dvar = -r^3 H / 2          G = sum g, H = sum g (x - mu), g =
- * gamma dy
+ * an RNN step), or over positions and channels together, {s,c} (area=sc: PyTorch's (C, H, W));
+ * m values.
+ *     mu = mean x,  var = mean (x - mu)^2 (biased),  r = 1 / sqrt(var + eps)
+ *     z = r (x - mu),  y = gamma z + beta
+ *     dL/dmu = -r G,  dL/dvar = -r^3 H / 2          G = sum g, H = sum g (x - mu), g = gamma dy
  *
  * Training and evaluation do the same; no state. gamma and beta are per channel, or with
  * elementwise=true per position and channel as PyTorch's are. With 1 value per area var is 0, y =

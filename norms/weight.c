@@ -1,9 +1,10 @@
 /* Weight normalization. Salimans & Kingma 2016 (arXiv:1602.07868), eq. 2-3; data-dependent start
  * section 3, eq. 5-6.
  *
- * Slot: a weight. x is V, (fan-in, outputs); y is W. Area: per output, over the fan-in, {n}; m
- * values. ms = mean v^2,  W = g V / |V| = g r V,  r = 1 / sqrt(m ms + eps) dL/dms = -m r^3 H / 2 H
- * = sum dW g v
+ * Slot: a weight. x is V, (fan-in, outputs); y is W. Area: per output, over the fan-in, {n};
+ * m values.
+ *     ms = mean v^2,  W = g V / |V| = g r V,  r = 1 / sqrt(m ms + eps)
+ *     dL/dms = -m r^3 H / 2                         H = sum dW g v
  *
  * The same in training and evaluation; no state. g starts at |V|, so that W = V; with init=data the
  * first batch's pre-activations t then set g = g / std t, b = -mean t / std t. eps guards |V| = 0.

@@ -12,12 +12,13 @@
  * core computes m, mean and var of the live values, from the source the call asks for; the method
  * turns them into coefficients a_k, d_k; the core writes
  *     z = sum_k a_k (x - mean_k) + d_k,      y = act(gamma z + beta + residual)
- * and, going back with g = gamma dy act'(y), hands the method G_k = sum g and H_k = sum g (x -
- * mean_k) of each area; the method answers with dL/dmean_k and dL/dvar_k; the core writes dx =
- * sum_k a_k g + dL/dmean_k / m + dL/dvar_k 2 (x - batch mean_k) / m leaving out what did not come
- * from the batch. Masks, time, partition into blocks, running state, sources, fusion, gradients of
- * gamma and beta are the core's alone. A method that is not of this form supplies whole passes
- * instead. */
+ * and, going back with g = gamma dy act'(y), hands the method G_k = sum g and
+ * H_k = sum g (x - mean_k) of each area; the method answers with dL/dmean_k and dL/dvar_k; the core
+ * writes
+ *     dx = sum_k a_k g + dL/dmean_k / m + dL/dvar_k 2 (x - batch mean_k) / m
+ * leaving out what did not come from the batch. Masks, time, partition into blocks, running state,
+ * sources, fusion, gradients of gamma and beta are the core's alone. A method that is not of this
+ * form supplies whole passes instead. */
 #ifndef NL_NORM_H
 #define NL_NORM_H
 
