@@ -7,7 +7,8 @@
  *     x_k = (x - mu_k) / sqrt(var_k + eps)
  *     z = (w_0 x_0 + w_1 x_1) / sqrt(c),  w_0 = 1 - (1/B + tilt),  w_1 = 1/B - tilt
  *     y = gamma z + beta
- *     dL/dmu_k = -a_k G_k,  dL/dvar_k = -a_k H_k / (2 (var_k + eps)),  a_k = w_k / sqrt((var_k + eps) c)
+ *     dL/dmu_k = -a_k G_k,  dL/dvar_k = -a_k H_k / (2 (var_k + eps))
+ *         where a_k = w_k / sqrt((var_k + eps) c)
  * B is the batch size of the spec (m=spec, the authors' constructor constant) or the live examples
  * at the position (m=live; evaluation then takes the spec's).
  *

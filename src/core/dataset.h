@@ -26,12 +26,12 @@ typedef struct nl_split {
 typedef struct nl_dataset {
     const struct nl_dataset_ops *ops;
     nl_shape shape;
-    int64_t classes;      /* 2 may be trained with one logit and sigmoid cross-entropy */
+    int64_t classes;           /* 2 may be trained with one logit and sigmoid cross-entropy */
     nl_split train, val, test; /* val.count is 0 unless asked for */
-    uint64_t checksum;    /* of the content as trained on; part of a run's hash */
+    uint64_t checksum;         /* of the content as trained on; part of a run's hash */
     bool synthetic;
-    double target;        /* accuracy that "steps to target" asks for unless told otherwise */
-    void *memory;         /* owned by the reader's file, freed by nl_dataset_close */
+    double target; /* accuracy that "steps to target" asks for unless told otherwise */
+    void *memory;  /* owned by the reader's file, freed by nl_dataset_close */
 } nl_dataset;
 
 enum { NL_DATASET_ABI = 1 };

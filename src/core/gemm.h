@@ -4,9 +4,10 @@
  *     tn  D (k, o)  =  X (r, k)^T Y (r, o)        dW of a dense layer; beta 1 adds
  *     nt  X (r, k)  =  Y (r, o) W (k, o)^T        dX of a dense layer
  *
- * A plan is made at set-up for the largest r and serves every smaller r too (short last batch, other
- * batch at evaluation); code is generated at set-up only. Work is cut into blocks by the sizes alone
- * and run through nl_for: same bytes for any number of threads. Rows of X and Y may have a stride. */
+ * A plan is made at set-up for the largest r and serves every smaller r too (short last batch,
+ * other batch at evaluation); code is generated at set-up only. Work is cut into blocks by the
+ * sizes alone and run through nl_for: same bytes for any number of threads. Rows of X and Y may
+ * have a stride. */
 #ifndef NL_GEMM_H
 #define NL_GEMM_H
 

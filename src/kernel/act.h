@@ -16,8 +16,8 @@ typedef struct nl_act_kernels {
     /* dx = dy * act'(x), written from y = act(x); dx may be dy. relu: 0 where y is 0. */
     void (*backward)(nl_act act, const nl_real *y, const nl_real *dy, nl_real *dx, int64_t count);
     /* y = act(x + bias), rows by c, bias of c values or NULL; y may be x. */
-    void (*bias_forward)(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y, int64_t rows,
-                         int64_t c);
+    void (*bias_forward)(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y,
+                         int64_t rows, int64_t c);
 } nl_act_kernels;
 
 NL_KERNELS(nl_act_kernels, nl_act_kernel)
