@@ -389,8 +389,7 @@ static double gradient_norm(nl_optim *o)
     return sqrt(o->part[0]);
 }
 
-/* PyTorch's clip_grad_norm_; a norm that is not finite leaves no finite parameter, as it does
- * there. */
+/* As PyTorch's clip_grad_norm_; a norm that is NaN makes every parameter NaN, as it does there. */
 static double scale_of(const shared *s, double norm)
 {
     const double eps = 1e-6, scale = s->clip / (norm + eps);

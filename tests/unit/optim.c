@@ -285,6 +285,37 @@ START_TEST(settings_of_a_parameter_act_on_it_alone)
 }
 END_TEST
 
+START_TEST(decoupled_decay_is_of_weights_alone)
+{
+    nl_store *s = open_store();
+    const nl_item *w = add(s, "a", &weight, NULL, 3), *g = add(s, "a", &gain, NULL, 3);
+    nl_optim *o = commit(s, "sgd:lr=0.5:decay=0.25:decay_mode=decoupled", 0);
+    nl_optim_step(o, false);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_double_eq(value(w)[i], 0.875);
+        ck_assert_double_eq(value(g)[i], 1);
+    }
+    nl_optim_close(o);
+    nl_store_close(s);
+}
+END_TEST
+
+/* Their mean square less their squared mean is 0 up to rounding, on either side. */
+START_TEST(centered_rmsprop_survives_gradients_that_do_not_change)
+{
+    nl_store *s = open_store();
+    const nl_item *w = add(s, "a", &weight, NULL, 1000);
+    nl_optim *o = commit(s, "rmsprop:centered=true:alpha=0.5:lr=1e-9", 0);
+    fill(s, 1);
+    for (int t = 0; t < 100; t++)
+        nl_optim_step(o, false);
+    for (int i = 0; i < 1000; i++)
+        ck_assert(isfinite(value(w)[i]));
+    nl_optim_close(o);
+    nl_store_close(s);
+}
+END_TEST
+
 START_TEST(decay_and_a_pull_elsewhere_add_up)
 {
     nl_store *s = open_store();
@@ -347,6 +378,26 @@ START_TEST(asking_for_the_norm_changes_nothing)
 }
 END_TEST
 
+START_TEST(norm_is_over_every_block)
+{
+    nl_store *s = open_store();
+    nl_setting slow = plain();
+    slow.lr = 0.5;
+    const nl_item *w = add(s, "a", &weight, NULL, 40003), *b = add(s, "a", &shift, &slow, 17);
+    nl_optim *o = commit(s, "sgd", 0);
+    double squares = 0;
+    fill(s, 1);
+    for (int64_t i = 0; i < w->count; i++)
+        squares += (double)w->grad[i] * w->grad[i];
+    for (int64_t i = 0; i < b->count; i++)
+        squares += (double)b->grad[i] * b->grad[i];
+    nl_optim_step(o, true);
+    ck_assert_double_eq_tol(nl_optim_grad_norm(o) / sqrt(squares), 1, 1e-12);
+    nl_optim_close(o);
+    nl_store_close(s);
+}
+END_TEST
+
 START_TEST(a_gradient_that_is_not_finite_shows)
 {
     static const char *const specs[] = {"sgd", "adam", "sgd:clip=1", "sgd:clip_value=1"};
@@ -357,6 +408,7 @@ START_TEST(a_gradient_that_is_not_finite_shows)
         w->grad[3] = NAN;
         nl_optim_step(o, true);
         ck_assert(isnan(value(w)[3]));
+        ck_assert_int_eq(isnan(value(w)[4]) != 0, strstr(specs[k], "clip=") != NULL);
         ck_assert(isnan(nl_optim_grad_norm(o)));
         nl_optim_close(o);
         nl_store_close(s);
@@ -554,9 +606,12 @@ int main(void)
     tcase_add_test(t, every_cpu_variant_gives_the_same_bytes);
     tcase_add_test(t, frozen_parameters_and_their_slots_stay);
     tcase_add_test(t, settings_of_a_parameter_act_on_it_alone);
+    tcase_add_test(t, decoupled_decay_is_of_weights_alone);
+    tcase_add_test(t, centered_rmsprop_survives_gradients_that_do_not_change);
     tcase_add_test(t, decay_and_a_pull_elsewhere_add_up);
     tcase_add_test(t, padding_stays_zero);
     tcase_add_test(t, asking_for_the_norm_changes_nothing);
+    tcase_add_test(t, norm_is_over_every_block);
     tcase_add_test(t, a_gradient_that_is_not_finite_shows);
     tcase_add_test(t, rate_follows_the_schedule);
     tcase_add_test(t, resuming_from_slots_and_step_gives_the_same_bytes);

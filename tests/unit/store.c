@@ -156,6 +156,9 @@ START_TEST(variables_refused_leave_the_store_usable)
     ck_assert_int_eq(nl_store_add(s, "h1", &table[BETA], NULL, 3, 2, 1, &index), NL_ENAME);
     ck_assert_str_eq(nl_last_error(), "h1 has two variables 'beta'");
     ck_assert_int_eq(index, 0);
+    char endless[200] = {0};
+    memset(endless, 'h', sizeof endless - 1);
+    ck_assert_int_eq(nl_store_add(s, endless, &table[BETA], NULL, 3, 2, 1, &index), NL_ENAME);
     ck_assert_int_eq(nl_store_commit(s), NL_OK);
     ck_assert_int_eq(nl_store_add(s, "h2", &table[BETA], NULL, 3, 2, 1, &index), NL_ESTATE);
     ck_assert_int_eq(nl_store_commit(s), NL_ESTATE);
@@ -185,6 +188,21 @@ START_TEST(failing_allocations_leave_nothing_behind)
 }
 END_TEST
 
+START_TEST(a_failed_commit_can_be_tried_again)
+{
+    nl_store *s;
+    ck_assert_int_eq(nl_store_open(&s), NL_OK);
+    ck_assert_int_eq(fill(s, NULL), NL_OK);
+    const long before = nl_alloc_live();
+    nl_alloc_fail_at(3);
+    ck_assert_int_eq(nl_store_commit(s), NL_ENOMEM);
+    nl_alloc_fail_at(-1);
+    ck_assert_int_eq(nl_alloc_live(), before);
+    ck_assert_int_eq(nl_store_commit(s), NL_OK);
+    nl_store_close(s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store");
@@ -196,6 +214,7 @@ int main(void)
     tcase_add_test(t, settings_refused_say_what_was_wanted);
     tcase_add_test(t, variables_refused_leave_the_store_usable);
     tcase_add_test(t, failing_allocations_leave_nothing_behind);
+    tcase_add_test(t, a_failed_commit_can_be_tried_again);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
