@@ -147,8 +147,8 @@ static nl_real *train(const char *spec, int threads, int64_t *size, double *norm
     add(s, "h1", &gain, &slow, 333);
     add(s, "h1", &shift, &held, 20000);
     add(s, "h2", &weight, NULL, 5);
-    nl_optim *o = commit(s, spec, 10);
     nl_threads_set(threads);
+    nl_optim *o = commit(s, spec, 10);
     for (int t = 0; t < 4; t++) {
         fill(s, t);
         nl_optim_step(o, true);
