@@ -7,7 +7,11 @@
  * A plan is made at set-up for the largest r and serves every smaller r too (short last batch,
  * other batch at evaluation); code is generated at set-up only. Work is cut into blocks by the
  * sizes alone and run through nl_for: same bytes for any number of threads. Rows of X and Y may
- * have a stride. */
+ * have a stride; rows without gaps are faster.
+ *
+ * Every element is one serial sum of fused multiply-adds (AVX2 and up) that depends on its row and
+ * column alone, not on the rows that share the call. tn over many rows into a small D is the
+ * exception: its parts follow r, and are folded in double. */
 #ifndef NL_GEMM_H
 #define NL_GEMM_H
 

@@ -1,0 +1,31 @@
+/* small_gemm.h: the plain C matrix product on one block, for strides that are known only at the
+ * call and for machines without LIBXSMM. */
+#ifndef NL_SMALL_GEMM_H
+#define NL_SMALL_GEMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/real.h"
+#include "kernel/cpu.h"
+
+/* A matrix whose element (i, j) is at p[i * row + j * col]. */
+typedef struct nl_strided {
+    const nl_real *p;
+    int64_t row, col;
+} nl_strided;
+
+typedef struct nl_small_gemm_kernels {
+    /* C (m, n) = A (m, k) B (k, n), or C += with add. B and C are row-major with strides ldb, ldc;
+     * C overlaps neither A nor B. Every element of C is one chain of fused multiply-adds over 0 ..
+     * k-1, from 0 or from C: it depends on nothing but its row of A, its column of B and k. */
+    void (*multiply)(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_real *b, int64_t ldb,
+                     nl_real *c, int64_t ldc, bool add);
+    /* to (n, m) = from (m, n)^T, both row-major and without gaps. No overlap. */
+    void (*transpose)(int64_t m, int64_t n, const nl_real *from, int64_t ldfrom, nl_real *to,
+                      int64_t ldto);
+} nl_small_gemm_kernels;
+
+NL_KERNELS(nl_small_gemm_kernels, nl_small_gemm)
+
+#endif

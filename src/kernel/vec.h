@@ -1,0 +1,145 @@
+/* vec.h: one register of reals of the CPU variant being compiled, with the few operations that
+ * GCC's vector extensions cannot say: fused multiply-add and part of a register. For kernel sources
+ * only.
+ *
+ * nl_vec_fma rounds once where the variant has the instruction and twice in `base`. */
+#ifndef NL_VEC_H
+#define NL_VEC_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/real.h"
+#include "kernel/cpu.h"
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+/* nl_lanes: an integer for every lane; comparisons of nl_vec give it, 0 or -1. */
+typedef nl_real nl_vec __attribute__((vector_size(NL_VECTOR_BYTES)));
+typedef nl_real nl_vec_loose
+    __attribute__((vector_size(NL_VECTOR_BYTES), aligned(sizeof(nl_real)), may_alias));
+#ifdef NL_F64
+typedef int64_t nl_lanes __attribute__((vector_size(NL_VECTOR_BYTES)));
+#else
+typedef int32_t nl_lanes __attribute__((vector_size(NL_VECTOR_BYTES)));
+#endif
+enum { NL_LANES = NL_VECTOR_BYTES / (int)sizeof(nl_real) };
+
+static inline nl_vec nl_vec_load(const nl_real *p) { return *(const nl_vec_loose *)p; }
+static inline void nl_vec_store(nl_real *p, nl_vec v) { *(nl_vec_loose *)p = v; }
+static inline nl_vec nl_vec_of(nl_real v) { return v - (nl_vec){0}; }
+
+/* The first `lanes` values (1 .. NL_LANES); the others are 0 and their memory is not touched. */
+typedef struct nl_part {
+    int lanes;
+#if defined(__AVX512F__) && defined(NL_F64)
+    __mmask8 mask;
+#elif defined(__AVX512F__)
+    __mmask16 mask;
+#elif defined(__AVX2__)
+    __m256i mask;
+#endif
+} nl_part;
+
+#if defined(__AVX512F__)
+
+#ifdef NL_F64
+static inline nl_part nl_part_of(int lanes)
+{
+    return (nl_part){lanes, (__mmask8)((1U << lanes) - 1)};
+}
+static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
+{
+    return (nl_vec)_mm512_maskz_loadu_pd(t.mask, p);
+}
+static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
+{
+    _mm512_mask_storeu_pd(p, t.mask, (__m512d)v);
+}
+static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c)
+{
+    return (nl_vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#else
+static inline nl_part nl_part_of(int lanes)
+{
+    return (nl_part){lanes, (__mmask16)((1U << lanes) - 1)};
+}
+static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
+{
+    return (nl_vec)_mm512_maskz_loadu_ps(t.mask, p);
+}
+static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
+{
+    _mm512_mask_storeu_ps(p, t.mask, (__m512)v);
+}
+static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c)
+{
+    return (nl_vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#endif
+
+#elif defined(__AVX2__)
+
+#ifdef NL_F64
+static inline nl_part nl_part_of(int lanes)
+{
+    return (nl_part){lanes,
+                     _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes), _mm256_setr_epi64x(0, 1, 2, 3))};
+}
+static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
+{
+    return (nl_vec)_mm256_maskload_pd(p, t.mask);
+}
+static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
+{
+    _mm256_maskstore_pd(p, t.mask, (__m256d)v);
+}
+static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c)
+{
+    return (nl_vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#else
+static inline nl_part nl_part_of(int lanes)
+{
+    return (nl_part){lanes, _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes),
+                                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))};
+}
+static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
+{
+    return (nl_vec)_mm256_maskload_ps(p, t.mask);
+}
+static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
+{
+    _mm256_maskstore_ps(p, t.mask, (__m256)v);
+}
+static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c)
+{
+    return (nl_vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#endif
+
+#else
+
+static inline nl_part nl_part_of(int lanes) { return (nl_part){lanes}; }
+static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
+{
+    nl_vec v = {0};
+    if (t.lanes == NL_LANES)
+        return nl_vec_load(p);
+    for (int i = 0; i < t.lanes; i++)
+        v[i] = p[i];
+    return v;
+}
+static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
+{
+    for (int i = 0; i < t.lanes; i++)
+        p[i] = v[i];
+}
+static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c) { return a * b + c; }
+
+#endif
+
+#endif
