@@ -30,14 +30,13 @@ static const char *file_in_tree(const char *path)
     return path;
 }
 
-nl_status nl_fail_at(const char *file, int line, nl_status code, const char *fmt, ...)
+void nl_fail_at(const char *file, int line, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
     snprintf(trace, sizeof trace, "%s:%d", file_in_tree(file), line);
-    return code;
 }
 
 nl_status nl_trace(const char *file, int line, nl_status st)
