@@ -45,7 +45,8 @@ enum {
     NL_DECAYS = 1,   /* the optimizer's weight decay applies (weights; not gains and biases) */
     NL_PER_STEP = 2, /* one copy for each time step */
     NL_LOGGED = 4,   /* a channel of the run file */
-    NL_HELD = 8      /* stop-gradient: kept as it is when a call says hold */
+    NL_HELD = 8,     /* stop-gradient: kept as it is when a call says hold */
+    NL_OVERWRITES = 16 /* backward writes this gradient instead of adding to it */
 };
 
 typedef struct nl_variable {

@@ -145,6 +145,22 @@ static void column_gradients(nl_rows x, const nl_real *g, int64_t ldg, int64_t c
     }
 }
 
+static void column_sums(nl_rows x, int64_t c, double *sum, nl_real *scratch)
+{
+    for (int64_t from = 0; from < x.count; from += RUN) {
+        const int64_t to = x.count - from < RUN ? x.count : from + RUN;
+        memset(scratch, 0, (size_t)c * sizeof *scratch);
+        for (int64_t i = from; i < to; i++) {
+            const nl_real *restrict xi = x.x + i * x.ld;
+            if (!is_live(&x, i))
+                continue;
+            for (int64_t k = 0; k < c; k++)
+                scratch[k] += xi[k];
+        }
+        add_to_double(sum, scratch, c);
+    }
+}
+
 /* ---- per row, over channels: dealt out to WAYS vectors, the tail one by one */
 
 static nl_real add_lanes(const vec *acc)
@@ -419,6 +435,7 @@ const nl_area_kernels NL_VARIANT(nl_area_kernel) = {
     .merge_moments = merge_moments,
     .row_moments = row_moments,
     .column_gradients = column_gradients,
+    .column_sums = column_sums,
     .row_gradients = row_gradients,
     .write_columns = write_columns,
     .write_rows = write_rows,

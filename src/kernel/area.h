@@ -38,6 +38,8 @@ typedef struct nl_area_kernels {
     /* Adds G[c] += sum g, H[c] += sum g (x - center) over live rows. scratch: 2 c reals. */
     void (*column_gradients)(nl_rows x, const nl_real *g, int64_t ldg, int64_t c,
                              const nl_real *center, double *G, double *H, nl_real *scratch);
+    /* Adds sum[c] += sum x over live rows. scratch: c reals. */
+    void (*column_sums)(nl_rows x, int64_t c, double *sum, nl_real *scratch);
     /* G, H (rows, groups) of each row, written; g = gamma dy (gamma NULL: 1); center (rows,
      * groups). */
     void (*row_gradients)(nl_rows x, const nl_real *dy, int64_t lddy, int64_t c, int64_t groups,

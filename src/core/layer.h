@@ -1,0 +1,91 @@
+/* layer.h: the interface of layers: dense, dropout, ... One file each in src/layers, one object
+ * `const nl_layer_ops nl_layer_NAME`, the same two tables as a norm: options and variables.
+ *
+ * A layer maps (n, in.s, in.c) to (n, out.s, out.c). It has slots where norms sit: before the
+ * activation, after it, on its weights. Set-up may fail; forward and backward may not. */
+#ifndef NL_LAYER_H
+#define NL_LAYER_H
+
+#include "core/dataset.h"
+#include "core/norm.h"
+#include "core/store.h"
+
+enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 3, NL_LAYER_VARS_MAX = 16, NL_LAYER_NAME_MAX = 48 };
+
+typedef struct nl_slot_decl {
+    const char *name; /* as in norm.NAME= and in the run file */
+    unsigned site;    /* NL_AT_* */
+    const char *doc;
+} nl_slot_decl;
+
+typedef struct nl_layer_call {
+    int64_t n; /* examples, at most the layer's capacity */
+    nl_phase phase;
+    bool update;     /* running state may move */
+    bool start;      /* the first batch: data-dependent initialization */
+    bool accumulate; /* backward adds to weight gradients instead of writing them */
+    int64_t step, epoch;
+    uint64_t seed;
+    const nl_policy *policy; /* NULL: the norms' own */
+    const nl_real *x;
+    nl_real *y;
+    const nl_real *dy; /* backward; dy is scratch afterwards */
+    nl_real *dx;       /* WRITTEN; NULL: not wanted */
+} nl_layer_call;
+
+typedef struct nl_layer {
+    const struct nl_layer_ops *ops;
+    char name[NL_LAYER_NAME_MAX];
+    void *self;       /* the options */
+    nl_shape in, out; /* of one example */
+    int64_t n, batch; /* most examples of a call; those of a training step */
+    nl_store *store;
+    int item[NL_LAYER_VARS_MAX]; /* store items by the layer's own enum */
+    nl_norm *norm[NL_SLOTS_MAX]; /* NULL: none in that slot */
+    void *work;                  /* plans; made by open, freed by close */
+} nl_layer;
+
+typedef struct nl_layer_ops {
+    uint32_t abi, real_bytes;
+    const char *name, *title;
+    size_t self_size;
+    const nl_option *options;
+    const nl_variable *variables; /* ends with {0} */
+    const nl_slot_decl *slots;    /* ends with {0}; NULL: none */
+    /* layer->out from layer->in and the options. */
+    nl_status (*shape)(nl_layer *l);
+    /* What a norm in this slot sees. */
+    nl_geom (*slot_geom)(const nl_layer *l, int slot);
+    /* Extent of dimension dim of variable id, declared NL_USER; 0: not there. norm[] is known. */
+    int64_t (*extent)(const nl_layer *l, int id, int dim);
+    nl_status (*open)(nl_layer *l);
+    void (*close)(nl_layer *l);
+    /* Initial weights, once the store is committed. init is the model's choice of initializer. */
+    nl_status (*init)(nl_layer *l, const char *init, uint64_t seed);
+    void (*forward)(nl_layer *l, const nl_layer_call *c);
+    void (*backward)(nl_layer *l, const nl_layer_call *c);
+    /* Input and output of a slot in the latest forward, (n, out.s, out.c) each, without changing
+     * anything. Only for slots on activations. */
+    void (*observe)(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
+    /* Activation of the slot's output, for the fractions of dead and saturated units. */
+    nl_act (*activation)(const nl_layer *l);
+} nl_layer_ops;
+
+#define NL_LAYER_HEADER .abi = NL_LAYER_ABI, .real_bytes = sizeof(nl_real)
+
+/* A variable's value and gradient. */
+static inline nl_real *nl_layer_value(const nl_layer *l, int id)
+{
+    return l->item[id] < 0 ? NULL : nl_store_at(l->store, l->item[id])->val;
+}
+static inline nl_real *nl_layer_grad(const nl_layer *l, int id)
+{
+    return l->item[id] < 0 ? NULL : nl_store_at(l->store, l->item[id])->grad;
+}
+
+/* Norm arguments common to the calls of a layer. */
+nl_args nl_layer_norm_args(const nl_layer_call *c);
+
+const nl_layer_ops *nl_layer_find(const char *name);
+
+#endif

@@ -1,0 +1,432 @@
+/* model.c: layers in sequence, their storage, norms in their slots. */
+#include "core/model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+const char *const nl_model_slot_names[] = {"preact", "act", "weight", NULL};
+
+struct nl_model {
+    const nl_model_ops *ops;
+    void *self;
+    nl_model_setup setup;
+    nl_store *store;
+    nl_layer *layer[NL_MODEL_LAYERS_MAX];
+    int layers;
+    int y[NL_MODEL_LAYERS_MAX], dy[NL_MODEL_LAYERS_MAX]; /* store items: outputs, their gradients */
+};
+
+/* ---- registry */
+
+static const nl_model_ops *const *table;
+static int models;
+
+void nl_model_use(const nl_model_ops *const *entries, int count)
+{
+    table = entries;
+    models = count;
+}
+
+const nl_model_ops *nl_model_at(int i) { return i >= 0 && i < models ? table[i] : NULL; }
+
+const nl_model_ops *nl_model_find(const char *name)
+{
+    for (int i = 0; i < models; i++)
+        if (strcmp(table[i]->name, name) == 0)
+            return table[i];
+    return NULL;
+}
+
+nl_status nl_model_find_or_say(const char *name, const nl_model_ops **out)
+{
+    nl_nearest near = {.wanted = name};
+    char hint[96];
+    if ((*out = nl_model_find(name)))
+        return NL_OK;
+    for (int i = 0; i < models; i++)
+        nl_nearest_offer(&near, table[i]->name);
+    return nl_fail(NL_ENAME, "no model called '%s'%s (see: normlab models)", name,
+                   nl_nearest_hint(&near, hint, sizeof hint));
+}
+
+static nl_status parse(const char *spec, const nl_model_ops **ops, void **self)
+{
+    char name[NL_STRING_MAX];
+    const char *rest;
+    *self = NULL;
+    NL_TRY(nl_spec_split(spec, name, &rest));
+    NL_TRY(nl_model_find_or_say(name, ops));
+    void *made = nl_alloc(1, (*ops)->self_size);
+    if (!made)
+        return nl_fail(NL_ENOMEM, "%s: its options", name);
+    nl_status st = nl_options_preset((*ops)->options, made, name);
+    if (st == NL_OK)
+        st = nl_options_parse((*ops)->options, made, name, rest);
+    if (st != NL_OK) {
+        nl_free(made);
+        return nl_trace(__FILE__, __LINE__, st);
+    }
+    *self = made;
+    return NL_OK;
+}
+
+nl_status nl_model_canonical(const char *spec, nl_text *out)
+{
+    const nl_model_ops *ops;
+    void *self;
+    NL_TRY(parse(spec, &ops, &self));
+    nl_text_add(out, "%s", ops->name);
+    nl_options_print(ops->options, self, out);
+    nl_free(self);
+    return nl_text_status(out);
+}
+
+/* ---- norms in slots */
+
+/* The part of "a+b" that belongs in this slot, copied into part; "" when there is none. */
+static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, bool normed, char *part,
+                               size_t room)
+{
+    bool is_default = false;
+    part[0] = 0;
+    for (int i = 0; m->ops->slots[i]; i++)
+        is_default = is_default || strcmp(m->ops->slots[i], slot->name) == 0;
+    for (const char *at = m->setup.norm ? m->setup.norm : ""; *at;) {
+        char one[NL_STRING_MAX], name[NL_STRING_MAX];
+        const char *rest;
+        const nl_norm_ops *ops;
+        const size_t n = strcspn(at, "+");
+        if (n >= sizeof one)
+            return nl_fail(NL_EOPTION, "norm: a spec of more than %zu characters", sizeof one - 1);
+        memcpy(one, at, n);
+        one[n] = 0;
+        NL_TRY(nl_spec_split(one, name, &rest));
+        NL_TRY(nl_norm_find_or_say(name, &ops));
+        const bool on_weights = ops->sites == NL_AT_WEIGHT;
+        if (on_weights ? slot->site == NL_AT_WEIGHT : is_default && normed)
+            snprintf(part, room, "%s", one);
+        at += n + (at[n] == '+');
+    }
+    return NL_OK;
+}
+
+static nl_status open_norm(nl_model *m, nl_layer *l, int k, bool normed)
+{
+    const nl_slot_decl *slot = &l->ops->slots[k];
+    char spec[NL_STRING_MAX], owner[96], name[NL_STRING_MAX];
+    const char *rest, *override = NULL;
+    const nl_norm_ops *ops;
+    for (int i = 0; nl_model_slot_names[i]; i++)
+        if (strcmp(nl_model_slot_names[i], slot->name) == 0)
+            override = m->setup.norm_slot[i];
+    NL_TRY(part_for_slot(m, slot, normed, spec, sizeof spec));
+    if (override && override[0] && (normed || slot->site == NL_AT_WEIGHT))
+        snprintf(spec, sizeof spec, "%s", override);
+    if (!spec[0])
+        return NL_OK;
+    NL_TRY(nl_spec_split(spec, name, &rest));
+    NL_TRY(nl_norm_find_or_say(name, &ops));
+    if (!(ops->sites & slot->site))
+        return nl_fail(NL_ESTATE, "%s cannot sit in slot %s of %s (%s)", ops->name, slot->name,
+                       l->name, slot->doc);
+    if (strcmp(ops->name, "identity") == 0) /* the slot stays empty: nothing to pay for */
+        return NL_OK;
+    const nl_geom g = l->ops->slot_geom(l, k);
+    snprintf(owner, sizeof owner, "%s/%s", l->name, slot->name);
+    NL_TRY(nl_norm_open(&l->norm[k], spec, &g, m->store, owner));
+    return NL_OK;
+}
+
+/* ---- layers */
+
+static int64_t extent(const nl_layer *l, int id, int dim)
+{
+    switch (l->ops->variables[id].dim[dim]) {
+    case NL_N: return l->n;
+    case NL_S: return l->out.s;
+    case NL_C: return l->out.c;
+    case NL_IN: return l->in.c;
+    case NL_USER: return l->ops->extent(l, id, dim);
+    case NL_1:
+    case NL_AREA: break;
+    }
+    return 1;
+}
+
+static nl_status add_variables(nl_model *m, nl_layer *l)
+{
+    for (int i = 0; l->ops->variables && l->ops->variables[i].name; i++) {
+        const int64_t rows = extent(l, i, 0), cols = extent(l, i, 1);
+        l->item[i] = -1;
+        if (rows && cols)
+            NL_TRY(nl_store_add(m->store, l->name, &l->ops->variables[i], NULL, rows, cols, 1,
+                                &l->item[i]));
+    }
+    return NL_OK;
+}
+
+static const nl_variable output_row = {
+    "y", NL_SAVED, NL_TYPE_REAL, {NL_USER, NL_USER}, 0, 0, NULL, NL_OWN, 0, "output of the layer"};
+static const nl_variable gradient_row = {"dy",
+                                         NL_SCRATCH,
+                                         NL_TYPE_REAL,
+                                         {NL_USER, NL_USER},
+                                         0,
+                                         0,
+                                         NULL,
+                                         NL_OWN,
+                                         0,
+                                         "gradient of the layer's output"};
+
+static nl_status open_layer(nl_model *m, nl_layer *l, bool normed)
+{
+    const int at = m->layers - 1;
+    NL_TRY(l->ops->shape(l));
+    for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++)
+        NL_TRY(open_norm(m, l, k, normed));
+    NL_TRY(add_variables(m, l));
+    NL_TRY(nl_store_add(m->store, l->name, &output_row, NULL, l->n, l->out.s * l->out.c, 1,
+                        &m->y[at]));
+    NL_TRY(nl_store_add(m->store, l->name, &gradient_row, NULL, l->n, l->out.s * l->out.c, 1,
+                        &m->dy[at]));
+    if (l->ops->open)
+        NL_TRY(l->ops->open(l));
+    return NL_OK;
+}
+
+nl_status nl_model_add(nl_model *m, const char *name, bool normed, const char *fmt, ...)
+{
+    char spec[NL_STRING_MAX], kind[NL_STRING_MAX];
+    const char *rest;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(spec, sizeof spec, fmt, ap);
+    va_end(ap);
+    NL_TRY(nl_spec_split(spec, kind, &rest));
+    const nl_layer_ops *ops = nl_layer_find(kind);
+    if (!ops)
+        return nl_fail(NL_ENAME, "%s: no layer called '%s'", m->ops->name, kind);
+    if (m->layers == NL_MODEL_LAYERS_MAX)
+        return nl_fail(NL_ESHAPE, "%s: more than %d layers", m->ops->name, NL_MODEL_LAYERS_MAX);
+    const nl_shape in = nl_model_shape(m);
+    nl_layer *l = nl_alloc(1, sizeof *l);
+    if (!l)
+        return nl_fail(NL_ENOMEM, "%s: layer %s", m->ops->name, name);
+    m->layer[m->layers++] = l;
+    l->ops = ops;
+    snprintf(l->name, sizeof l->name, "%s", name);
+    l->in = in;
+    l->n = m->setup.n;
+    l->batch = m->setup.batch;
+    l->store = m->store;
+    if (!(l->self = nl_alloc(1, ops->self_size)))
+        return nl_fail(NL_ENOMEM, "%s: options of layer %s", m->ops->name, name);
+    NL_TRY(nl_options_preset(ops->options, l->self, name));
+    NL_TRY(nl_options_parse(ops->options, l->self, name, rest));
+    NL_TRY(open_layer(m, l, normed));
+    return NL_OK;
+}
+
+nl_shape nl_model_shape(const nl_model *m)
+{
+    return m->layers ? m->layer[m->layers - 1]->out : m->setup.shape;
+}
+
+int64_t nl_model_outputs(const nl_model *m) { return m->setup.outputs; }
+
+/* ---- opening and closing */
+
+static nl_status initialize(nl_model *m)
+{
+    const char *init = m->setup.init && m->setup.init[0] ? m->setup.init : "glorot_uniform";
+    for (int i = 0; i < m->layers; i++)
+        if (m->layer[i]->ops->init)
+            NL_TRY(m->layer[i]->ops->init(m->layer[i], init, m->setup.seed));
+    return NL_OK;
+}
+
+nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup)
+{
+    nl_status st = NL_OK;
+    *out = NULL;
+    nl_model *m = nl_alloc(1, sizeof *m);
+    if (!m)
+        return nl_fail(NL_ENOMEM, "the model %s", spec);
+    m->setup = *setup;
+    NL_GO(parse(spec, &m->ops, &m->self));
+    NL_GO(nl_store_open(&m->store));
+    NL_GO(m->ops->build(m->self, m));
+    NL_GO(nl_store_commit(m->store));
+    NL_GO(initialize(m));
+    *out = m;
+    return NL_OK;
+done:
+    nl_model_close(m);
+    return st;
+}
+
+static void close_layer(nl_layer *l)
+{
+    if (l->ops->close)
+        l->ops->close(l);
+    for (int k = 0; k < NL_SLOTS_MAX; k++)
+        nl_norm_close(l->norm[k]);
+    nl_free(l->self);
+    nl_free(l);
+}
+
+void nl_model_close(nl_model *m)
+{
+    if (!m)
+        return;
+    for (int i = 0; i < m->layers; i++)
+        close_layer(m->layer[i]);
+    nl_store_close(m->store);
+    nl_free(m->self);
+    nl_free(m);
+}
+
+/* ---- passes */
+
+nl_args nl_layer_norm_args(const nl_layer_call *c)
+{
+    return (nl_args){.n = c->n,
+                     .phase = c->phase,
+                     .update = c->update,
+                     .policy = c->policy,
+                     .step = c->step,
+                     .epoch = c->epoch,
+                     .key = {c->seed, NL_STREAM_DROPOUT, (uint64_t)c->step}};
+}
+
+static nl_real *values(nl_model *m, const int *item, int i)
+{
+    return nl_store_at(m->store, item[i])->val;
+}
+
+nl_real *nl_model_forward(nl_model *m, const nl_layer_call *call)
+{
+    nl_layer_call c = *call;
+    for (int i = 0; i < m->layers; i++) {
+        c.y = values(m, m->y, i);
+        m->layer[i]->ops->forward(m->layer[i], &c);
+        c.x = c.y;
+    }
+    return c.y;
+}
+
+/* Gradients that backward adds to start at zero; weights are written whole. */
+static void clear_small_gradients(nl_model *m)
+{
+    for (int i = 0; i < nl_store_count(m->store); i++) {
+        nl_item *it = nl_store_at(m->store, i);
+        if (it->grad && !(it->decl->flags & NL_OVERWRITES))
+            memset(it->grad, 0, (size_t)it->count * sizeof *it->grad);
+    }
+}
+
+void nl_model_backward(nl_model *m, const nl_layer_call *call, nl_real *d_logits)
+{
+    nl_layer_call c = *call;
+    if (!c.accumulate)
+        clear_small_gradients(m);
+    c.dy = d_logits;
+    for (int i = m->layers - 1; i >= 0; i--) {
+        c.x = i ? values(m, m->y, i - 1) : call->x;
+        c.y = values(m, m->y, i);
+        c.dx = i ? values(m, m->dy, i - 1) : NULL;
+        m->layer[i]->ops->backward(m->layer[i], &c);
+        c.dy = c.dx;
+    }
+}
+
+/* ---- hooks and questions, norm by norm */
+
+static void each_norm(nl_model *m, void (*f)(nl_norm *, void *), void *arg)
+{
+    for (int i = 0; i < m->layers; i++)
+        for (int k = 0; k < NL_SLOTS_MAX; k++)
+            if (m->layer[i]->norm[k])
+                f(m->layer[i]->norm[k], arg);
+}
+
+static void step_norm(nl_norm *n, void *arg)
+{
+    (void)arg;
+    nl_norm_after_step(n);
+}
+static void begin_norm(nl_norm *n, void *epoch) { nl_norm_epoch_begin(n, *(int64_t *)epoch); }
+static void end_norm(nl_norm *n, void *epoch) { nl_norm_epoch_end(n, *(int64_t *)epoch); }
+
+void nl_model_after_step(nl_model *m) { each_norm(m, step_norm, NULL); }
+void nl_model_epoch_begin(nl_model *m, int64_t epoch) { each_norm(m, begin_norm, &epoch); }
+void nl_model_epoch_end(nl_model *m, int64_t epoch) { each_norm(m, end_norm, &epoch); }
+
+nl_store *nl_model_store(nl_model *m) { return m->store; }
+int nl_model_layers(const nl_model *m) { return m->layers; }
+nl_layer *nl_model_layer(nl_model *m, int i) { return m->layer[i]; }
+
+static bool on_activations(const nl_layer *l, int k)
+{
+    return l->norm[k] && l->ops->slots[k].site != NL_AT_WEIGHT;
+}
+
+nl_status nl_model_accepts(const nl_model *m, const nl_policy *policy, int64_t n)
+{
+    for (int i = 0; i < m->layers; i++)
+        for (int k = 0; k < NL_SLOTS_MAX; k++) {
+            nl_policy p;
+            if (!on_activations(m->layer[i], k))
+                continue;
+            nl_norm_own_policy(m->layer[i]->norm[k], &p);
+            NL_TRY(nl_norm_accepts(m->layer[i]->norm[k], policy ? policy : &p, n));
+        }
+    return NL_OK;
+}
+
+static bool couples_evaluation(const nl_norm *n)
+{
+    nl_area area[NL_AREAS_MAX];
+    nl_policy p;
+    const int areas = nl_norm_areas_of(n, area);
+    nl_norm_own_policy(n, &p);
+    for (int k = 0; k < areas; k++)
+        if (area[k].over & NL_OVER_N && (p.mean[k] == NL_FROM_BATCH || p.var[k] == NL_FROM_BATCH))
+            return true;
+    return false;
+}
+
+bool nl_model_couples_evaluation(const nl_model *m)
+{
+    for (int i = 0; i < m->layers; i++)
+        for (int k = 0; k < NL_SLOTS_MAX; k++)
+            if (on_activations(m->layer[i], k) && couples_evaluation(m->layer[i]->norm[k]))
+                return true;
+    return false;
+}
+
+/* ---- citations */
+
+static void cite(const char *reference, nl_text *out)
+{
+    char key[64];
+    const size_t n = strcspn(reference ? reference : "", ", ");
+    if (n == 0 || n >= sizeof key)
+        return;
+    memcpy(key, reference, n);
+    key[n] = 0;
+    if (!strstr(nl_text_of(out), key))
+        nl_text_add(out, "%s%s", out->used ? " " : "", key);
+}
+
+void nl_model_citations(const nl_model *m, nl_text *out)
+{
+    cite(m->ops->cite, out);
+    for (int i = 0; i < m->layers; i++)
+        for (int k = 0; k < NL_SLOTS_MAX; k++)
+            if (m->layer[i]->norm[k])
+                cite(nl_norm_ops_of(m->layer[i]->norm[k])->cite, out);
+}

@@ -1,0 +1,80 @@
+/* model.h: a network is layers in sequence. A model is one file, models/NAME.c, that defines one object
+ * `const nl_model_ops nl_model_NAME`: options, the paper's protocol as defaults, and a function that
+ * adds layers by spec string. */
+#ifndef NL_MODEL_H
+#define NL_MODEL_H
+
+#include "core/layer.h"
+
+enum { NL_MODEL_ABI = 1, NL_MODEL_LAYERS_MAX = 256 };
+
+typedef struct nl_model nl_model;
+
+typedef struct nl_model_ops {
+    uint32_t abi, real_bytes;
+    const char *name, *title;
+    const char *cite; /* BibTeX key, or "" */
+    size_t self_size;
+    const nl_option *options;
+    const char *const *protocol; /* "key=value" of a run that the model changes; ends with NULL */
+    const char *const *slots;    /* slots that norm= fills; ends with NULL */
+    nl_status (*build)(const void *self, nl_model *m);
+} nl_model_ops;
+
+#define NL_MODEL_HEADER .abi = NL_MODEL_ABI, .real_bytes = sizeof(nl_real)
+
+/* ---- for models/NAME.c */
+
+/* Appends a layer by spec ("dense:out=100:act=sigmoid"). With `normed` the run's norms go into its
+ * slots; without, only weight-space methods do. */
+nl_status nl_model_add(nl_model *m, const char *name, bool normed, const char *spec, ...) NL_CHECKED
+    __attribute__((format(printf, 4, 5)));
+nl_shape nl_model_shape(const nl_model *m);  /* of the output so far */
+int64_t nl_model_outputs(const nl_model *m); /* logits the loss wants: classes, or 1 */
+
+/* ---- for the trainer, tests and benchmarks */
+
+typedef struct nl_model_setup {
+    nl_shape shape;           /* of one example */
+    int64_t outputs;          /* logits */
+    int64_t batch;            /* examples of a training step */
+    int64_t n;                /* most examples of any call */
+    const char *norm;         /* spec for the model's default slots; "a+b": one a slot */
+    const char *norm_slot[3]; /* override by slot: preact, act, weight; NULL or "" */
+    const char *init;         /* initializer; NULL or "": the model's */
+    uint64_t seed;
+} nl_model_setup;
+
+extern const char *const nl_model_slot_names[]; /* preact, act, weight, NULL */
+
+nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup) NL_CHECKED;
+void nl_model_close(nl_model *m); /* NULL is fine */
+
+/* Logits (n, outputs) of x (n, s, c): borrowed from the model until the next call. c->x, c->n and
+ * what follows are the caller's; y, dy, dx are not used. */
+nl_real *nl_model_forward(nl_model *m, const nl_layer_call *c);
+/* Gradients of all parameters from d_logits (n, outputs), overwritten. Same call as forward. */
+void nl_model_backward(nl_model *m, const nl_layer_call *c, nl_real *d_logits);
+
+void nl_model_after_step(nl_model *m);
+void nl_model_epoch_begin(nl_model *m, int64_t epoch);
+void nl_model_epoch_end(nl_model *m, int64_t epoch);
+
+nl_store *nl_model_store(nl_model *m);
+int nl_model_layers(const nl_model *m);
+nl_layer *nl_model_layer(nl_model *m, int i);
+/* Whether evaluation with batches of n works with every norm, under its own policy or the given one. */
+nl_status nl_model_accepts(const nl_model *m, const nl_policy *p, int64_t n) NL_CHECKED;
+/* Whether some norm's evaluation takes statistics of the evaluation batch. */
+bool nl_model_couples_evaluation(const nl_model *m);
+
+nl_status nl_model_canonical(const char *spec, nl_text *out) NL_CHECKED;
+/* BibTeX keys of what this model uses: model, layers' norms; space-separated, each once. */
+void nl_model_citations(const nl_model *m, nl_text *out);
+
+void nl_model_use(const nl_model_ops *const *table, int count);
+const nl_model_ops *nl_model_find(const char *name);
+const nl_model_ops *nl_model_at(int i); /* NULL past the end */
+nl_status nl_model_find_or_say(const char *name, const nl_model_ops **out) NL_CHECKED;
+
+#endif

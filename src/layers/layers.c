@@ -1,0 +1,15 @@
+/* layers.c: the registry of layers. */
+#include <string.h>
+
+#include "core/layer.h"
+
+extern const nl_layer_ops nl_layer_dense, nl_layer_dropout;
+static const nl_layer_ops *const table[] = {&nl_layer_dense, &nl_layer_dropout};
+
+const nl_layer_ops *nl_layer_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i]->name, name) == 0)
+            return table[i];
+    return NULL;
+}
