@@ -1,0 +1,167 @@
+/* Activations: units in the last place against long double, limits, NaN, position, in place. */
+#include <check.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernel/act.h"
+
+enum { COUNT = 200003, SHORT = 70 };
+static const double most_ulps = 4;
+static const nl_act acts[] = {NL_LINEAR, NL_RELU, NL_SIGMOID, NL_TANH};
+
+static const nl_act_kernels *variant(int v)
+{
+    const nl_act_kernels *all[] = {&nl_act_kernel_base, &nl_act_kernel_avx2, &nl_act_kernel_avx512};
+    return all[v];
+}
+
+static long double exact(nl_act act, long double x)
+{
+    switch (act) {
+    case NL_LINEAR: return x;
+    case NL_RELU: return x > 0 ? x : 0;
+    case NL_SIGMOID: return 1 / (1 + expl(-x));
+    case NL_TANH: return tanhl(x);
+    }
+    return 0;
+}
+
+static double ulps(nl_real seen, long double wanted)
+{
+    const double digits = sizeof(nl_real) == 4 ? FLT_MANT_DIG : DBL_MANT_DIG;
+    int exponent;
+    frexpl(wanted, &exponent);
+    return (double)(fabsl(seen - wanted) / ldexpl(1, exponent - (int)digits));
+}
+
+/* From -80 to 80, half of them small. */
+static nl_real sample(int64_t i)
+{
+    const double t = 2.0 * (double)i / (COUNT - 1) - 1;
+    return (nl_real)(i % 2 ? 80 * t : 80 * t * t * t * t * t);
+}
+
+START_TEST(values_are_within_four_units_in_the_last_place)
+{
+    nl_real *x = nl_alloc(COUNT, sizeof *x), *y = nl_alloc(COUNT, sizeof *y);
+    for (int64_t i = 0; i < COUNT; i++)
+        x[i] = sample(i);
+    for (int v = 0; v <= (int)nl_cpu_level(); v++)
+        for (int a = 0; a < 4; a++) {
+            variant(v)->forward(acts[a], x, y, COUNT);
+            for (int64_t i = 0; i < COUNT; i++) {
+                const double off = y[i] == x[i] && x[i] == 0 ? 0 : ulps(y[i], exact(acts[a], x[i]));
+                ck_assert_msg(off <= most_ulps || fabsl(exact(acts[a], x[i])) < 1e-36L,
+                              "%s act %d of %.17g: %.17g, %g units off", nl_cpu_name((nl_cpu)v), a,
+                              (double)x[i], (double)y[i], off);
+            }
+        }
+    nl_free(x);
+    nl_free(y);
+}
+END_TEST
+
+START_TEST(limits_and_nan_are_right)
+{
+    const nl_real big = (nl_real)1e30;
+    const nl_real x[] = {INFINITY, -INFINITY, big, -big, NAN, 0, (nl_real)-0.0, -1000, 1000};
+    const double wanted[4][9] = {
+        {INFINITY, -INFINITY, (double)big, -(double)big, NAN, 0, 0, -1000, 1000},
+        {INFINITY, 0, (double)big, 0, NAN, 0, 0, 0, 1000},
+        {1, 0, 1, 0, NAN, 0.5, 0.5, 0, 1},
+        {1, -1, 1, -1, NAN, 0, 0, -1, 1}};
+    for (int v = 0; v <= (int)nl_cpu_level(); v++)
+        for (int a = 0; a < 4; a++) {
+            nl_real y[9];
+            variant(v)->forward(acts[a], x, y, 9);
+            for (int i = 0; i < 9; i++)
+                ck_assert_msg(isnan(wanted[a][i]) ? isnan(y[i]) : y[i] == (nl_real)wanted[a][i],
+                              "%s act %d of %g: %g", nl_cpu_name((nl_cpu)v), a, (double)x[i],
+                              (double)y[i]);
+        }
+}
+END_TEST
+
+START_TEST(a_value_does_not_depend_on_its_place)
+{
+    nl_real x[SHORT], y[SHORT], alone, dy[SHORT], dx[SHORT];
+    for (int i = 0; i < SHORT; i++) {
+        x[i] = (nl_real)(3 * sin(i));
+        dy[i] = (nl_real)cos(i);
+    }
+    for (int v = 0; v <= (int)nl_cpu_level(); v++)
+        for (int a = 0; a < 4; a++)
+            for (int n = 1; n <= SHORT; n++) {
+                variant(v)->forward(acts[a], x, y, n);
+                variant(v)->backward(acts[a], y, dy, dx, n);
+                for (int i = 0; i < n; i++) {
+                    variant(v)->forward(acts[a], x + i, &alone, 1);
+                    ck_assert_mem_eq(&alone, y + i, sizeof alone);
+                    variant(v)->backward(acts[a], y + i, dy + i, &alone, 1);
+                    ck_assert_mem_eq(&alone, dx + i, sizeof alone);
+                }
+            }
+}
+END_TEST
+
+START_TEST(backward_is_the_slope_and_works_in_place)
+{
+    const double eps = 1e-5, bound = 1e-6;
+    for (int v = 0; v <= (int)nl_cpu_level(); v++)
+        for (int a = 0; a < 4; a++)
+            for (int i = -40; i <= 40; i++) {
+                const nl_real x = (nl_real)(0.1 * i + 0.03);
+                nl_real y = (nl_real)exact(acts[a], x), dy = 2;
+                variant(v)->backward(acts[a], &y, &dy, &dy, 1);
+                const long double high = exact(acts[a], x + eps), low = exact(acts[a], x - eps);
+                ck_assert_double_eq_tol((double)dy, (double)((high - low) / eps), bound);
+            }
+    /* relu: where y is 0 nothing flows, whatever comes. */
+    nl_real y[] = {0, 0, 1, NAN}, dy[] = {INFINITY, NAN, 5, 7};
+    nl_act_kernel()->backward(NL_RELU, y, dy, dy, 4);
+    ck_assert(dy[0] == 0 && dy[1] == 0 && dy[2] == 5 && dy[3] == 7);
+}
+END_TEST
+
+START_TEST(bias_and_activation_at_once_equal_one_after_the_other)
+{
+    enum { ROWS = 5 };
+    nl_real x[ROWS * SHORT], bias[SHORT], fused[ROWS * SHORT], apart[ROWS * SHORT];
+    for (int v = 0; v <= (int)nl_cpu_level(); v++)
+        for (int c = 1; c <= SHORT; c++)
+            for (int a = 0; a < 4; a++) {
+                for (int i = 0; i < ROWS * c; i++) {
+                    x[i] = (nl_real)(3 * sin(i));
+                    bias[i % c] = (nl_real)cos(i % c);
+                    apart[i] = x[i] + bias[i % c];
+                }
+                variant(v)->forward(acts[a], apart, apart, ROWS * c);
+                variant(v)->bias_forward(acts[a], x, bias, fused, ROWS, c);
+                ck_assert_mem_eq(apart, fused, (size_t)(ROWS * c) * sizeof *x);
+                variant(v)->forward(acts[a], x, apart, ROWS * c);
+                variant(v)->bias_forward(acts[a], x, NULL, fused, ROWS, c);
+                ck_assert_mem_eq(apart, fused, (size_t)(ROWS * c) * sizeof *x);
+            }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("act");
+    TCase *t = tcase_create("all");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, values_are_within_four_units_in_the_last_place);
+    tcase_add_test(t, limits_and_nan_are_right);
+    tcase_add_test(t, a_value_does_not_depend_on_its_place);
+    tcase_add_test(t, backward_is_the_slope_and_works_in_place);
+    tcase_add_test(t, bias_and_activation_at_once_equal_one_after_the_other);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
