@@ -16,6 +16,8 @@
 #include <immintrin.h>
 #endif
 
+#define NL_INLINE static inline __attribute__((always_inline, unused))
+
 /* nl_lanes: an integer for every lane; comparisons of nl_vec give it, 0 or -1. */
 typedef nl_real nl_vec __attribute__((vector_size(NL_VECTOR_BYTES)));
 typedef nl_real nl_vec_loose
