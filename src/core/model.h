@@ -43,6 +43,9 @@ typedef struct nl_model_setup {
     const char *norm_slot[3]; /* override by slot: preact, act, weight; NULL or "" */
     const char *init;         /* initializer; NULL or "": the model's */
     uint64_t seed;
+    const char *keeper; /* owner of `kept`, */
+    const nl_variable
+        *kept; /* single values of the caller's that checkpoints shall hold; or NULL */
 } nl_model_setup;
 
 extern const char *const nl_model_slot_names[]; /* preact, act, weight, NULL */
@@ -55,6 +58,10 @@ void nl_model_close(nl_model *m); /* NULL is fine */
 nl_real *nl_model_forward(nl_model *m, const nl_layer_call *c);
 /* Gradients of all parameters from d_logits (n, outputs), overwritten. Same call as forward. */
 void nl_model_backward(nl_model *m, const nl_layer_call *c, nl_real *d_logits);
+
+/* The call as that layer saw it in the latest forward: its x, y and the rest of `call`. */
+void nl_model_layer_input(nl_model *m, const nl_layer *l, const nl_layer_call *call,
+                          nl_layer_call *out);
 
 void nl_model_after_step(nl_model *m);
 void nl_model_epoch_begin(nl_model *m, int64_t epoch);

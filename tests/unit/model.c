@@ -1,0 +1,294 @@
+/* Whole networks: gradients of every parameter through every kind of slot, bias and activation; the same
+ * bytes on any number of threads; data-dependent start; refusals. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "core/model.h"
+#include "par/par.h"
+#include "registry.h"
+
+enum { N = 7, IN = 5, OUTPUTS = 3, WIDEST = 1 << 16 };
+
+typedef struct rig {
+    nl_model *model;
+    nl_layer_call call;
+    nl_real *x, *weight, *d_logits;
+    int64_t n, outputs;
+} rig;
+
+static void fill(nl_real *v, int64_t count, uint64_t stream)
+{
+    const nl_key key = {3, NL_STREAM_TEST, stream};
+    for (int64_t i = 0; i < count; i++)
+        v[i] = (nl_real)nl_random_normal(key, (uint64_t)i);
+}
+
+static void open_sized(rig *r, const char *spec, const char *norm, const char *act_norm, int64_t n,
+                       int64_t in, int64_t outputs)
+{
+    nl_model_setup setup = {.shape = {.s = 1, .c = in},
+                            .outputs = outputs,
+                            .batch = n,
+                            .n = n,
+                            .norm = norm,
+                            .norm_slot = {NULL, act_norm, NULL},
+                            .seed = 1};
+    *r = (rig){.n = n, .outputs = outputs};
+    if (nl_model_open(&r->model, spec, &setup) != NL_OK)
+        ck_abort_msg("%s with %s: %s", spec, norm, nl_last_error());
+    r->x = nl_alloc((size_t)(n * in), sizeof(nl_real));
+    r->weight = nl_alloc((size_t)(n * outputs), sizeof(nl_real));
+    r->d_logits = nl_alloc((size_t)(n * outputs), sizeof(nl_real));
+    fill(r->x, n * in, 1);
+    fill(r->weight, n * outputs, 2);
+    r->call = (nl_layer_call){.n = n, .phase = NL_TRAIN, .seed = 1, .step = 30000, .x = r->x};
+}
+
+static void open_rig(rig *r, const char *spec, const char *norm, const char *act_norm)
+{
+    open_sized(r, spec, norm, act_norm, N, IN, OUTPUTS);
+}
+
+static void close_rig(rig *r)
+{
+    nl_model_close(r->model);
+    nl_free(r->x);
+    nl_free(r->weight);
+    nl_free(r->d_logits);
+}
+
+static double loss(rig *r)
+{
+    const nl_real *logits = nl_model_forward(r->model, &r->call);
+    double sum = 0;
+    for (int64_t i = 0; i < r->n * r->outputs; i++)
+        sum += (double)logits[i] * (double)r->weight[i];
+    return sum;
+}
+
+static void backward(rig *r)
+{
+    memcpy(r->d_logits, r->weight, (size_t)(r->n * r->outputs) * sizeof(nl_real));
+    nl_model_backward(r->model, &r->call, r->d_logits);
+}
+
+static void gradients_agree(const char *spec, const char *norm, const char *act_norm)
+{
+    rig r;
+    int64_t count;
+    open_rig(&r, spec, norm, act_norm);
+    nl_real *p = nl_store_params(nl_model_store(r.model), &count);
+    const nl_real *g = nl_store_grads(nl_model_store(r.model), NULL);
+    const double h = sizeof(nl_real) == 8 ? 1e-6 : 2e-3, bound = sizeof(nl_real) == 8 ? 2e-7 : 5e-2;
+    double size = 1e-6;
+    loss(&r);
+    backward(&r);
+    for (int64_t i = 0; i < count; i++)
+        size = fmax(size, fabs((double)g[i]));
+    for (int64_t i = 0; i < count; i++) {
+        const nl_real keep = p[i];
+        p[i] = (nl_real)((double)keep + h);
+        const double up = loss(&r);
+        p[i] = (nl_real)((double)keep - h);
+        const double down = loss(&r);
+        p[i] = keep;
+        const double error = fabs((up - down) / (2 * h) - (double)g[i]) / size;
+        ck_assert_msg(error < bound, "%s %s %s: parameter %lld: %g, difference quotient %g", spec,
+                      norm, act_norm ? act_norm : "", (long long)i, (double)g[i],
+                      (up - down) / (2 * h));
+    }
+    close_rig(&r);
+}
+
+START_TEST(gradients_are_the_difference_quotients)
+{
+    static const char *const norms[] = {"none",          "batch", "layer",  "rms:center=true",
+                                        "batch_layer",   "group", "weight", "weight+batch",
+                                        "batch:eps=1e-2"};
+    static const char *const nets[] = {"mlp:hidden=8/4:act=sigmoid",
+                                       "mlp:hidden=8:act=tanh:bias=after",
+                                       "mlp:hidden=4x2:act=tanh:bias=off"};
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++)
+        for (size_t k = 0; k < sizeof nets / sizeof *nets; k++)
+            gradients_agree(nets[k], norms[i], NULL);
+    gradients_agree("mlp:hidden=8/4:act=sigmoid", "none", "batch");
+    gradients_agree("mlp:hidden=8/4:act=tanh:bias=after", "layer", "batch_layer");
+    gradients_agree("mlp:hidden=8/4:act=tanh:dropout=0.3", "batch", NULL);
+}
+END_TEST
+
+/* Everything a step leaves behind, hashed. */
+static uint64_t bytes_of_a_step(const char *norm)
+{
+    rig r;
+    int64_t count;
+    open_sized(&r, "mlp:hidden=130/70:act=relu:dropout=0.2", norm, NULL, 1500, 40, 10);
+    r.call.update = true;
+    loss(&r);
+    backward(&r);
+    const nl_real *g = nl_store_grads(nl_model_store(r.model), &count);
+    uint64_t hash = nl_hash_bytes(NL_HASH_START, g, (uint64_t)count * sizeof *g);
+    nl_store *s = nl_model_store(r.model);
+    for (int i = 0; i < nl_store_count(s); i++) {
+        const nl_item *it = nl_store_at(s, i);
+        if (it->decl->role == NL_STATE)
+            hash =
+                nl_hash_bytes(hash, it->val, (uint64_t)it->count * nl_type_bytes(it->decl->type));
+    }
+    close_rig(&r);
+    return hash;
+}
+
+START_TEST(a_step_is_the_same_bytes_on_any_number_of_threads)
+{
+    static const char *const norms[] = {"none", "batch", "layer", "batch_layer", "weight"};
+    nl_par_ignore_work(true);
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
+        nl_threads_set(1);
+        const uint64_t alone = bytes_of_a_step(norms[i]);
+        nl_par_workers_seen();
+        for (int threads = 2; threads <= 5; threads++) {
+            nl_threads_set(threads);
+            ck_assert_msg(bytes_of_a_step(norms[i]) == alone, "%s on %d threads", norms[i],
+                          threads);
+        }
+        ck_assert_int_gt(nl_par_workers_seen(), 1);
+    }
+    nl_threads_set(1);
+    nl_par_ignore_work(false);
+}
+END_TEST
+
+START_TEST(weights_normalized_by_length_start_as_they_were)
+{
+    rig plain, normed;
+    open_rig(&plain, "mlp:hidden=8", "none", NULL);
+    open_rig(&normed, "mlp:hidden=8", "weight", NULL);
+    ck_assert_double_eq_tol(loss(&plain), loss(&normed), 1e-5);
+    close_rig(&plain);
+    close_rig(&normed);
+}
+END_TEST
+
+START_TEST(a_data_dependent_start_gives_unit_variance)
+{
+    rig r;
+    open_rig(&r, "mlp:hidden=8:act=linear", "weight:init=data", NULL);
+    r.call.start = true;
+    loss(&r);
+    r.call.start = false;
+    const nl_real *logits = nl_model_forward(r.model, &r.call);
+    for (int k = 0; k < OUTPUTS; k++) {
+        double mean = 0, var = 0;
+        for (int i = 0; i < N; i++)
+            mean += (double)logits[i * OUTPUTS + k] / N;
+        for (int i = 0; i < N; i++)
+            var += pow((double)logits[i * OUTPUTS + k] - mean, 2) / N;
+        ck_assert_double_eq_tol(mean, 0, 1e-5);
+        ck_assert_double_eq_tol(var, 1, 1e-4);
+    }
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(initial_weights_do_not_depend_on_the_method)
+{
+    rig a, b;
+    open_rig(&a, "mlp:hidden=8/4", "none", NULL);
+    open_rig(&b, "mlp:hidden=8/4", "batch", NULL);
+    const nl_item *wa = nl_store_find(nl_model_store(a.model), "h2", "w");
+    const nl_item *wb = nl_store_find(nl_model_store(b.model), "h2", "w");
+    ck_assert_mem_eq(wa->val, wb->val, (size_t)wa->count * sizeof(nl_real));
+    close_rig(&a);
+    close_rig(&b);
+}
+END_TEST
+
+START_TEST(every_failing_allocation_is_a_clean_refusal)
+{
+    const nl_model_setup setup = {.shape = {.s = 1, .c = IN},
+                                  .outputs = OUTPUTS,
+                                  .batch = N,
+                                  .n = N,
+                                  .norm = "weight+batch",
+                                  .seed = 1};
+    const long before = nl_alloc_live();
+    nl_model *m = NULL;
+    nl_status st = NL_ENOMEM;
+    for (long k = 0; st != NL_OK; k++) {
+        nl_alloc_fail_at(k);
+        st = nl_model_open(&m, "mlp:hidden=8/4", &setup);
+        nl_alloc_fail_at(-1);
+        ck_assert(st == NL_OK || (st == NL_ENOMEM && !m && nl_alloc_live() == before));
+    }
+    nl_model_close(m);
+    ck_assert_int_eq(nl_alloc_live(), before);
+}
+END_TEST
+
+START_TEST(a_step_allocates_nothing)
+{
+    rig r;
+    open_rig(&r, "mlp:hidden=8/4:dropout=0.1", "weight+batch_layer", NULL);
+    const long before = nl_alloc_calls();
+    loss(&r);
+    backward(&r);
+    nl_model_after_step(r.model);
+    ck_assert_int_eq(nl_alloc_calls(), before);
+    close_rig(&r);
+}
+END_TEST
+
+static const char *refusal(const char *spec, const char *norm, const char *weight)
+{
+    const nl_model_setup setup = {.shape = {.s = 1, .c = IN},
+                                  .outputs = OUTPUTS,
+                                  .batch = N,
+                                  .n = N,
+                                  .norm = norm,
+                                  .norm_slot = {NULL, NULL, weight}};
+    nl_model *m;
+    ck_assert_int_ne(nl_model_open(&m, spec, &setup), NL_OK);
+    ck_assert_ptr_null(m);
+    return nl_last_error();
+}
+
+START_TEST(refusals_name_what_was_wanted)
+{
+    ck_assert_str_eq(refusal("mpl", "none", NULL),
+                     "no model called 'mpl'; did you mean 'mlp'? (see: normlab models)");
+    ck_assert_str_eq(refusal("mlp", "bacth", NULL),
+                     "no normalization method called 'bacth'; did you mean 'batch'? (see: normlab "
+                     "norms)");
+    ck_assert_str_eq(refusal("mlp", "none", "batch"),
+                     "batch cannot sit in slot weight of h1 (on the weights)");
+    ck_assert_str_eq(refusal("mlp", "group:groups=7", NULL),
+                     "group: 100 channels cannot be cut into 7 groups");
+    ck_assert_str_eq(refusal("mlp:hidden=0", "none", NULL),
+                     "mlp: hidden=0 is outside [1, 16777216]");
+}
+END_TEST
+
+int main(void)
+{
+    use_registries();
+    Suite *s = suite_create("model");
+    TCase *t = tcase_create("all");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, gradients_are_the_difference_quotients);
+    tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
+    tcase_add_test(t, weights_normalized_by_length_start_as_they_were);
+    tcase_add_test(t, a_data_dependent_start_gives_unit_variance);
+    tcase_add_test(t, initial_weights_do_not_depend_on_the_method);
+    tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);
+    tcase_add_test(t, a_step_allocates_nothing);
+    tcase_add_test(t, refusals_name_what_was_wanted);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
