@@ -248,14 +248,6 @@ static nl_status initialize(nl_model *m)
     return NL_OK;
 }
 
-static nl_status add_kept(nl_model *m)
-{
-    int item;
-    for (const nl_variable *v = m->setup.kept; v && v->name; v++)
-        NL_TRY(nl_store_add(m->store, m->setup.keeper, v, NULL, 1, 1, 1, &item));
-    return NL_OK;
-}
-
 nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup)
 {
     nl_status st = NL_OK;
@@ -267,7 +259,6 @@ nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *
     NL_GO(parse(spec, &m->ops, &m->self));
     NL_GO(nl_store_open(&m->store));
     NL_GO(m->ops->build(m->self, m));
-    NL_GO(add_kept(m));
     NL_GO(nl_store_commit(m->store));
     NL_GO(initialize(m));
     *out = m;
