@@ -63,8 +63,8 @@ static void moments_of_chunk(int64_t task, void *arg)
     const int64_t o = task / plan->chunks, b = task % plan->chunks, w = plan->width;
     double *mean = partial_of(p, task), *m2 = mean + w, *count = p->counts + task;
     int64_t first, step;
-    nl_rows r = rows_of(p, plan, o, nl_cut(plan->rows, plan->chunks, b),
-                        nl_cut(plan->rows, plan->chunks, b + 1), &first, &step);
+    nl_rows r = rows_of(p, plan, o, nl_edge(plan->rows, plan->chunks, b),
+                        nl_edge(plan->rows, plan->chunks, b + 1), &first, &step);
     memset(mean, 0, (size_t)(2 * w) * sizeof *mean);
     *count = 0;
     if (plan->columns) {
@@ -147,8 +147,8 @@ static void gradients_of_chunk(int64_t task, void *arg)
     const int64_t o = task / plan->chunks, b = task % plan->chunks, w = plan->width;
     double *G = partial_of(p, task), *H = G + w;
     int64_t first, step;
-    const nl_rows r = rows_of(p, plan, o, nl_cut(plan->rows, plan->chunks, b),
-                              nl_cut(plan->rows, plan->chunks, b + 1), &first, &step);
+    const nl_rows r = rows_of(p, plan, o, nl_edge(plan->rows, plan->chunks, b),
+                              nl_edge(plan->rows, plan->chunks, b + 1), &first, &step);
     if (p->differentiate)
         nl_differentiate_rows(p, first, first + r.count * step, step);
     memset(G, 0, (size_t)(2 * w) * sizeof *G);

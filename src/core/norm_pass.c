@@ -194,7 +194,7 @@ static nl_rows tile_rows(const nl_pass *p, const tile *t)
 static void each_tile(const nl_pass *p, int64_t b, tile *t, void (*body)(const nl_pass *, tile *))
 {
     const int64_t blocks = nl_row_blocks(p->rows, p->c), most = nl_tile_rows(p->c);
-    const int64_t from = nl_cut(p->rows, blocks, b), to = nl_cut(p->rows, blocks, b + 1);
+    const int64_t from = nl_edge(p->rows, blocks, b), to = nl_edge(p->rows, blocks, b + 1);
     for (t->from = from; t->from < to; t->from += t->rows) {
         t->rows = to - t->from < most ? to - t->from : most;
         body(p, t);
@@ -472,8 +472,8 @@ static void for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t, voi
 static void finish_block(int64_t b, void *arg)
 {
     const nl_pass *p = arg;
-    const int64_t blocks = nl_row_blocks(p->rows, p->c), from = nl_cut(p->rows, blocks, b);
-    finish_rows(p, from, nl_cut(p->rows, blocks, b + 1) - from);
+    const int64_t blocks = nl_row_blocks(p->rows, p->c), from = nl_edge(p->rows, blocks, b);
+    finish_rows(p, from, nl_edge(p->rows, blocks, b + 1) - from);
 }
 
 static void update_populations(nl_pass *p)
@@ -797,7 +797,7 @@ static void differentiate_block(int64_t b, void *arg)
 {
     const nl_pass *p = arg;
     const int64_t blocks = nl_row_blocks(p->rows, p->c);
-    nl_differentiate_rows(p, nl_cut(p->rows, blocks, b), nl_cut(p->rows, blocks, b + 1), 1);
+    nl_differentiate_rows(p, nl_edge(p->rows, blocks, b), nl_edge(p->rows, blocks, b + 1), 1);
 }
 
 void nl_norm_backward(nl_norm *m, const nl_args *a)

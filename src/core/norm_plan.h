@@ -65,7 +65,7 @@ enum {
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);
 int64_t nl_row_blocks(int64_t rows, int64_t c);
 int64_t nl_tile_rows(int64_t c);
-static inline int64_t nl_cut(int64_t count, int64_t pieces, int64_t i)
+static inline int64_t nl_edge(int64_t count, int64_t pieces, int64_t i)
 {
     return count * i / pieces;
 }

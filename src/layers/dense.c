@@ -212,7 +212,7 @@ static void bias_block(int64_t b, void *arg)
 {
     const bias_job *j = arg;
     const int64_t c = j->l->out.c, blocks = nl_row_blocks(j->n, c);
-    const int64_t from = nl_cut(j->n, blocks, b), to = nl_cut(j->n, blocks, b + 1);
+    const int64_t from = nl_edge(j->n, blocks, b), to = nl_edge(j->n, blocks, b + 1);
     nl_act_kernel()->bias_forward(j->act, j->y + from * c, j->bias, j->y + from * c, to - from, c);
 }
 
@@ -257,7 +257,7 @@ static void act_back_block(int64_t b, void *arg)
 {
     const bias_job *j = arg;
     const int64_t c = j->l->out.c, blocks = nl_row_blocks(j->n, c);
-    const int64_t from = nl_cut(j->n, blocks, b) * c, to = nl_cut(j->n, blocks, b + 1) * c;
+    const int64_t from = nl_edge(j->n, blocks, b) * c, to = nl_edge(j->n, blocks, b + 1) * c;
     nl_act_kernel()->backward(j->act, j->y + from, j->dy + from, j->dx + from, to - from);
 }
 
@@ -271,7 +271,7 @@ static void sum_block(int64_t b, void *arg)
 {
     const sum_job *j = arg;
     const int64_t c = j->l->out.c, blocks = nl_row_blocks(j->n, c);
-    const int64_t from = nl_cut(j->n, blocks, b), to = nl_cut(j->n, blocks, b + 1);
+    const int64_t from = nl_edge(j->n, blocks, b), to = nl_edge(j->n, blocks, b + 1);
     double *sum = (double *)(void *)nl_layer_value(j->l, SUMS) + b * c;
     memset(sum, 0, (size_t)c * sizeof *sum);
     nl_area_kernel()->column_sums((nl_rows){j->x + from * c, c, to - from, NULL, 1}, c, sum,

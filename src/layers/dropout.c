@@ -37,7 +37,7 @@ static void drop_block(int64_t b, void *arg)
     const job *j = arg;
     const int64_t blocks = nl_row_blocks(j->n, j->c);
     const nl_real keep = (nl_real)(1 / (1 - j->rate));
-    for (int64_t i = nl_cut(j->n, blocks, b) * j->c; i < nl_cut(j->n, blocks, b + 1) * j->c; i++)
+    for (int64_t i = nl_edge(j->n, blocks, b) * j->c; i < nl_edge(j->n, blocks, b + 1) * j->c; i++)
         j->to[i] = nl_random_uniform(j->key, (uint64_t)i) < j->rate ? 0 : j->from[i] * keep;
 }
 
