@@ -1,9 +1,11 @@
 /* All three products are C (m, n) = A (m, p) B (p, n) with A read by rows (nn, nt) or by columns
- * (tn); nt reads a transposed copy of W. C is cut into blocks, each block is done by one thread,
- * and the reduction runs through it in pieces that add to C in memory, so that the pieces of A and
- * B stay in cache. LIBXSMM's kernels have the strides built in: they are made for rows without gaps
- * and for the block sizes of the plan's own number of rows; every other block is done by the plain
- * C kernel. */
+ * (tn). C is cut into blocks, each block is done by one thread, and the reduction runs through it in
+ * pieces that add to C in memory, so that the pieces of A and B stay in cache. nt reads a
+ * transposed copy of W in panels: one panel is the B of one column of blocks, without gaps, and is
+ * used while it is in cache.
+ *
+ * LIBXSMM's kernels have the strides built in: they are made for rows without gaps and for the
+ * block sizes of the plan's own number of rows; every other block is done by the plain C kernel. */
 #include "core/gemm.h"
 
 #include <assert.h>
@@ -34,11 +36,11 @@ enum {
     MANY_ROWS = 480,
     FEW_BLOCKS = 4,
     BLOCK_COLUMNS = 512 / (int)sizeof(nl_real),
+    SMALL_COLUMNS = BLOCK_COLUMNS / 2, /* of a panel, where there are few */
     BLOCK_DEPTH = 256,
     SPLIT_ROWS = 512,  /* tn: least rows of X in one part of a split reduction */
     SPLIT_BLOCKS = 32, /* tn: with fewer blocks in D the reduction is split */
-    FOLD_WIDTH = 256,  /* values folded at once */
-    TURN_ROWS = 64     /* rows of W transposed at once */
+    FOLD_WIDTH = 256   /* values folded at once */
 };
 
 typedef struct extent {
@@ -48,8 +50,8 @@ typedef struct extent {
 /* One of the products as prepared at set-up, for m or p equal to the plan's rows. */
 typedef struct product {
     extent m, n, p;
-    bool a_by_columns;
-    int64_t lda; /* the strides that the generated kernels were made for; B and C are (.., n) */
+    bool a_by_columns, b_in_panels;
+    int64_t lda; /* the strides that the generated kernels were made for; C is (m, n) */
 #ifdef NL_XSMM
     jit kernel[2][2][2][2]; /* [last rows][last columns][last piece][adds] or NULL */
 #endif
@@ -58,8 +60,8 @@ typedef struct product {
 struct nl_gemm {
     int64_t rows, k, o;
     product nn, tn, nt;
-    nl_real *transposed; /* W^T (o, k), or NULL */
-    nl_real *part;       /* partial D of a split reduction, or NULL */
+    nl_real *panels; /* W^T in panels (o, columns of a block), or NULL */
+    nl_real *part;   /* partial D of a split reduction, or NULL */
 };
 
 /* A product as called. */
@@ -95,15 +97,16 @@ static void start_xsmm(void)
 static jit make_kernel(const product *g, int64_t rows, int64_t columns, int64_t depth, bool add)
 {
     /* LIBXSMM is column-major: C^T = B^T A^T. */
+    const int lda = (int)(g->b_in_panels ? columns : g->n.size);
     const int ldb = (int)g->lda, ldc = (int)g->n.size;
     const int flags = g->a_by_columns ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
     const int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
     const nl_real alpha = 1, beta = add ? 1 : 0;
 #ifdef NL_F64
-    return libxsmm_dmmdispatch((int)columns, (int)rows, (int)depth, &ldc, &ldb, &ldc, &alpha, &beta,
+    return libxsmm_dmmdispatch((int)columns, (int)rows, (int)depth, &lda, &ldb, &ldc, &alpha, &beta,
                                &flags, &prefetch);
 #else
-    return libxsmm_smmdispatch((int)columns, (int)rows, (int)depth, &ldc, &ldb, &ldc, &alpha, &beta,
+    return libxsmm_smmdispatch((int)columns, (int)rows, (int)depth, &lda, &ldb, &ldc, &alpha, &beta,
                                &flags, &prefetch);
 #endif
 }
@@ -148,13 +151,13 @@ static extent cut_rows(int64_t m, int64_t column_blocks)
     return cut(m, m < MANY_ROWS ? BLOCK_ROWS : LARGE_ROWS, TILE_ROWS);
 }
 
-static void plan_product(product *g, int64_t m, int64_t n, int64_t p, bool a_by_columns)
+static void plan_product(product *g, int64_t m, int64_t n, int64_t p)
 {
-    g->n = (extent){n, least(n, BLOCK_COLUMNS)};
+    const bool small = g->b_in_panels && n < FEW_BLOCKS * BLOCK_COLUMNS;
+    g->n = (extent){n, least(n, small ? SMALL_COLUMNS : BLOCK_COLUMNS)};
     g->m = cut_rows(m, ceil_div(n, g->n.block));
     g->p = (extent){p, least(p, BLOCK_DEPTH)};
-    g->a_by_columns = a_by_columns;
-    g->lda = a_by_columns ? m : p;
+    g->lda = g->a_by_columns ? m : p;
     make_kernels(g);
 }
 
@@ -177,7 +180,8 @@ static void do_piece(const call *c, int64_t i, int64_t j, int64_t p, int64_t dep
     const int64_t rows = least(c->m - i, c->plan->m.block);
     const int64_t columns = least(c->n - j, c->plan->n.block);
     const nl_strided a = {c->a.p + i * c->a.row + p * c->a.col, c->a.row, c->a.col};
-    const nl_real *b = c->b + p * c->ldb + j;
+    const int64_t ldb = c->plan->b_in_panels ? columns : c->ldb;
+    const nl_real *b = c->b + p * ldb + (c->plan->b_in_panels ? j * c->p : j);
 #ifdef NL_XSMM
     const jit kernel = find_kernel(c, rows, columns, depth, add);
     if (kernel) {
@@ -185,19 +189,12 @@ static void do_piece(const call *c, int64_t i, int64_t j, int64_t p, int64_t dep
         return;
     }
 #endif
-    c->plain->multiply(rows, columns, depth, a, b, c->ldb, to, c->ldc, add);
+    c->plain->multiply(rows, columns, depth, a, b, ldb, to, c->ldc, add);
 }
 
-/* The smaller of A and B is read again and again, so it is the inner one. */
-static void do_block(int64_t b, void *arg)
+static void do_block_of(const call *c, int64_t row_block, int64_t column_block, int64_t part)
 {
-    const call *c = arg;
-    const int64_t blocks = c->row_blocks * c->column_blocks, part = b / blocks;
-    const bool rows_outside = c->m > c->n;
-    const int64_t inner = rows_outside ? c->column_blocks : c->row_blocks;
-    const int64_t outside = b % blocks / inner, inside = b % inner;
-    const int64_t i = (rows_outside ? outside : inside) * c->plan->m.block;
-    const int64_t j = (rows_outside ? inside : outside) * c->plan->n.block;
+    const int64_t i = row_block * c->plan->m.block, j = column_block * c->plan->n.block;
     const int64_t end = least((part + 1) * c->span, c->p);
     nl_real *to = c->c + part * c->m * c->n + i * c->ldc + j;
     int64_t p = part * c->span;
@@ -210,16 +207,35 @@ static void do_block(int64_t b, void *arg)
     } while (p < end);
 }
 
-static void run(call *c, int64_t parts)
+/* The smaller of A and B is read again and again, so it is the inner one. */
+static void do_block(int64_t b, void *arg)
+{
+    const call *c = arg;
+    const int64_t blocks = c->row_blocks * c->column_blocks, part = b / blocks, rest = b % blocks;
+    if (c->m > c->n)
+        do_block_of(c, rest / c->column_blocks, rest % c->column_blocks, part);
+    else
+        do_block_of(c, rest % c->row_blocks, rest / c->row_blocks, part);
+}
+
+static void prepare(call *c)
 {
     const product *g = c->plan;
     c->plain = nl_small_gemm();
-    c->made_for = (g->a_by_columns ? c->a.col : c->a.row) == g->lda && c->ldb == g->n.size &&
-                  c->ldc == g->n.size;
+    c->made_for = (g->a_by_columns ? c->a.col : c->a.row) == g->lda &&
+                  (g->b_in_panels || c->ldb == g->n.size) && c->ldc == g->n.size;
     c->row_blocks = ceil_div(c->m, g->m.block);
     c->column_blocks = ceil_div(c->n, g->n.block);
-    c->span = parts > 1 ? span_of(g, c->p, parts) : c->p;
-    nl_for(c->row_blocks * c->column_blocks * parts, 2 * c->m * c->n * c->p, do_block, c);
+    c->span = c->p;
+}
+
+static int64_t flops(const call *c) { return 2 * c->m * c->n * c->p; }
+
+static void run(call *c, int64_t parts)
+{
+    if (parts > 1)
+        c->span = span_of(c->plan, c->p, parts);
+    nl_for(c->row_blocks * c->column_blocks * parts, flops(c), do_block, c);
 }
 
 typedef struct fold {
@@ -256,8 +272,10 @@ nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool t
     if (!g)
         NL_BAIL(NL_ENOMEM, "gemm: plan");
     *g = (nl_gemm){.rows = rows, .k = k, .o = o};
-    plan_product(&g->nn, rows, o, k, false);
-    plan_product(&g->tn, k, o, rows, true);
+    g->tn.a_by_columns = true;
+    g->nt.b_in_panels = true;
+    plan_product(&g->nn, rows, o, k);
+    plan_product(&g->tn, k, o, rows);
     const int64_t parts = parts_of(&g->tn, rows);
     if (parts > 1) {
         g->part = nl_alloc((size_t)(parts * size), sizeof *g->part);
@@ -266,9 +284,9 @@ nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool t
                     (long long)size);
     }
     if (transpose_w) {
-        plan_product(&g->nt, rows, k, o, false);
-        g->transposed = nl_alloc((size_t)size, sizeof *g->transposed);
-        if (!g->transposed)
+        plan_product(&g->nt, rows, k, o);
+        g->panels = nl_alloc((size_t)size, sizeof *g->panels);
+        if (!g->panels)
             NL_BAIL(NL_ENOMEM, "gemm: %lld by %lld transposed weights", (long long)o, (long long)k);
     }
     *out = g;
@@ -282,7 +300,7 @@ void nl_gemm_close(nl_gemm *g)
 {
     if (!g)
         return;
-    nl_free(g->transposed);
+    nl_free(g->panels);
     nl_free(g->part);
     nl_free(g);
 }
@@ -301,6 +319,7 @@ void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .c = y,
               .ldc = ldy,
               .add = add};
+    prepare(&c);
     run(&c, 1);
 }
 
@@ -319,6 +338,7 @@ void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .c = parts > 1 ? g->part : d,
               .ldc = g->o,
               .add = parts == 1 && add};
+    prepare(&c);
     run(&c, parts);
     if (parts > 1) {
         fold f = {g->part, parts, size, d, add};
@@ -327,35 +347,47 @@ void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
 }
 
 typedef struct turn {
-    const nl_gemm *g;
-    const nl_real *w;
+    call c;
+    const nl_real *w; /* (k, o) */
+    nl_real *panels;
 } turn;
 
-static void turn_block(int64_t b, void *arg)
+static void turn_panel(int64_t b, void *arg)
 {
     const turn *t = arg;
-    const int64_t from = b * TURN_ROWS, k = t->g->k, o = t->g->o;
-    nl_small_gemm()->transpose(least(k - from, TURN_ROWS), o, t->w + from * o, o,
-                               t->g->transposed + from, k);
+    const int64_t from = b * t->c.plan->n.block, o = t->c.p;
+    const int64_t columns = least(t->c.n - from, t->c.plan->n.block);
+    t->c.plain->transpose(columns, o, t->w + from * o, o, t->panels + from * o, columns);
+}
+
+static void turn_and_use_panel(int64_t b, void *arg)
+{
+    const turn *t = arg;
+    turn_panel(b, arg);
+    for (int64_t i = 0; i < t->c.row_blocks; i++)
+        do_block_of(&t->c, i, b, 0);
 }
 
 void nl_gemm_nt(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, const nl_real *w, bool fresh,
                 nl_real *x, int64_t ldx, bool add)
 {
-    assert(r <= g->rows && g->transposed);
-    if (fresh) {
-        turn t = {g, w};
-        nl_for(ceil_div(g->k, TURN_ROWS), g->k * g->o * (int64_t)sizeof(nl_real), turn_block, &t);
-    }
+    assert(r <= g->rows && g->panels);
     call c = {.plan = &g->nt,
               .m = r,
               .n = g->k,
               .p = g->o,
               .a = {y, ldy, 1},
-              .b = g->transposed,
-              .ldb = g->k,
+              .b = g->panels,
               .c = x,
               .ldc = ldx,
               .add = add};
+    prepare(&c);
+    turn t = {c, w, g->panels};
+    if (fresh && r <= g->k) {
+        nl_for(c.column_blocks, flops(&c), turn_and_use_panel, &t);
+        return;
+    }
+    if (fresh)
+        nl_for(c.column_blocks, g->k * g->o * (int64_t)sizeof(nl_real), turn_panel, &t);
     run(&c, 1);
 }
