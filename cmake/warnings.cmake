@@ -6,6 +6,9 @@ target_compile_options(normlab_flags INTERFACE
   -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   -Wno-sign-conversion -Wno-double-promotion -Wstrict-prototypes -Wmissing-prototypes -Wvla
   -Wformat=2 -Wundef -Wcast-align)
+if(CMAKE_C_COMPILER_ID STREQUAL Clang)
+  target_compile_options(normlab_flags INTERFACE -Wno-unknown-pragmas) # GCC ivdep
+endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
 if(NORMLAB_WERROR)

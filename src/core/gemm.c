@@ -81,9 +81,10 @@ typedef struct call {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t last_of(extent e) { return e.size - (ceil_div(e.size, e.block) - 1) * e.block; }
 
 #ifdef NL_XSMM
+static int64_t last_of(extent e) { return e.size - (ceil_div(e.size, e.block) - 1) * e.block; }
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void start_xsmm(void)

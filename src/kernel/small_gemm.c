@@ -102,11 +102,24 @@ static void multiply(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_rea
     }
 }
 
+/* Lane i of the result is lane which[i] of a followed by b. */
+static inline __attribute__((always_inline)) nl_vec pick(nl_vec a, nl_vec b, nl_lanes which)
+{
+#ifdef __clang__ /* knows no shuffle by a variable; the fuzz targets are its only use */
+    nl_vec out;
+    for (int i = 0; i < NL_LANES; i++)
+        out[i] = which[i] < NL_LANES ? a[which[i]] : b[which[i] - NL_LANES];
+    return out;
+#else
+    return __builtin_shuffle(a, b, which);
+#endif
+}
+
 /* A square of NL_LANES registers is transposed by swapping its off-diagonal halves, then those of
  * the quarters, and so on down to single values. */
 static inline __attribute__((always_inline)) void swap_halves(nl_vec *v, int side)
 {
-    nl_lanes low, high;
+    nl_lanes low = {0}, high = {0};
     for (int i = 0; i < NL_LANES; i++) {
         low[i] = i & side ? NL_LANES + i - side : i;
         high[i] = i & side ? NL_LANES + i : i + side;
@@ -116,8 +129,8 @@ static inline __attribute__((always_inline)) void swap_halves(nl_vec *v, int sid
         if (i & side)
             continue;
         const nl_vec a = v[i], b = v[i + side];
-        v[i] = __builtin_shuffle(a, b, low);
-        v[i + side] = __builtin_shuffle(a, b, high);
+        v[i] = pick(a, b, low);
+        v[i + side] = pick(a, b, high);
     }
 }
 
