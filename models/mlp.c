@@ -1,6 +1,6 @@
-/* Multilayer perceptron: [dense, norm, activation, dropout] for each hidden layer, then a dense layer
- * to the logits. norm= sits before the activation, as in Ioffe & Szegedy 2015, sec. 4.1, whose MNIST
- * network is hidden=100x3:act=sigmoid with batches of 60. */
+/* Multilayer perceptron: [dense, norm, activation, dropout] for each hidden layer, then a dense
+ * layer to the logits. norm= sits before the activation, as in Ioffe & Szegedy 2015, sec. 4.1,
+ * whose MNIST network is hidden=100x3:act=sigmoid with batches of 60. */
 #include <stdio.h>
 
 #include "core/model.h"

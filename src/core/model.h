@@ -1,6 +1,6 @@
-/* model.h: a network is layers in sequence. A model is one file, models/NAME.c, that defines one object
- * `const nl_model_ops nl_model_NAME`: options, the paper's protocol as defaults, and a function that
- * adds layers by spec string. */
+/* model.h: a network is layers in sequence. A model is one file, models/NAME.c, that defines one
+ * object `const nl_model_ops nl_model_NAME`: options, the paper's protocol as defaults, and a
+ * function that adds layers by spec string. */
 #ifndef NL_MODEL_H
 #define NL_MODEL_H
 
@@ -70,7 +70,8 @@ void nl_model_epoch_end(nl_model *m, int64_t epoch);
 nl_store *nl_model_store(nl_model *m);
 int nl_model_layers(const nl_model *m);
 nl_layer *nl_model_layer(nl_model *m, int i);
-/* Whether evaluation with batches of n works with every norm, under its own policy or the given one. */
+/* Whether evaluation with batches of n works with every norm, under its own policy or the given
+ * one. */
 nl_status nl_model_accepts(const nl_model *m, const nl_policy *p, int64_t n) NL_CHECKED;
 /* Whether some norm's evaluation takes statistics of the evaluation batch. */
 bool nl_model_couples_evaluation(const nl_model *m);

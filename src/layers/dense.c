@@ -3,7 +3,8 @@
  *     bias=before   y = act2(act(preact(x W + b)))      x (n, in), W (in, out), y (n, out)
  *     bias=after    y = act2(act(preact(x W) + b))
  *     bias=off      y = act2(act(preact(x W)))
- * preact, act2: the norms in slots `preact` and `act`, or nothing; W is what the norm in slot `weight`
+ * preact, act2: the norms in slots `preact` and `act`, or nothing; W is what the norm in slot
+ * `weight`
  * makes of the stored weight. A norm with a beta of its own makes a bias before it redundant. */
 #include <string.h>
 

@@ -1,7 +1,8 @@
-/* Dropout. Srivastava et al. 2014 (JMLR 15), scaled while training (inverted) as PyTorch and Keras do.
+/* Dropout. Srivastava et al. 2014 (JMLR 15), scaled while training (inverted) as PyTorch and Keras
+ * do.
  *
  *     train: y = x k / (1 - rate), k = 1 with probability 1 - rate;  eval: y = x
- * The mask is a function of (seed, layer, step, place): the same for every method with that seed. */
+ * The mask is a function of (seed, layer, step, place): the same for every method with one seed. */
 #include <string.h>
 
 #include "base/random.h"

@@ -16,13 +16,13 @@ typedef struct nl_summary {
     double percentiles[NL_PERCENTILES]; /* between order statistics linearly, as NumPy does */
     double
         dead; /* share of units that gave no signal for any row: relu 0, or saturated throughout */
-    double
-        saturated; /* share of values where the activation is flat: relu v <= 0, |sigmoid' | and |tanh'|
-                         below 2 % of their largest */
+    /* share of values where the activation is flat: relu v <= 0, |sigmoid'| and |tanh'| below 2 % of
+     * their largest */
+    double saturated;
 } nl_summary;
 
-/* Of (rows, c) values v; work (rows * c) is overwritten. dead and saturated are those of act(v). A value
- * that is not finite makes mean and std NaN and counts in no percentile. Cannot fail. */
+/* Of (rows, c) values v; work (rows * c) is overwritten. dead and saturated are those of act(v). A
+ * value that is not finite makes mean and std NaN and counts in no percentile. Cannot fail. */
 void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, nl_real *work,
                   nl_summary *out);
 

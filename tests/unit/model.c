@@ -1,5 +1,5 @@
-/* Whole networks: gradients of every parameter through every kind of slot, bias and activation; the same
- * bytes on any number of threads; data-dependent start; refusals. */
+/* Whole networks: gradients of every parameter through every kind of slot, bias and activation; the
+ * same bytes on any number of threads; data-dependent start; refusals. */
 #include <check.h>
 #include <math.h>
 #include <string.h>
