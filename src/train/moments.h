@@ -16,8 +16,8 @@ typedef struct nl_summary {
     double percentiles[NL_PERCENTILES]; /* between order statistics linearly, as NumPy does */
     double
         dead; /* share of units that gave no signal for any row: relu 0, or saturated throughout */
-    /* share of values where the activation is flat: relu v <= 0, |sigmoid'| and |tanh'| below 2 % of
-     * their largest */
+    /* share of values where the activation is flat: relu v <= 0, |sigmoid'| and |tanh'| below 2 %
+     * of their largest */
     double saturated;
 } nl_summary;
 
