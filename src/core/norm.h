@@ -271,10 +271,9 @@ enum { NL_POPULATION_ROWS = 8 };
 typedef struct nl_norm nl_norm;
 
 /* spec is "name:key=value:...". Variables go into the store under `owner`, which the caller commits
- * before the first call; nl_norm_bind then fetches their addresses. On failure *out is NULL. */
+ * before the first call. On failure *out is NULL. */
 nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_store *store,
                        const char *owner) NL_CHECKED;
-void nl_norm_bind(nl_norm *m);
 void nl_norm_close(nl_norm *m); /* NULL is fine */
 
 /* Cannot fail; allocates nothing; same bytes for any number of threads. */

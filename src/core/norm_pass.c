@@ -78,7 +78,8 @@ static void bind_area(nl_pass *p, int k)
                      .dmean = mem->dmean,
                      .dvar = mem->dvar,
                      .count = mem->count,
-                     .counts_differ = !p->plan[k].fused && p->args->live,
+                     .counts_differ =
+                         !p->plan[k].fused && p->args->live && nl_needs_batch(&p->call.policy, k),
                      .statistics = p->plan[k].statistics};
     if (p->plan[k].fused)
         mem->count[0] = (double)(p->c / p->plan[k].width);
@@ -258,7 +259,7 @@ static void chain(const nl_pass *p, int k, const nl_stats *st, int64_t i, double
     const nl_source from_mean = p->call.policy.mean[k], from_var = p->call.policy.var[k];
     const double m = nl_count(st, i);
     double dmean = st->dmean[i], dvar = st->dvar[i];
-    if (m == 0) {
+    if (m == 0 || !nl_needs_batch(&p->call.policy, k)) {
         *to_p = *to_q = 0;
         return;
     }
@@ -494,7 +495,7 @@ static void whole_statistics(nl_pass *p)
         if (nl_needs_batch(&p->call.policy, k))
             nl_reduce_moments(p, k);
         else
-            p->mem[k].count[0] = 1, p->call.stats[k].counts_differ = false;
+            p->mem[k].count[0] = 1;
         if (p->m->area[k].is.population)
             nl_take_sources(p, k, &p->call.stats[k], p->mem[k].own, p->mem[k].mean, p->mem[k].var);
     }

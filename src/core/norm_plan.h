@@ -53,7 +53,6 @@ struct nl_norm {
     int64_t gamma_rows;               /* 1, or s when gamma is per position and channel */
     int partials, counts, strips;     /* store items: scratch of the passes */
     int64_t partial_room, strip_room; /* of one task (doubles), of one block (reals) */
-    bool bound;
 };
 
 enum {
