@@ -1,6 +1,6 @@
 /* All three products are C (m, n) = A (m, p) B (p, n) with A read by rows (nn, nt) or by columns
- * (tn). C is cut into blocks, each block is done by one thread, and the reduction runs through it in
- * pieces that add to C in memory, so that the pieces of A and B stay in cache. nt reads a
+ * (tn). C is cut into blocks, each block is done by one thread, and the reduction runs through it
+ * in pieces that add to C in memory, so that the pieces of A and B stay in cache. nt reads a
  * transposed copy of W in panels: one panel is the B of one column of blocks, without gaps, and is
  * used while it is in cache.
  *
