@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,4 +136,15 @@ nl_status nl_file_copy(const char *from, const char *to)
     if (st != NL_OK)
         unlink(to);
     return st;
+}
+
+nl_status nl_file_lock(const char *path, int *fd)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return nl_fail(NL_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return NL_OK; /* file systems without locks pass */
+    close(*fd);
+    return nl_fail(NL_EIO, "%s: another process has it open", path);
 }

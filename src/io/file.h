@@ -19,4 +19,8 @@ nl_status nl_file_copy(const char *from, const char *to) NL_CHECKED;
 /* Renames and syncs the folder of `to`. */
 nl_status nl_file_rename(const char *from, const char *to) NL_CHECKED;
 
+/* Opens a file that no other process holds; *fd, to be closed, holds it. NL_EIO: not there, or a
+ * running process has it. File systems without locks always pass. */
+nl_status nl_file_lock(const char *path, int *fd) NL_CHECKED;
+
 #endif

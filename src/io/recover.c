@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -24,17 +23,6 @@ typedef struct trimming {
 } trimming;
 
 /* ---- is it ours, and at rest? */
-
-static nl_status lock_at_rest(const char *path, int *fd)
-{
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0)
-        return nl_fail(NL_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-    if (flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-        return NL_OK; /* file systems without locks pass */
-    close(*fd);
-    return nl_fail(NL_EIO, "%s: another process has it open; nothing was done", path);
-}
 
 static nl_status check_signature(const char *path, int fd)
 {
@@ -273,7 +261,7 @@ static nl_status recover(trimming *t, const char *to, const char *outcome)
 {
     int lock;
     nl_h5_start();
-    NL_TRY(lock_at_rest(t->path, &lock));
+    NL_TRY(nl_file_lock(t->path, &lock));
     nl_text copy = {0};
     nl_text_add(&copy, "%s.recover", to);
     nl_status st;

@@ -160,6 +160,17 @@ static nl_status new_log(nl_log **out, const char *path)
     return NL_OK;
 }
 
+/* HDF5 takes the lock itself; asked here first, the answer is a plainer one. */
+static nl_status check_at_rest(const char *path)
+{
+    int fd;
+    if (!nl_file_exists(path))
+        return NL_OK;
+    NL_TRY(nl_file_lock(path, &fd));
+    close(fd);
+    return NL_OK;
+}
+
 static hid_t create_file(const char *path)
 {
     const hid_t access = nl_h5_access(), creation = nl_h5_creation(H5P_FILE_CREATE);
@@ -182,10 +193,13 @@ nl_status nl_log_open(nl_log **out, const char *path)
 {
     nl_log *log;
     NL_TRY(new_log(&log, path));
-    nl_status st = NL_OK;
-    log->file = create_file(log->part);
-    if (log->file < 0) {
-        st = nl_h5_fail(log->part, "cannot be created");
+    nl_status st = check_at_rest(log->part);
+    if (st == NL_OK) {
+        log->file = create_file(log->part);
+        if (log->file < 0)
+            st = nl_h5_fail(log->part, "cannot be created");
+    }
+    if (st != NL_OK) {
         free_log(log);
         return st;
     }

@@ -110,6 +110,10 @@ START_TEST(a_live_file_shows_committed_rows)
     nl_run_close(run);
     ck_assert_int_eq(nl_recover(part, NULL), NL_EIO);
     ck_assert_ptr_nonnull(strstr(nl_last_error(), "another process has it open"));
+    nl_log *second;
+    ck_assert_int_eq(nl_log_open(&second, path), NL_EIO);
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "another process has it open"));
+    ck_assert_int_eq(nl_log_resume(&second, path, 1, 0), NL_EIO);
     ck_assert(write(down[1], &token, 1) == 1 && read(up[0], &token, 1) == 1);
     check_file(part, 20, "running");
     ck_assert_int_eq(write(down[1], &token, 1), 1);
