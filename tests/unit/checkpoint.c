@@ -191,18 +191,27 @@ START_TEST(without_the_optimizer_its_slots_are_left_out)
 }
 END_TEST
 
-/* Loads into b, which must refuse and stay as it is. */
+static bool all_zero(const void *values, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (((const char *)values)[i])
+            return false;
+    return true;
+}
+
+/* Loads into a model as built, all zeros, which must refuse and stay so. */
 static void refused(struct model *b, nl_status wanted, const char *words)
 {
-    struct model blank;
-    build(&blank, 5);
     ck_assert_int_eq(load(b), wanted);
     ck_assert_msg(strstr(nl_last_error(), words), "%s", nl_last_error());
     ck_assert_int_eq(b->head.step, 0);
-    if (nl_store_count(b->store) == nl_store_count(blank.store) &&
-        slab_count(b) == slab_count(&blank))
-        ck_assert(same_values(b, &blank));
-    drop(&blank);
+    const size_t bytes = (size_t)slab_count(b) * sizeof(nl_real);
+    for (int k = 0; k < 2; k++)
+        ck_assert(all_zero(b->slot[k].slab, bytes));
+    for (int i = 0; i < nl_store_count(b->store); i++) {
+        const nl_item *it = nl_store_at(b->store, i);
+        ck_assert(all_zero(it->val, (size_t)it->count * nl_type_bytes(it->decl->type)));
+    }
 }
 
 START_TEST(another_model_is_refused_with_both_shapes)
