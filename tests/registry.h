@@ -2,6 +2,7 @@
 #ifndef NL_TEST_REGISTRY_H
 #define NL_TEST_REGISTRY_H
 
+#include "core/dataset.h"
 #include "core/model.h"
 
 #define NL_ENTRY(name) extern const nl_norm_ops nl_norm_##name;
@@ -20,11 +21,20 @@ static const nl_model_ops *const test_models[] = {
 #include "models_table.inc"
 };
 #undef NL_ENTRY
+#define NL_ENTRY(name) extern const nl_dataset_ops nl_dataset_##name;
+#include "datasets_table.inc"
+#undef NL_ENTRY
+#define NL_ENTRY(name) &nl_dataset_##name,
+static const nl_dataset_ops *const test_datasets[] = {
+#include "datasets_table.inc"
+};
+#undef NL_ENTRY
 
 static inline void use_registries(void)
 {
     nl_norm_use(test_norms, sizeof test_norms / sizeof *test_norms);
     nl_model_use(test_models, sizeof test_models / sizeof *test_models);
+    nl_dataset_use(test_datasets, sizeof test_datasets / sizeof *test_datasets);
 }
 
 #endif

@@ -109,6 +109,9 @@ const char *nl_print_real(char *buf, double v)
         if (strtod(buf, NULL) == v)
             break;
     }
+    char *plus = strchr(buf, '+'); /* 1e9 rather than 1e+9: '+' joins methods in a spec */
+    if (plus)
+        memmove(plus, plus + 1, strlen(plus));
     return buf;
 }
 

@@ -1,5 +1,8 @@
 /* dataset.h: what a data set is. A reader or generator is one file, datasets/NAME.c, that defines
- * one object `const nl_dataset_ops nl_dataset_NAME`; the build lists the folder. */
+ * one object `const nl_dataset_ops nl_dataset_NAME`; the build lists the folder.
+ *
+ * The file fills in raw values; the host cuts off the validation part, standardizes, sorts and
+ * takes the checksum, so that these mean the same for every data set. */
 #ifndef NL_DATASET_H
 #define NL_DATASET_H
 
@@ -10,16 +13,17 @@
 #include "base/status.h"
 #include "core/option.h"
 
-/* Shape of one example: s positions (h * w for images, t for sequences; 1 for plain features) of c
- * channels, channels innermost. */
+/* Shape of one example: s positions (t for sequences; 1 for plain features) of c channels, channels
+ * innermost. An image is given flat, s = 1 and c = h * w * colours, with h and w recorded: a
+ * network that wants positions reads the same memory as s = h * w (NHWC). */
 typedef struct nl_shape {
     int64_t s, c;
-    int64_t h, w; /* images: s = h * w; 0 otherwise */
+    int64_t h, w; /* images; 0 otherwise */
 } nl_shape;
 
 typedef struct nl_split {
     int64_t count;
-    nl_real *x;     /* (count, s, c); owned by the dataset */
+    nl_real *x;     /* (count, s, c), aligned to NL_ALIGN; owned by the dataset */
     int32_t *label; /* count class numbers in [0, classes) */
 } nl_split;
 
@@ -31,10 +35,46 @@ typedef struct nl_dataset {
     uint64_t checksum;         /* of the content as trained on; part of a run's hash */
     bool synthetic;
     double target; /* accuracy that "steps to target" asks for unless told otherwise */
-    void *memory;  /* owned by the reader's file, freed by nl_dataset_close */
+    double lo, hi; /* what raw values lie in, for standardize=unit; equal: looked up */
+    void *memory;  /* taken by nl_dataset_room, freed by nl_dataset_close */
 } nl_dataset;
 
 enum { NL_DATASET_ABI = 1 };
+
+/* Options of every data set: the first member of each one's struct. */
+typedef struct nl_dataset_common {
+    int64_t train, val, test;
+    double val_fraction;
+    nl_choice standardize;
+    bool sort;
+} nl_dataset_common;
+
+enum { NL_SCALE_NONE, NL_SCALE_UNIT, NL_SCALE_GLOBAL, NL_SCALE_FEATURE };
+extern const char *const nl_dataset_scales[];
+
+/* Rows of the option table of struct S, whose first member is `common`. `least` is 0 for readers
+ * (0 means all that there are) and 1 for generators. */
+#define NL_DATASET_MOST 1e7
+#define NL_DATASET_OPTIONS(S, train_preset, test_preset, least, scale_preset)                   \
+    NL_OPT_AS(S, common.train, "train", train_preset, least, NL_DATASET_MOST,                   \
+              "training examples, the first ones (0: all that the validation part leaves)"),    \
+        NL_OPT_AS(S, common.val, "val", "0", 0, NL_DATASET_MOST,                                \
+                  "validation examples, the last ones of the training set"),                    \
+        NL_OPT_AS(S, common.val_fraction, "val_fraction", "0", 0, 0.999,                        \
+                  "instead of val: the last fraction of the train examples, as Keras cuts it"), \
+        NL_OPT_AS(S, common.test, "test", test_preset, least, NL_DATASET_MOST,                  \
+                  "test examples, the first ones (0: all)"),                                    \
+        {"standardize",                                                                         \
+         NL_OPTION_TYPE(S, common.standardize),                                                 \
+         offsetof(S, common.standardize),                                                       \
+         scale_preset,                                                                          \
+         0,                                                                                     \
+         0,                                                                                     \
+         nl_dataset_scales,                                                                     \
+         "raw values, 0..1, or mean 0 and variance 1 of all values or of each feature "         \
+         "(moments of the training part)"},                                                     \
+        NL_OPT_AS(S, common.sort, "sort", "false", 0, 1,                                        \
+                  "training examples in the order of their labels (stable)")
 
 typedef struct nl_dataset_ops {
     uint32_t abi, real_bytes;
@@ -45,17 +85,33 @@ typedef struct nl_dataset_ops {
     bool synthetic;
     size_t self_size;
     const nl_option *options;
-    /* Fills out->train, val, test, shape, classes, target. dir is the data folder (may be NULL).
-     * On failure nothing is left allocated. */
+    /* Fills out->train, val, test, shape, classes, target, lo, hi with raw values: calls
+     * nl_dataset_cut, then nl_dataset_room, then writes x and label. dir is the data folder; ops is
+     * set already. What nl_dataset_room took is freed by the host, on failure too. */
     nl_status (*load)(const void *self, const char *dir, nl_dataset *out);
 } nl_dataset_ops;
+
+/* Which examples go where: training 0 .. train-1, validation val_at .. val_at+val-1, both of the
+ * training set; 0 .. test-1 of the test set. */
+typedef struct nl_cut {
+    int64_t train, val_at, val, test;
+} nl_cut;
+
+/* Resolves the common options against what there is; NL_ANY_NUMBER for generators. Fails, naming
+ * `owner`, when more is asked for. */
+enum { NL_ANY_NUMBER = -1 };
+nl_status nl_dataset_cut(const nl_dataset_common *common, const char *owner, int64_t train_there,
+                         int64_t test_there, nl_cut *out) NL_CHECKED;
+
+/* Takes the memory of the three splits, zeroed, from out->shape and the cut. */
+nl_status nl_dataset_room(nl_dataset *out, const nl_cut *cut) NL_CHECKED;
 
 /* spec is "mnist:train=9000:val=1000". dir NULL takes $NORMLAB_DATA, then "data". Sets *out NULL on
  * failure; the caller owns it. */
 nl_status nl_dataset_open(nl_dataset **out, const char *spec, const char *dir) NL_CHECKED;
 void nl_dataset_close(nl_dataset *d); /* NULL is fine */
 
-/* The canonical spec: defaults expanded. */
+/* Appends the canonical spec: defaults expanded. */
 nl_status nl_dataset_canonical(const char *spec, nl_text *out) NL_CHECKED;
 
 const nl_dataset_ops *nl_dataset_find(const char *name);

@@ -98,17 +98,12 @@ static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, bool
         char one[NL_STRING_MAX], name[NL_STRING_MAX];
         const char *rest;
         const nl_norm_ops *ops;
-        const size_t n = strcspn(at, "+");
-        if (n >= sizeof one)
-            return nl_fail(NL_EOPTION, "norm: a spec of more than %zu characters", sizeof one - 1);
-        memcpy(one, at, n);
-        one[n] = 0;
+        NL_TRY(nl_norm_next_part(&at, one));
         NL_TRY(nl_spec_split(one, name, &rest));
         NL_TRY(nl_norm_find_or_say(name, &ops));
         const bool on_weights = ops->sites == NL_AT_WEIGHT;
         if (on_weights ? slot->site == NL_AT_WEIGHT : is_default && normed)
             snprintf(part, room, "%s", one);
-        at += n + (at[n] == '+');
     }
     return NL_OK;
 }

@@ -134,7 +134,27 @@ done:
     return st;
 }
 
-nl_status nl_norm_canonical(const char *spec, nl_text *out)
+/* A '+' inside 1e+3 joins nothing. */
+static bool joins(const char *spec, size_t at)
+{
+    return spec[at] == '+' && !(at > 0 && (spec[at - 1] == 'e' || spec[at - 1] == 'E') &&
+                                spec[at + 1] >= '0' && spec[at + 1] <= '9');
+}
+
+nl_status nl_norm_next_part(const char **spec, char *part)
+{
+    size_t n = 0;
+    while ((*spec)[n] && !joins(*spec, n))
+        n++;
+    if (n >= NL_STRING_MAX)
+        return nl_fail(NL_EOPTION, "norm: a spec of more than %d characters", NL_STRING_MAX - 1);
+    memcpy(part, *spec, n);
+    part[n] = 0;
+    *spec += n + ((*spec)[n] == '+');
+    return NL_OK;
+}
+
+static nl_status print_canonical(const char *spec, nl_text *out)
 {
     parsed p;
     NL_TRY(parse_spec(spec, &p));
@@ -144,6 +164,18 @@ nl_status nl_norm_canonical(const char *spec, nl_text *out)
         nl_settings_print(p.ops->variables, p.settings, out);
     nl_free(p.self);
     nl_free(p.settings);
+    return NL_OK;
+}
+
+nl_status nl_norm_canonical(const char *spec, nl_text *out)
+{
+    char part[NL_STRING_MAX];
+    do {
+        NL_TRY(nl_norm_next_part(&spec, part));
+        NL_TRY(print_canonical(part, out));
+        if (*spec)
+            nl_text_add(out, "+");
+    } while (*spec);
     return nl_text_status(out);
 }
 

@@ -300,7 +300,11 @@ const nl_norm_ops *nl_norm_ops_of(const nl_norm *m);
 const void *nl_norm_options_of(const nl_norm *m);
 int nl_norm_areas_of(const nl_norm *m, nl_area area[NL_AREAS_MAX]); /* their number */
 
-/* Checks a spec without opening it and writes it with defaults expanded. */
+/* "a+b" puts two methods into one layer, a weight-space one and one on activations. Copies the next
+ * of them to part (NL_STRING_MAX characters) and moves on; part is "" at the end. */
+nl_status nl_norm_next_part(const char **spec, char *part) NL_CHECKED;
+
+/* Checks "a" or "a+b" without opening it and writes it with defaults expanded. */
 nl_status nl_norm_canonical(const char *spec, nl_text *out) NL_CHECKED;
 
 /* Registry: the build's table, then plugins. Names are unique; a plugin cannot replace a built-in.

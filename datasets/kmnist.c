@@ -1,0 +1,13 @@
+/* Kuzushiji-MNIST (Clanuwat et al. 2018): cursive Japanese characters. */
+#include "core/idx.h"
+
+const nl_dataset_ops nl_dataset_kmnist = {
+    NL_DATASET_HEADER,
+    .name = "kmnist",
+    .title = "Kuzushiji-MNIST, cursive Japanese: 60,000 and 10,000 of 28 x 28",
+    .cite = "clanuwat2018kmnist",
+    .files = NL_IDX_FILES,
+    .self_size = sizeof(nl_idx_options),
+    .options = nl_idx_option_table,
+    .load = nl_idx_load,
+};

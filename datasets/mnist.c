@@ -1,0 +1,13 @@
+/* MNIST (LeCun, Bottou, Bengio and Haffner 1998): handwritten digits. */
+#include "core/idx.h"
+
+const nl_dataset_ops nl_dataset_mnist = {
+    NL_DATASET_HEADER,
+    .name = "mnist",
+    .title = "MNIST, handwritten digits: 60,000 and 10,000 of 28 x 28",
+    .cite = "lecun1998mnist",
+    .files = NL_IDX_FILES,
+    .self_size = sizeof(nl_idx_options),
+    .options = nl_idx_option_table,
+    .load = nl_idx_load,
+};

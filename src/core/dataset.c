@@ -1,0 +1,123 @@
+#include "core/dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "core/dataset_prepare.h"
+
+const char *const nl_dataset_scales[] = {"none", "unit", "global", "feature", NULL};
+
+static const nl_dataset_ops *const *registry;
+static int registered;
+
+void nl_dataset_use(const nl_dataset_ops *const *table, int count)
+{
+    registry = table;
+    registered = count;
+}
+
+const nl_dataset_ops *nl_dataset_at(int i) { return i >= 0 && i < registered ? registry[i] : NULL; }
+
+const nl_dataset_ops *nl_dataset_find(const char *name)
+{
+    for (int i = 0; i < registered; i++)
+        if (strcmp(registry[i]->name, name) == 0)
+            return registry[i];
+    return NULL;
+}
+
+static nl_status refuse_name(const char *name)
+{
+    nl_nearest near = {.wanted = name};
+    char hint[96];
+    for (int i = 0; i < registered; i++)
+        nl_nearest_offer(&near, registry[i]->name);
+    return nl_fail(NL_ENAME, "no data set called '%s'%s (see: normlab datasets)", name,
+                   nl_nearest_hint(&near, hint, sizeof hint));
+}
+
+/* Finds the entry and reads its options; the caller frees *self. */
+static nl_status read_spec(const char *spec, const nl_dataset_ops **out, void **self)
+{
+    nl_status st = NL_OK;
+    char name[NL_STRING_MAX];
+    const char *rest;
+    *self = NULL;
+    NL_TRY(nl_spec_split(spec, name, &rest));
+    const nl_dataset_ops *ops = *out = nl_dataset_find(name);
+    if (!ops)
+        return refuse_name(name);
+    if (ops->abi != NL_DATASET_ABI || ops->real_bytes != sizeof(nl_real))
+        return nl_fail(NL_EABI,
+                       "%s: built for data set interface %u with %u-byte reals, wanted %d "
+                       "with %zu",
+                       name, ops->abi, ops->real_bytes, NL_DATASET_ABI, sizeof(nl_real));
+    void *made = nl_alloc(1, ops->self_size);
+    if (!made)
+        return nl_fail(NL_ENOMEM, "%s: no memory for its options", name);
+    NL_GO(nl_options_preset(ops->options, made, name));
+    NL_GO(nl_options_parse(ops->options, made, name, rest));
+    *self = made;
+    return NL_OK;
+done:
+    nl_free(made);
+    return st;
+}
+
+static const char *data_folder(const char *dir)
+{
+    const char *set = getenv("NORMLAB_DATA");
+    if (dir)
+        return dir;
+    return set && set[0] ? set : "data";
+}
+
+static nl_status prepare(const nl_dataset_common *common, nl_dataset *d)
+{
+    NL_TRY(nl_dataset_standardize(d, common->standardize.is));
+    if (common->sort)
+        NL_TRY(nl_split_sort(&d->train, d->shape.s * d->shape.c, d->classes));
+    d->checksum = nl_dataset_checksum(d);
+    return NL_OK;
+}
+
+nl_status nl_dataset_open(nl_dataset **out, const char *spec, const char *dir)
+{
+    nl_status st = NL_OK;
+    const nl_dataset_ops *ops;
+    void *self;
+    *out = NULL;
+    NL_TRY(read_spec(spec, &ops, &self));
+    nl_dataset *d = nl_alloc(1, sizeof *d);
+    if (!d)
+        NL_BAIL(NL_ENOMEM, "%s: no memory", ops->name);
+    d->ops = ops;
+    d->synthetic = ops->synthetic;
+    NL_GO(ops->load(self, data_folder(dir), d));
+    NL_GO(prepare(self, d));
+    *out = d;
+    d = NULL;
+done:
+    nl_free(self);
+    nl_dataset_close(d);
+    return st;
+}
+
+void nl_dataset_close(nl_dataset *d)
+{
+    if (d)
+        nl_free(d->memory);
+    nl_free(d);
+}
+
+nl_status nl_dataset_canonical(const char *spec, nl_text *out)
+{
+    const nl_dataset_ops *ops;
+    void *self;
+    NL_TRY(read_spec(spec, &ops, &self));
+    nl_text_add(out, "%s", ops->name);
+    nl_options_print(ops->options, self, out);
+    nl_free(self);
+    return nl_text_status(out);
+}

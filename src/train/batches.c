@@ -1,0 +1,64 @@
+#include "train/batches.h"
+
+#include <string.h>
+
+#include "base/random.h"
+
+static const char *const orders[] = {"reshuffle", "fixed", "sequential", NULL};
+static const char *const lasts[] = {"keep", "drop", NULL};
+
+const nl_option nl_batches_option_table[] = {
+    NL_OPT(nl_batches_options, batch, "60", 0, NL_DATASET_MOST, "examples in a batch (0: all)"),
+    NL_OPT_NAMES(nl_batches_options, order, "reshuffle", orders,
+                 "a new order each epoch, one for all epochs, or as the data lie"),
+    NL_OPT_NAMES(nl_batches_options, last, "keep", lasts, "a last batch that is not full"),
+    NL_OPT_END};
+
+nl_status nl_batches_open(nl_batches *out, const nl_dataset *d, const nl_split *from,
+                          const nl_batches_options *options, uint64_t seed)
+{
+    const int64_t count = from->count, batch = options->batch ? options->batch : count;
+    if (count == 0)
+        return nl_fail(NL_ESHAPE, "%s: no examples to make batches of", d->ops->name);
+    if (batch > count)
+        return nl_fail(NL_ESHAPE, "batch of %lld is larger than the %lld training examples of %s",
+                       (long long)batch, (long long)count, d->ops->name);
+    const bool keep = options->last.is == NL_LAST_KEEP;
+    *out = (nl_batches){.from = from,
+                        .width = d->shape.s * d->shape.c,
+                        .batch = batch,
+                        .steps = keep ? (count + batch - 1) / batch : count / batch,
+                        .order = options->order.is,
+                        .seed = seed};
+    return NL_OK;
+}
+
+void nl_batches_order(const nl_batches *b, int64_t epoch, int64_t *order)
+{
+    if (b->order == NL_ORDER_SEQUENTIAL) {
+        for (int64_t i = 0; i < b->from->count; i++)
+            order[i] = i;
+        return;
+    }
+    const nl_key key = {.seed = b->seed,
+                        .stream = NL_STREAM_ORDER,
+                        .epoch = b->order == NL_ORDER_FIXED ? 0 : (uint64_t)epoch};
+    nl_random_permutation(key, order, b->from->count);
+}
+
+int64_t nl_batches_rows(const nl_batches *b, int64_t k)
+{
+    const int64_t left = b->from->count - k * b->batch;
+    return left < b->batch ? left : b->batch;
+}
+
+int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t k, nl_real *x,
+                          int32_t *label)
+{
+    const int64_t rows = nl_batches_rows(b, k), *index = order + k * b->batch;
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(x + i * b->width, b->from->x + index[i] * b->width, (size_t)b->width * sizeof *x);
+        label[i] = b->from->label[index[i]];
+    }
+    return rows;
+}

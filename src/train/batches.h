@@ -1,0 +1,44 @@
+/* batches.h: the order of the examples and the assembly of a batch.
+ *
+ * Nothing here changes once opened: orders and batches go into the caller's memory, so the next
+ * batch can be assembled by another thread. The order of epoch e is a function of (seed, e) alone.
+ */
+#ifndef NL_BATCHES_H
+#define NL_BATCHES_H
+
+#include "core/dataset.h"
+
+typedef struct nl_batches_options {
+    int64_t batch;   /* examples in a batch; 0: all of them */
+    nl_choice order; /* NL_ORDER_... */
+    nl_choice last;  /* NL_LAST_...: a last batch that is not full */
+} nl_batches_options;
+enum { NL_ORDER_RESHUFFLE, NL_ORDER_FIXED, NL_ORDER_SEQUENTIAL };
+enum { NL_LAST_KEEP, NL_LAST_DROP };
+extern const nl_option nl_batches_option_table[];
+
+typedef struct nl_batches {
+    const nl_split *from; /* lent */
+    int64_t width;        /* values of one example */
+    int64_t batch;        /* examples in a full batch, at least 1 */
+    int64_t steps;        /* batches in an epoch, at least 1 */
+    int order;
+    uint64_t seed;
+} nl_batches;
+
+/* Fails when a batch is larger than the split, or the split is empty. */
+nl_status nl_batches_open(nl_batches *out, const nl_dataset *d, const nl_split *from,
+                          const nl_batches_options *options, uint64_t seed) NL_CHECKED;
+
+/* order (from->count) becomes the examples in the order of this epoch. */
+void nl_batches_order(const nl_batches *b, int64_t epoch, int64_t *order);
+
+/* Rows of batch k, 0 <= k < steps: batch, or fewer in a last one that is kept. Its examples are
+ * order[k * batch] and the following. */
+int64_t nl_batches_rows(const nl_batches *b, int64_t k);
+
+/* Copies batch k into x (rows, width) and label (rows), and gives the number of rows. */
+int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t k, nl_real *x,
+                          int32_t *label);
+
+#endif
