@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "base/api.h"
 #include "base/real.h"
 
 /* What a random number is for. Appending is fine; renumbering changes every run. */
@@ -28,12 +29,12 @@ typedef struct nl_key {
 
 void nl_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
-uint32_t nl_random_u32(nl_key key, uint64_t index);
-double nl_random_uniform(nl_key key, uint64_t index); /* [0, 1), 53 bits */
-double nl_random_normal(nl_key key, uint64_t index);  /* mean 0, variance 1 (Box-Muller) */
+NL_API uint32_t nl_random_u32(nl_key key, uint64_t index);
+NL_API double nl_random_uniform(nl_key key, uint64_t index); /* [0, 1), 53 bits */
+NL_API double nl_random_normal(nl_key key, uint64_t index);  /* mean 0, variance 1 (Box-Muller) */
 
 /* A whole number in [0, n), without bias to 2^-64 n. */
-int64_t nl_random_below(nl_key key, uint64_t index, int64_t n);
+NL_API int64_t nl_random_below(nl_key key, uint64_t index, int64_t n);
 
 /* order[i], i < n, becomes a permutation of 0 .. n-1 (Fisher-Yates). */
 void nl_random_permutation(nl_key key, int64_t *order, int64_t n);

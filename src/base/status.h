@@ -2,6 +2,8 @@
 #ifndef NL_STATUS_H
 #define NL_STATUS_H
 
+#include "base/api.h"
+
 /* One list gives the enum, nl_status_text() and the table in the manual. */
 #define NL_STATUS_LIST(X)                           \
     X(NL_OK, "success")                             \
@@ -35,8 +37,8 @@ const char *nl_last_trace(void);
  * Allocates nothing. The code stands here, not behind a call, so that static analysis sees that a
  * failure is not NL_OK; it is evaluated once. */
 #define nl_fail(code, ...) (nl_fail_at(__FILE__, __LINE__, __VA_ARGS__), (code))
-void nl_fail_at(const char *file, int line, const char *fmt, ...) NL_PRINTF(3, 4);
-nl_status nl_trace(const char *file, int line, nl_status st); /* gives st back */
+NL_API void nl_fail_at(const char *file, int line, const char *fmt, ...) NL_PRINTF(3, 4);
+NL_API nl_status nl_trace(const char *file, int line, nl_status st); /* gives st back */
 
 /* Puts "FILE:LINE:COLUMN: " or any other place in front of the latest message. */
 void nl_error_prefix(const char *fmt, ...) NL_PRINTF(1, 2);

@@ -122,8 +122,6 @@ nl_status nl_check_threads(nl_contract *c)
     const int threads = nl_threads();
     nl_par_ignore_work(true);
     NL_GO(threads_at(c, nl_some_geometry(c, 3000, 1, 40), NL_ALL));
-    NL_GO(threads_at(c, nl_some_geometry(c, 3000, 1, 40), NL_RAGGED));
-    NL_GO(threads_at(c, nl_some_geometry(c, 30, 100, 24), NL_ALL));
     NL_GO(threads_at(c, nl_some_geometry(c, 30, 100, 24), NL_RAGGED));
     NL_GO(threads_at(c, nl_some_geometry(c, 1, 3000, 24), NL_ALL));
 done:

@@ -276,10 +276,9 @@ static void harden(nl_rig *r, hard what)
         r->x[r->rows / 2 * r->ld] = (nl_real)1e6;
 }
 
-/* x itself carries a relative error of half a unit, which about 2000 is 1000 units of the spread.
- * What comes out is a few of those, not their squares: a sum of squares about 0 would be off by
- * 2000^2 units. */
-static double hard_bound(hard what) { return nl_rounding() * (what == MEAN_2000 ? 30 : 4); }
+/* About 2000 half a unit of x is 1000 units of the spread. What comes out is a few of those and not
+ * their squares: a sum of squares about 0 would be off by 2000^2 units. */
+static double hard_bound(hard what) { return nl_rounding() * (what == MEAN_2000 ? 100 : 4); }
 
 static nl_status extremes_at(nl_contract *c, nl_geom g)
 {

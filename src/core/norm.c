@@ -60,6 +60,8 @@ nl_status nl_norm_register(const nl_norm_ops *ops)
                        "plugin: built for interface %u with %u-byte numbers, this program has "
                        "interface %d with %zu-byte numbers",
                        ops->abi, ops->real_bytes, NL_NORM_ABI, sizeof(nl_real));
+    if (!ops->name || !ops->options)
+        return nl_fail(NL_EABI, "plugin: a method needs a name and a table of options");
     if (nl_norm_find(ops->name))
         return nl_fail(NL_ENAME, "plugin: a method called '%s' is there already", ops->name);
     if (plugins == PLUGINS_MAX)

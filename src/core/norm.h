@@ -119,8 +119,7 @@ typedef struct nl_args {
     nl_phase phase;
     bool update; /* state may move (forward and backward alike) */
     bool hold;   /* gradient checks: NL_HELD variables stay what the last forward saved */
-    const nl_policy
-        *policy; /* NULL: training takes the batch, evaluation the method's own choice */
+    const nl_policy *policy; /* of evaluation; NULL: the method's own choice */
     int64_t step, epoch;
     nl_key key; /* for methods that draw random numbers */
     const uint8_t
@@ -143,6 +142,15 @@ typedef struct nl_call {
     nl_stats stats[NL_AREAS_MAX];
     nl_bound v[NL_NORM_VARS_MAX]; /* by the method's own enum */
 } nl_call;
+
+/* For whole passes: rows are n * s, row r of x and dx starts at r * nl_ldx, of y at r * nl_ldy;
+ * padding may hold anything and enters no sum (its y and dx are the core's business). */
+static inline int64_t nl_ldx(const nl_call *c) { return c->args->ldx ? c->args->ldx : c->geom->c; }
+static inline int64_t nl_ldy(const nl_call *c) { return c->args->ldy ? c->args->ldy : c->geom->c; }
+static inline bool nl_row_is_live(const nl_call *c, int64_t row)
+{
+    return !c->args->live || c->args->live[row];
+}
 
 #define NL_REALS(c, id) ((nl_real *)(c)->v[id].val)
 #define NL_DOUBLES(c, id) ((double *)(c)->v[id].val)
@@ -205,8 +213,9 @@ typedef struct nl_norm_ops {
     void (*forward)(const void *self, nl_call *c, int k);
     /* dmean, dvar of area k, from G and H; the same ranges. */
     void (*backward)(const void *self, nl_call *c, int k);
-    /* Whole passes instead: y = f(x) over rows, dx = f'(x)^T dx in place (dx holds dL/dy on entry).
-     * Activation and residual are done by the core. No areas then. */
+    /* Whole passes instead: y = f(x) over rows, dx = f'(x)^T dx in place (dx holds dL/dy on entry);
+     * gamma and beta are then the method's own. Activation, residual and zeros for padding are the
+     * core's. No areas then. */
     void (*whole_forward)(const void *self, nl_call *c);
     void (*whole_backward)(const void *self, nl_call *c);
     /* Hooks. Optional. */

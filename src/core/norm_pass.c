@@ -21,13 +21,23 @@ static way way_of(const nl_pass *p)
 
 /* ---- setting up a call */
 
+static bool any_live(const nl_pass *p)
+{
+    const nl_args *a = p->args;
+    const int64_t rows = a->n * p->m->g.s;
+    int64_t row = 0;
+    while (a->live && row < rows && !a->live[row])
+        row++;
+    return row < rows;
+}
+
 static void bind_variables(nl_pass *p)
 {
     nl_norm *m = p->m;
     int64_t state_t = p->args->t;
     if (m->per_step) {
         int64_t *trained = nl_store_at(m->store, m->trained)->val;
-        if (p->args->phase == NL_TRAIN && p->args->update && *trained <= p->args->t)
+        if (p->args->phase == NL_TRAIN && p->args->update && *trained <= p->args->t && any_live(p))
             *trained = p->args->t + 1;
         if (p->args->phase == NL_EVAL && *trained > 0 && state_t >= *trained)
             state_t = *trained - 1; /* Cooijmans et al. 2017, sec. 3: the last step's statistics */
@@ -88,12 +98,9 @@ static void bind_area(nl_pass *p, int k)
 static void choose_policy(nl_pass *p)
 {
     const nl_args *a = p->args;
-    if (a->policy)
-        p->call.policy = *a->policy;
-    else if (a->phase == NL_EVAL)
-        p->call.policy = p->m->own;
-    else
-        p->call.policy = (nl_policy){.own_weight = 1};
+    p->call.policy = (nl_policy){.own_weight = 1};
+    if (a->phase == NL_EVAL)
+        p->call.policy = a->policy ? *a->policy : p->m->own;
     for (int k = 0; k < p->m->nareas; k++)
         if (!p->m->area[k].is.population)
             p->call.policy.mean[k] = p->call.policy.var[k] = NL_FROM_BATCH;
@@ -303,7 +310,7 @@ static void finish_rows(const nl_pass *p, int64_t from, int64_t rows)
         for (int64_t k = 0; k < p->c; k++)
             y[k] += residual[k];
     }
-    if (a->act == NL_LINEAR && !(a->live && a->residual))
+    if (a->act == NL_LINEAR && !(a->live && (a->residual || p->m->ops->whole_forward)))
         return;
     if (p->ldy == p->c && !a->live) {
         kernel->forward(a->act, a->y + from * p->c, a->y + from * p->c, rows * p->c);
@@ -574,6 +581,8 @@ static void affine_gradients_by_columns(nl_pass *p)
     for (int64_t j = 0; j < p->c; j++) {
         double to_gamma = 0, to_beta = 0;
         for (int64_t i = j; i < st->statistics; i += p->c) {
+            if (nl_count(st, i) == 0)
+                continue; /* with eps = 0 its coefficient is infinite */
             to_gamma += st->a[i] * mem->H[i] + st->d[i] * mem->G[i];
             to_beta += mem->G[i];
         }
@@ -801,6 +810,15 @@ static void differentiate_block(int64_t b, void *arg)
     nl_differentiate_rows(p, nl_edge(p->rows, blocks, b), nl_edge(p->rows, blocks, b + 1), 1);
 }
 
+static void zero_padding(int64_t b, void *arg)
+{
+    const nl_pass *p = arg;
+    const int64_t blocks = nl_row_blocks(p->rows, p->c), to = nl_edge(p->rows, blocks, b + 1);
+    for (int64_t r = nl_edge(p->rows, blocks, b); p->args->live && r < to; r++)
+        if (!p->args->live[r])
+            memset(p->args->dx + r * p->ldx, 0, (size_t)p->c * sizeof *p->args->dx);
+}
+
 void nl_norm_backward(nl_norm *m, const nl_args *a)
 {
     nl_pass p;
@@ -810,6 +828,7 @@ void nl_norm_backward(nl_norm *m, const nl_args *a)
     if (m->ops->whole_forward) {
         for_row_blocks(&p, 3, differentiate_block);
         m->ops->whole_backward(m->self, &p.call);
+        for_row_blocks(&p, 1, zero_padding);
         return;
     }
     switch (way_of(&p)) {

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/api.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -45,7 +46,7 @@ typedef struct nl_schedule {
     double step[NL_SCHEDULE_MAX], value[NL_SCHEDULE_MAX];
 } nl_schedule;
 
-double nl_schedule_at(const nl_schedule *s, int64_t step);
+NL_API double nl_schedule_at(const nl_schedule *s, int64_t step);
 
 typedef struct nl_option {
     const char *key;

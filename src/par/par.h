@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/api.h"
 #include "base/status.h"
 
 enum { NL_THREADS_MAX = 256 };
@@ -21,10 +22,10 @@ int nl_threads(void);
  * must not write the same place. `work` is the cost of all blocks together in bytes or flops;
  * little work runs on the calling thread alone (tiny layers must not pay for a fork). Calls do not
  * nest. Denormals are flushed alike in every worker. */
-void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg);
+NL_API void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg);
 
 /* 0 .. nl_threads()-1 inside a body: for scratch memory only, never for results. */
-int nl_worker(void);
+NL_API int nl_worker(void);
 
 /* For tests: forks however little the work is, and counts the workers that ran a block. */
 void nl_par_ignore_work(bool on);
@@ -32,7 +33,7 @@ int nl_par_workers_seen(void); /* the most workers that shared one nl_for since 
 
 /* part is (nblocks, width), row-major: adds the rows pairwise, in a tree fixed by nblocks, into
  * row 0. The other rows are scratch afterwards. */
-void nl_fold(double *part, int64_t nblocks, int64_t width);
+NL_API void nl_fold(double *part, int64_t nblocks, int64_t width);
 
 /* Flush-to-zero and denormals-are-zero on the calling thread; nl_for does it for its workers. */
 void nl_flush_denormals(void);

@@ -1,4 +1,5 @@
-/* Every registered method keeps the contract, as it is and under the variants below. */
+/* Every registered method keeps the contract, as it is and under the variants below.
+ * Arguments: specs to check instead, or `quick` for the methods as they are. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,14 +73,15 @@ int main(int argc, char **argv)
 {
     int broken = 0;
     nl_norm_use(table, sizeof table / sizeof *table);
-    if (argc > 1) {
+    const bool quick = argc > 1 && strcmp(argv[1], "quick") == 0; /* no variants */
+    if (argc > 1 && !quick) {
         for (int k = 1; k < argc; k++)
             broken += broken_by(argv[k]);
         return broken != 0;
     }
     for (int k = 0; nl_norm_at(k); k++)
         broken += broken_by(nl_norm_at(k)->name);
-    for (size_t k = 0; k < sizeof variants / sizeof *variants; k++)
+    for (size_t k = 0; !quick && k < sizeof variants / sizeof *variants; k++)
         broken += broken_by(variants[k]);
     return broken != 0;
 }
