@@ -1,0 +1,411 @@
+#include "analysis/compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { HINT_CHARS = 128 };
+
+static const nl_score scores[] = {
+    {.key = "test_accuracy", .title = "test accuracy, %", .scale = 100},
+    {.key = "val_accuracy", .title = "validation accuracy, %", .scale = 100},
+    {.key = "test_loss", .title = "test loss", .scale = 1, .less_is_better = true},
+};
+
+static bool ended(const nl_rundata *run)
+{
+    const char *outcome = nl_rundata_text(run, "outcome", "");
+    return strcmp(outcome, "done") == 0 || strcmp(outcome, "diverged") == 0;
+}
+
+static bool diverged(const nl_rundata *run)
+{
+    return strcmp(nl_rundata_text(run, "outcome", ""), "diverged") == 0;
+}
+
+static double seed_of(const nl_rundata *run) { return nl_rundata_number(run, "seed", 0); }
+
+/* The last value measured: at the end by the row of the last epoch, before a divergence by the last
+ * evaluation, which comes more often. */
+static double final_value(const nl_rundata *run, const char *key)
+{
+    int64_t row;
+    const double epoch = nl_track_last(nl_rundata_track(run, "/epochs/%s", key), &row);
+    const double eval = nl_track_last(nl_rundata_track(run, "/evals/%s", key), &row);
+    if (isnan(epoch) || (diverged(run) && !isnan(eval)))
+        return eval;
+    return epoch;
+}
+
+static double last_step(const nl_rundata *run)
+{
+    int64_t row;
+    const double seen = nl_track_last(nl_rundata_track(run, "/steps/step"), &row);
+    const double eval = nl_track_last(nl_rundata_track(run, "/evals/step"), &row);
+    const double last = fmax(isnan(seen) ? 0 : seen, isnan(eval) ? 0 : eval);
+    return last > 0 ? last : nl_rundata_number(run, "steps", NAN);
+}
+
+/* A diverged run was given all the steps of its budget, and would not have used them. */
+static double budget_of(const nl_rundata *run)
+{
+    const double budget = nl_rundata_number(run, "steps", NAN);
+    return diverged(run) && budget > 0 ? budget : last_step(run);
+}
+
+static double seconds_a_step(const nl_rundata *run)
+{
+    const nl_track *step = nl_rundata_track(run, "/steps/step");
+    const double wall = nl_rundata_number(run, "wall_seconds", NAN);
+    return wall > 0 && step ? wall / (double)step->rows : NAN;
+}
+
+double nl_steps_to_target(const nl_rundata *run, const char *key, double target)
+{
+    const nl_track *step = nl_rundata_track(run, "/evals/step");
+    const nl_track *value = nl_rundata_track(run, "/evals/%s", key);
+    for (int64_t i = 0; step && value && i < value->rows && i < step->rows; i++)
+        if (value->at[i] >= target)
+            return step->at[i];
+    return NAN;
+}
+
+/* ---- One number a run, gathered over the runs of a method */
+
+typedef double measure(const nl_compare *c, const nl_rundata *run);
+
+static double measure_score(const nl_compare *c, const nl_rundata *run)
+{
+    return final_value(run, c->score->key);
+}
+
+static double measure_test_loss(const nl_compare *c, const nl_rundata *run)
+{
+    (void)c;
+    return final_value(run, "test_loss");
+}
+
+static double measure_train_loss(const nl_compare *c, const nl_rundata *run)
+{
+    (void)c;
+    return final_value(run, "train_loss");
+}
+
+static double measure_seconds(const nl_compare *c, const nl_rundata *run)
+{
+    (void)c;
+    return seconds_a_step(run);
+}
+
+/* Infinite where the run never reached the target, NaN where it was never evaluated. */
+static double measure_steps(const nl_compare *c, const nl_rundata *run)
+{
+    if (!nl_rundata_track(run, "/evals/step") || !nl_rundata_track(run, "/evals/%s", c->score->key))
+        return NAN;
+    const double steps = nl_steps_to_target(run, c->score->key, c->target);
+    return isnan(steps) ? INFINITY : steps;
+}
+
+/* The measured values of ended runs; room for m->count values. */
+static int64_t gather(const nl_compare *c, const nl_method *m, measure *of, double *values)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->count; i++) {
+        const double v = ended(m->runs[i]) ? of(c, m->runs[i]) : NAN;
+        if (!isnan(v))
+            values[n++] = v;
+    }
+    return n;
+}
+
+/* Values of the seeds that both methods have; x and y have room for m->count each. */
+static int64_t gather_pairs(const nl_compare *c, const nl_method *m, const nl_method *base,
+                            measure *of, double *x, double *y)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->count; i++)
+        for (int64_t j = 0; j < base->count; j++) {
+            const nl_rundata *a = m->runs[i], *b = base->runs[j];
+            if (seed_of(a) != seed_of(b) || !ended(a) || !ended(b))
+                continue;
+            x[n] = of(c, a);
+            y[n] = of(c, b);
+            n += !isnan(x[n]) && !isnan(y[n]);
+        }
+    return n;
+}
+
+static nl_interval interval_of(const nl_compare *c, const nl_method *m, measure *of, double *room)
+{
+    return nl_mean_interval(room, gather(c, m, of, room), c->level);
+}
+
+static void summarize_steps(const nl_compare *c, nl_method *m, double *room)
+{
+    m->tried = gather(c, m, measure_steps, room);
+    m->median_steps = nl_median(room, m->tried);
+    int64_t reached = 0;
+    for (int64_t i = 0; i < m->tried; i++)
+        reached += isfinite(room[i]);
+    m->reached = reached;
+    if (reached == m->tried)
+        m->steps = nl_mean_interval(room, reached, c->level);
+    for (int64_t i = 0; i < m->count; i++)
+        if (ended(m->runs[i]))
+            m->budget = fmax(m->budget, budget_of(m->runs[i]));
+}
+
+static void summarize(const nl_compare *c, nl_method *m, double *room)
+{
+    for (int64_t i = 0; i < m->count; i++) {
+        m->diverged += diverged(m->runs[i]);
+        m->unfinished += !ended(m->runs[i]);
+    }
+    m->score = interval_of(c, m, measure_score, room);
+    m->test_loss = interval_of(c, m, measure_test_loss, room);
+    m->train_loss = interval_of(c, m, measure_train_loss, room);
+    m->seconds = interval_of(c, m, measure_seconds, room);
+    if (!isnan(c->target))
+        summarize_steps(c, m, room);
+}
+
+/* Censored runs enter with their budget, which is a bound as long as only one side is censored. */
+static nl_ratio ratio_of(const nl_compare *c, const nl_method *m, const nl_method *base, double *x,
+                         double *y)
+{
+    nl_ratio r = {.bound = NL_BOUND_EXACT};
+    bool below = false, above = false;
+    const int64_t n = gather_pairs(c, m, base, measure_steps, x, y);
+    for (int64_t i = 0; i < n; i++) {
+        above = above || isinf(x[i]);
+        below = below || isinf(y[i]);
+        x[i] = log(isinf(x[i]) ? m->budget : x[i]);
+        y[i] = log(isinf(y[i]) ? base->budget : y[i]);
+    }
+    r.is = nl_paired_interval(x, y, n, c->level);
+    r.is.mean = exp(r.is.mean);
+    r.is.low = exp(r.is.low);
+    r.is.high = exp(r.is.high);
+    if (n == 0 || (above && below))
+        return (nl_ratio){.bound = NL_BOUND_NONE, .is = {.p = NAN}};
+    r.bound = below ? NL_BOUND_BELOW : above ? NL_BOUND_ABOVE : NL_BOUND_EXACT;
+    return r;
+}
+
+/* A bound speaks only in its own direction: "less than 1.4" shows nothing. */
+static double ratio_p(const nl_ratio *r)
+{
+    const bool mute = (r->bound == NL_BOUND_BELOW && r->is.mean > 1) ||
+                      (r->bound == NL_BOUND_ABOVE && r->is.mean < 1);
+    return mute ? 1 : r->is.p;
+}
+
+static nl_verdict verdict(double p, double level, bool better)
+{
+    if (isnan(p))
+        return NL_VERDICT_NONE;
+    if (p >= 1 - level)
+        return NL_VERDICT_NOT_SHOWN;
+    return better ? NL_VERDICT_BETTER : NL_VERDICT_WORSE;
+}
+
+static void judge(nl_compare *c, double *p)
+{
+    for (int64_t i = 0; i < c->count; i++)
+        p[i] = c->methods[i].difference.p;
+    nl_holm(p, c->count);
+    for (int64_t i = 0; i < c->count; i++) {
+        nl_method *m = &c->methods[i];
+        m->difference_p = p[i];
+        m->verdict = verdict(p[i], c->level, (m->difference.mean < 0) == c->score->less_is_better);
+        p[i] = ratio_p(&m->ratio);
+    }
+    nl_holm(p, c->count);
+    for (int64_t i = 0; i < c->count; i++) {
+        nl_method *m = &c->methods[i];
+        m->ratio_p = p[i];
+        m->ratio_verdict = verdict(p[i], c->level, m->ratio.is.mean < 1);
+    }
+    c->methods[c->baseline].verdict = NL_VERDICT_BASELINE;
+    c->methods[c->baseline].ratio_verdict = NL_VERDICT_BASELINE;
+}
+
+static nl_status compute(nl_compare *c)
+{
+    double *room = nl_alloc((size_t)(2 * c->runs_count + c->count), sizeof *room);
+    if (!room)
+        return nl_fail(NL_ENOMEM, "compare: %lld runs", (long long)c->runs_count);
+    const nl_method *base = &c->methods[c->baseline];
+    double *x = room, *y = room + c->runs_count, *p = room + 2 * c->runs_count;
+    for (int64_t i = 0; i < c->count; i++)
+        summarize(c, &c->methods[i], room);
+    for (int64_t i = 0; i < c->count; i++) {
+        nl_method *m = &c->methods[i];
+        m->difference.p = m->ratio.is.p = NAN;
+        if (m == base)
+            continue;
+        const int64_t n = gather_pairs(c, m, base, measure_score, x, y);
+        m->difference = nl_paired_interval(x, y, n, c->level);
+        if (!isnan(c->target))
+            m->ratio = ratio_of(c, m, base, x, y);
+    }
+    judge(c, p);
+    nl_free(room);
+    return NL_OK;
+}
+
+/* ---- Which runs belong together */
+
+static const char *label_of(const nl_rundata *run) { return nl_rundata_text(run, "norm", "none"); }
+
+static nl_status add_run(nl_compare *c, nl_method *m, const nl_rundata *run)
+{
+    const nl_rundata **at = c->runs + c->runs_count;
+    int64_t i = m->count;
+    m->runs = at - m->count;
+    for (; i > 0 && seed_of(at[i - 1 - m->count]) >= seed_of(run); i--) {
+        const nl_rundata *other = at[i - 1 - m->count];
+        if (seed_of(other) == seed_of(run))
+            return nl_fail(NL_EOPTION, "compare: method '%s' has two runs of seed %.0f: %s and %s",
+                           m->label, seed_of(run), nl_rundata_path(other), nl_rundata_path(run));
+        at[i - m->count] = other;
+    }
+    at[i - m->count] = run;
+    m->count++;
+    c->runs_count++;
+    return NL_OK;
+}
+
+static bool method_known(const nl_compare *c, const char *label)
+{
+    for (int64_t i = 0; i < c->count; i++)
+        if (strcmp(c->methods[i].label, label) == 0)
+            return true;
+    return false;
+}
+
+static nl_status group(nl_compare *c, const nl_rundata *const *runs, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const char *label = label_of(runs[i]);
+        if (method_known(c, label))
+            continue;
+        nl_method *m = &c->methods[c->count++];
+        m->label = label;
+        for (int64_t j = i; j < count; j++)
+            if (strcmp(label_of(runs[j]), label) == 0)
+                NL_TRY(add_run(c, m, runs[j]));
+    }
+    return NL_OK;
+}
+
+static nl_status find_baseline(nl_compare *c, const char *label)
+{
+    nl_nearest nearest = {.wanted = label};
+    char hint[HINT_CHARS];
+    for (int64_t i = 0; label && i < c->count; i++) {
+        nl_nearest_offer(&nearest, c->methods[i].label);
+        if (strcmp(c->methods[i].label, label) == 0) {
+            c->baseline = i;
+            return NL_OK;
+        }
+    }
+    if (!label)
+        return NL_OK;
+    return nl_fail(NL_ENAME, "compare: baseline '%s' is none of the %lld methods%s", label,
+                   (long long)c->count, nl_nearest_hint(&nearest, hint, sizeof hint));
+}
+
+static const nl_score *choose_score(const nl_rundata *const *runs, int64_t count)
+{
+    const size_t last = sizeof scores / sizeof *scores - 1;
+    for (size_t s = 0; s < last; s++)
+        for (int64_t i = 0; i < count; i++)
+            if (!isnan(final_value(runs[i], scores[s].key)))
+                return &scores[s];
+    return &scores[last];
+}
+
+/* The runs' own target, where they agree on one. */
+static double choose_target(const nl_rundata *const *runs, int64_t count)
+{
+    const double target = nl_rundata_number(runs[0], "target", NAN);
+    for (int64_t i = 1; i < count; i++)
+        if (nl_rundata_number(runs[i], "target", NAN) != target)
+            return NAN;
+    return target > 0 ? target : NAN;
+}
+
+static bool is_true(const char *text)
+{
+    return strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+}
+
+nl_status nl_compare_runs(nl_compare **out, const nl_rundata *const *runs, int64_t count,
+                          const nl_compare_options *options)
+{
+    nl_status st = NL_OK;
+    nl_compare *c = NULL;
+
+    *out = NULL;
+    if (count < 1)
+        return nl_fail(NL_EOPTION, "compare: no run to compare");
+    if (!(c = nl_alloc(1, sizeof *c)))
+        return nl_fail(NL_ENOMEM, "compare");
+    c->methods = nl_alloc((size_t)count, sizeof *c->methods);
+    c->runs = nl_alloc((size_t)count, sizeof *c->runs);
+    if (!c->methods || !c->runs)
+        NL_BAIL(NL_ENOMEM, "compare: %lld runs", (long long)count);
+    c->level = options->level;
+    c->score = choose_score(runs, count);
+    c->target = isnan(options->target) ? choose_target(runs, count) : options->target;
+    if (c->score->less_is_better) /* a target is an accuracy */
+        c->target = NAN;
+    for (int64_t i = 0; i < count; i++)
+        c->synthetic = c->synthetic || is_true(nl_rundata_text(runs[i], "synthetic", ""));
+    NL_GO(group(c, runs, count));
+    NL_GO(find_baseline(c, options->baseline));
+    NL_GO(compute(c));
+    *out = c;
+    return NL_OK;
+done:
+    nl_compare_close(c);
+    return st;
+}
+
+static void close_runs(nl_rundata **runs, int64_t count)
+{
+    for (int64_t i = 0; runs && i < count; i++)
+        nl_rundata_close(runs[i]);
+    nl_free(runs);
+}
+
+nl_status nl_compare_open(nl_compare **out, const char *const *paths, int64_t count,
+                          const nl_compare_options *options)
+{
+    nl_status st = NL_OK;
+    *out = NULL;
+    nl_rundata **runs = nl_alloc((size_t)count, sizeof *runs);
+    if (!runs)
+        return nl_fail(NL_ENOMEM, "compare: %lld runs", (long long)count);
+    for (int64_t i = 0; i < count; i++)
+        NL_GO(nl_rundata_open(&runs[i], paths[i]));
+    NL_GO(nl_compare_runs(out, (const nl_rundata *const *)runs, count, options));
+    (*out)->owned = runs;
+    return NL_OK;
+done:
+    close_runs(runs, count);
+    return st;
+}
+
+void nl_compare_close(nl_compare *c)
+{
+    if (!c)
+        return;
+    close_runs(c->owned, c->runs_count);
+    nl_free(c->runs);
+    nl_free(c->methods);
+    nl_free(c);
+}

@@ -1,0 +1,333 @@
+/* Tables of methods x seeds from runs made up here: what is counted, censored, paired and said. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/compare.h"
+#include "base/alloc.h"
+#include "base/random.h"
+#include "io/runlog.h"
+
+enum { RUNS_MAX = 64, BUDGET = 2000, EVAL_EVERY = 100 };
+
+static nl_rundata *run[RUNS_MAX];
+static int64_t runs;
+
+static void forget_runs(void)
+{
+    for (int64_t i = 0; i < runs; i++)
+        nl_rundata_close(run[i]);
+    runs = 0;
+}
+
+static double *track(nl_rundata *r, const char *name, int64_t rows, int64_t width)
+{
+    nl_track *t;
+    ck_assert_int_eq(nl_rundata_add(r, name, rows, width, &t), NL_OK);
+    return t->at;
+}
+
+static void text(nl_rundata *r, const char *name, const char *value)
+{
+    ck_assert_int_eq(nl_rundata_set_text(r, name, value), NL_OK);
+}
+
+static void number(nl_rundata *r, const char *name, double value)
+{
+    ck_assert_int_eq(nl_rundata_set_number(r, name, value), NL_OK);
+}
+
+static double noise(int64_t seed, uint32_t stream, int64_t i)
+{
+    return nl_random_normal((nl_key){.seed = seed, .stream = stream}, i);
+}
+
+/* A layer's statistics that drift by `drift` over the run. */
+static void add_layer(nl_rundata *r, const char *place, double drift, int64_t seed)
+{
+    static const double z[] = {-2.33, -1.64, -1.04, 0, 1.04, 1.64, 2.33};
+    const char *const sides[] = {"pre", "post"};
+    const char *const values[] = {"mean", "std", "min", "max", "dead", "saturated"};
+    const int64_t rows = BUDGET / 20;
+    char name[128];
+    for (int side = 0; side < 2; side++) {
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+            snprintf(name, sizeof name, "/layers/%s/%s/%s", place, sides[side], values[v]);
+            double *at = track(r, name, rows, 1);
+            for (int64_t i = 0; i < rows; i++)
+                at[i] = v == 0 ? drift * i / rows : v == 1 ? 1 : 0.1;
+        }
+        snprintf(name, sizeof name, "/layers/%s/%s/percentiles", place, sides[side]);
+        double *at = track(r, name, rows, 7);
+        for (int64_t i = 0; i < rows; i++)
+            for (int k = 0; k < 7; k++)
+                at[7 * i + k] = drift * sin(3.0 * i / rows) + z[k] * (1 + fabs(drift) * i / rows) +
+                                0.05 * noise(seed, NL_STREAM_PROBE, 7 * i + k);
+    }
+}
+
+/* A run whose accuracy approaches `best` with time constant `tau` steps. */
+static nl_rundata *add_run(const char *norm, int64_t seed, double best, double tau)
+{
+    static const char *const layers[] = {"h1", "h2", "h3", "out"};
+    char name[128];
+    nl_rundata *r;
+    snprintf(name, sizeof name, "%s-%d.h5", norm, (int)seed);
+    ck_assert_int_eq(nl_rundata_new(&r, name), NL_OK);
+    run[runs++] = r;
+    text(r, "norm", norm);
+    text(r, "data", "glyphs:train=20000");
+    text(r, "model", "mlp:hidden=100x3:act=sigmoid");
+    text(r, "outcome", "done");
+    text(r, "synthetic", "1");
+    text(r, "cite", strcmp(norm, "none") ? "ioffe2015batch" : "");
+    snprintf(name, sizeof name, "data=glyphs model=mlp norm=%s batch=60 seed=%d", norm, (int)seed);
+    text(r, "spec", name);
+    number(r, "seed", (double)seed);
+    number(r, "steps", BUDGET);
+    number(r, "wall_seconds", 0.4);
+    double *step = track(r, "/steps/step", BUDGET, 1), *loss = track(r, "/steps/loss", BUDGET, 1);
+    for (int64_t i = 0; i < BUDGET; i++) {
+        step[i] = (double)(i + 1);
+        loss[i] = (2.3 * exp(-i / tau) + 0.05) * exp(0.2 * noise(seed, NL_STREAM_TEST, i));
+    }
+    const int64_t evals = BUDGET / EVAL_EVERY;
+    double *at = track(r, "/evals/step", evals, 1),
+           *acc = track(r, "/evals/test_accuracy", evals, 1);
+    double *val = track(r, "/evals/test_loss", evals, 1);
+    for (int64_t i = 0; i < evals; i++) {
+        at[i] = (double)((i + 1) * EVAL_EVERY);
+        acc[i] = best * (1 - 0.9 * exp(-at[i] / tau)) + 0.002 * noise(seed, NL_STREAM_DATA, i);
+        val[i] = 2.3 * exp(-at[i] / tau) + 0.1;
+    }
+    track(r, "/epochs/test_accuracy", 1, 1)[0] = acc[evals - 1];
+    track(r, "/epochs/test_loss", 1, 1)[0] = val[evals - 1];
+    track(r, "/epochs/train_loss", 1, 1)[0] = loss[BUDGET - 1];
+    double *rows = track(r, "/layers/step", BUDGET / 20, 1);
+    for (int64_t i = 0; i < BUDGET / 20; i++)
+        rows[i] = (double)(20 * i + 1);
+    for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
+        snprintf(name, sizeof name, "%s/preact", layers[l]);
+        add_layer(r, name, (strcmp(norm, "none") ? 0.1 : 2) * (double)(l + 1), seed);
+    }
+    return r;
+}
+
+/* none never reaches 95 %, batch does quickly, layer differs from none by nothing. */
+static void three_methods(int64_t seeds)
+{
+    for (int64_t s = 1; s <= seeds; s++) {
+        add_run("none", s, 0.90, 400);
+        add_run("batch", s, 0.98, 100);
+        add_run("layer:eps=1e-3", s, 0.90, 400);
+    }
+}
+
+static nl_compare *compared(double target, const char *baseline)
+{
+    nl_compare *c;
+    nl_compare_options options = NL_COMPARE_DEFAULTS;
+    options.target = target;
+    options.baseline = baseline;
+    ck_assert_msg(nl_compare_runs(&c, (const nl_rundata *const *)run, runs, &options) == NL_OK,
+                  "%s", nl_last_error());
+    return c;
+}
+
+static void says(const nl_compare *c, const char *expected, bool wanted)
+{
+    nl_text out = {0};
+    nl_compare_print(c, &out);
+    ck_assert_msg((strstr(nl_text_of(&out), expected) != NULL) == wanted, "%s '%s' in\n%s",
+                  wanted ? "no" : "unwanted", expected, nl_text_of(&out));
+    nl_text_free(&out);
+}
+
+START_TEST(runs_are_grouped_by_norm_and_paired_by_seed)
+{
+    three_methods(3);
+    nl_compare *c = compared(NAN, NULL);
+    ck_assert_int_eq(c->count, 3);
+    ck_assert_str_eq(c->methods[1].label, "batch");
+    ck_assert_int_eq(c->methods[1].difference.n, 3);
+    ck_assert_double_eq_tol(c->methods[1].difference.mean,
+                            c->methods[1].score.mean - c->methods[0].score.mean, 1e-12);
+    ck_assert(c->methods[1].verdict == NL_VERDICT_BETTER);
+    ck_assert(c->methods[2].verdict == NL_VERDICT_NOT_SHOWN);
+    ck_assert(c->methods[0].verdict == NL_VERDICT_BASELINE);
+    says(c, "SYNTHETIC DATA", true);
+    says(c, "steps to", false);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(a_censored_baseline_makes_a_bound_and_drops_nobody)
+{
+    three_methods(5);
+    nl_compare *c = compared(0.95, NULL);
+    const nl_method *none = &c->methods[0], *batch = &c->methods[1];
+    ck_assert(none->tried == 5 && none->reached == 0 && isinf(none->median_steps));
+    ck_assert(batch->reached == 5 && batch->ratio.bound == NL_BOUND_BELOW);
+    ck_assert_double_le(batch->ratio.is.mean, batch->steps.high / BUDGET);
+    ck_assert(batch->ratio_verdict == NL_VERDICT_BETTER);
+    ck_assert(c->methods[2].ratio.bound == NL_BOUND_NONE); /* censored on both sides */
+    says(c, "> 2,000", true);
+    says(c, "0/5", true);
+    says(c, "< 0.", true);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(a_median_stands_where_most_but_not_all_reach_the_target)
+{
+    for (int64_t s = 1; s <= 3; s++)
+        add_run("none", s, s == 2 ? 0.5 : 0.98, 200);
+    nl_compare *c = compared(0.95, NULL);
+    ck_assert(c->methods[0].reached == 2 && isfinite(c->methods[0].median_steps));
+    says(c, "median ", true);
+    says(c, "2/3", true);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(diverged_runs_count_with_their_last_value_and_a_mark)
+{
+    three_methods(3);
+    nl_rundata *bad = add_run("rms", 1, 0.3, 400);
+    text(bad, "outcome", "diverged");
+    add_run("rms", 2, 0.97, 100);
+    add_run("rms", 3, 0.97, 100);
+    nl_compare *c = compared(0.95, NULL);
+    const nl_method *rms = &c->methods[3];
+    ck_assert(rms->diverged == 1 && rms->score.n == 3 && rms->score.mean < 0.8);
+    ck_assert(rms->tried == 3 && rms->reached == 2);
+    says(c, "†", true);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(unfinished_runs_are_counted_and_left_out)
+{
+    three_methods(3);
+    text(run[1], "outcome", "stopped");
+    nl_compare *c = compared(NAN, NULL);
+    ck_assert(c->methods[1].unfinished == 1 && c->methods[1].score.n == 2);
+    ck_assert(c->methods[1].difference.n == 2);
+    says(c, "the table is incomplete", true);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(one_seed_gives_no_interval_and_no_verdict)
+{
+    three_methods(1);
+    nl_compare *c = compared(0.95, "batch");
+    ck_assert_int_eq(c->baseline, 1);
+    for (int64_t i = 0; i < 3; i++)
+        ck_assert(isnan(c->methods[i].score.low));
+    ck_assert(c->methods[0].verdict == NL_VERDICT_NONE);
+    says(c, "no interval can be given", true);
+    says(c, "±", false);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(refusals_name_what_is_wrong)
+{
+    nl_compare *c;
+    nl_compare_options options = NL_COMPARE_DEFAULTS;
+    three_methods(2);
+    options.baseline = "bacth";
+    ck_assert_int_eq(nl_compare_runs(&c, (const nl_rundata *const *)run, runs, &options), NL_ENAME);
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "did you mean 'batch'?"));
+    add_run("none", 1, 0.9, 100);
+    options.baseline = NULL;
+    ck_assert_int_eq(nl_compare_runs(&c, (const nl_rundata *const *)run, runs, &options),
+                     NL_EOPTION);
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "two runs of seed 1"));
+    ck_assert_int_eq(nl_compare_runs(&c, NULL, 0, &options), NL_EOPTION);
+    const char *const missing[] = {"/nowhere/run.h5"};
+    ck_assert_int_ne(nl_compare_open(&c, missing, 1, &options), NL_OK);
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "/nowhere/run.h5"));
+}
+END_TEST
+
+START_TEST(a_difference_in_other_settings_is_said)
+{
+    three_methods(2);
+    text(run[1], "spec", "data=glyphs model=mlp norm=batch batch=120 seed=1");
+    nl_compare *c = compared(NAN, NULL);
+    says(c, "differ in more than norm and seed: batch", true);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(json_has_the_same_numbers_and_no_nan)
+{
+    nl_text out = {0};
+    three_methods(1);
+    nl_compare *c = compared(0.95, NULL);
+    nl_compare_json(c, &out);
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&out), "\"verdict\": \"baseline\""));
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&out), "\"low\": null"));
+    ck_assert_ptr_null(strstr(nl_text_of(&out), "nan"));
+    ck_assert_ptr_null(strstr(nl_text_of(&out), "inf,"));
+    nl_text_free(&out);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(run_files_are_read_as_they_were_written)
+{
+    const char *path = "compare_test_run.h5";
+    nl_log *log;
+    nl_rundata *r;
+    int steps, loss;
+    ck_assert_int_eq(nl_log_open(&log, path), NL_OK);
+    ck_assert_int_eq(nl_log_timeline(log, "/steps", "step", "1", 16, &steps), NL_OK);
+    const nl_channel channel = {.path = "/steps/loss", .timeline = steps, .type = NL_TYPE_DOUBLE};
+    ck_assert_int_eq(nl_log_channel(log, &channel, &loss), NL_OK);
+    ck_assert_int_eq(nl_log_set_text(log, "norm", "batch"), NL_OK);
+    ck_assert_int_eq(nl_log_set_int(log, "seed", 7), NL_OK);
+    ck_assert_int_eq(nl_log_begin(log), NL_OK);
+    for (int64_t i = 1; i <= 3; i++) {
+        nl_log_put(log, loss, (const double[]){(double)i / 4});
+        ck_assert_int_eq(nl_log_row(log, steps, i), NL_OK);
+    }
+    ck_assert_int_eq(nl_log_finish(log, "done"), NL_OK);
+    ck_assert_msg(nl_rundata_open(&r, path) == NL_OK, "%s", nl_last_error());
+    run[runs++] = r;
+    const nl_track *t = nl_rundata_track(r, "/steps/loss");
+    ck_assert(t && t->rows == 3 && t->width == 1 && t->at[2] == 0.75);
+    ck_assert_str_eq(nl_rundata_text(r, "norm", ""), "batch");
+    ck_assert_str_eq(nl_rundata_text(r, "outcome", ""), "done");
+    ck_assert(nl_rundata_number(r, "seed", 0) == 7);
+    remove(path);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("compare");
+    TCase *t = tcase_create("all");
+    tcase_add_checked_fixture(t, NULL, forget_runs);
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, runs_are_grouped_by_norm_and_paired_by_seed);
+    tcase_add_test(t, a_censored_baseline_makes_a_bound_and_drops_nobody);
+    tcase_add_test(t, a_median_stands_where_most_but_not_all_reach_the_target);
+    tcase_add_test(t, diverged_runs_count_with_their_last_value_and_a_mark);
+    tcase_add_test(t, unfinished_runs_are_counted_and_left_out);
+    tcase_add_test(t, one_seed_gives_no_interval_and_no_verdict);
+    tcase_add_test(t, refusals_name_what_is_wrong);
+    tcase_add_test(t, a_difference_in_other_settings_is_said);
+    tcase_add_test(t, json_has_the_same_numbers_and_no_nan);
+    tcase_add_test(t, run_files_are_read_as_they_were_written);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
