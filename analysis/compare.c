@@ -171,6 +171,17 @@ static void summarize(const nl_compare *c, nl_method *m, double *room)
         summarize_steps(c, m, room);
 }
 
+/* Steps are known to one evaluation interval only, so seeds that agree to the step are no proof of
+ * certainty: the spread of log(steps) is at least that of rounding, interval / sqrt(12). */
+static double rounding_sd(const nl_method *m, double log_steps)
+{
+    const nl_track *step = nl_rundata_track(m->runs[0], "/evals/step");
+    if (!step || step->rows < 2)
+        return 0;
+    const double interval = (step->at[step->rows - 1] - step->at[0]) / (double)(step->rows - 1);
+    return interval / exp(log_steps) / sqrt(12);
+}
+
 /* Censored runs enter with their budget, which is a bound as long as only one side is censored. */
 static nl_ratio ratio_of(const nl_compare *c, const nl_method *m, const nl_method *base, double *x,
                          double *y)
@@ -185,6 +196,10 @@ static nl_ratio ratio_of(const nl_compare *c, const nl_method *m, const nl_metho
         y[i] = log(isinf(y[i]) ? base->budget : y[i]);
     }
     r.is = nl_paired_interval(x, y, n, c->level);
+    if (n > 1 && r.is.sd < rounding_sd(m, nl_mean(x, n)))
+        r.is = nl_interval_from(n, r.is.mean, rounding_sd(m, nl_mean(x, n)), c->level);
+    if (n > 0 && memcmp(x, y, (size_t)n * sizeof *x) == 0)
+        r.is.p = 1;
     r.is.mean = exp(r.is.mean);
     r.is.low = exp(r.is.low);
     r.is.high = exp(r.is.high);

@@ -361,10 +361,12 @@ static bool note_target(const nl_compare *c, nl_text *out)
 {
     if (isnan(c->target))
         return false;
-    nl_text_add(out,
-                "Steps to %g %%: the first scheduled evaluation at or above it. ms a step is wall "
-                "time, evaluations included, on the machine of the run.",
-                100 * c->target);
+    nl_text_add(
+        out,
+        "Steps to %g %%: the first scheduled evaluation at or above it; a ratio's spread is at "
+        "least that of rounding to evaluations. ms a step is wall "
+        "time, evaluations included, on the machine of the run.",
+        100 * c->target);
     return true;
 }
 

@@ -223,9 +223,8 @@ double nl_median(const double *x, int64_t n)
     return low == high ? low : low + (high - low) / 2;
 }
 
-static nl_interval interval(const double *x, const double *y, int64_t n, double level)
+nl_interval nl_interval_from(int64_t n, double mean, double sd, double level)
 {
-    const double mean = mean_of(x, y, n), sd = sd_of(x, y, n);
     nl_interval v = {.n = n, .mean = mean, .sd = sd, .low = NAN, .high = NAN, .p = NAN};
     if (n < 2)
         return v;
@@ -242,12 +241,12 @@ static nl_interval interval(const double *x, const double *y, int64_t n, double 
 
 nl_interval nl_mean_interval(const double *x, int64_t n, double level)
 {
-    return interval(x, NULL, n, level);
+    return nl_interval_from(n, nl_mean(x, n), nl_sd(x, n), level);
 }
 
 nl_interval nl_paired_interval(const double *x, const double *y, int64_t n, double level)
 {
-    return interval(x, y, n, level);
+    return nl_interval_from(n, mean_of(x, y, n), sd_of(x, y, n), level);
 }
 
 /* Twice the middle rank of |d[i]| among the non-zero values: always a whole number. */

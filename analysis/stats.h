@@ -36,6 +36,7 @@ typedef struct nl_interval {
     double mean, sd, low, high;
     double p; /* two-sided, of the mean being 0 */
 } nl_interval;
+nl_interval nl_interval_from(int64_t n, double mean, double sd, double level);
 nl_interval nl_mean_interval(const double *x, int64_t n, double level);
 
 /* The same for the differences x[i] - y[i] of n pairs: the paired t test. Where all differences are

@@ -41,7 +41,7 @@ static void number(nl_rundata *r, const char *name, double value)
 
 static double noise(int64_t seed, uint32_t stream, int64_t i)
 {
-    return nl_random_normal((nl_key){.seed = seed, .stream = stream}, i);
+    return nl_random_normal((nl_key){.seed = (uint64_t)seed, .stream = stream}, (uint64_t)i);
 }
 
 /* A layer's statistics that drift by `drift` over the run. */
@@ -51,19 +51,20 @@ static void add_layer(nl_rundata *r, const char *place, double drift, int64_t se
     const char *const sides[] = {"pre", "post"};
     const char *const values[] = {"mean", "std", "min", "max", "dead", "saturated"};
     const int64_t rows = BUDGET / 20;
-    char name[128];
+    char name[256];
     for (int side = 0; side < 2; side++) {
         for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
             snprintf(name, sizeof name, "/layers/%s/%s/%s", place, sides[side], values[v]);
             double *at = track(r, name, rows, 1);
             for (int64_t i = 0; i < rows; i++)
-                at[i] = v == 0 ? drift * i / rows : v == 1 ? 1 : 0.1;
+                at[i] = v == 0 ? drift * (double)i / (double)rows : v == 1 ? 1 : 0.1;
         }
         snprintf(name, sizeof name, "/layers/%s/%s/percentiles", place, sides[side]);
         double *at = track(r, name, rows, 7);
         for (int64_t i = 0; i < rows; i++)
             for (int k = 0; k < 7; k++)
-                at[7 * i + k] = drift * sin(3.0 * i / rows) + z[k] * (1 + fabs(drift) * i / rows) +
+                at[7 * i + k] = drift * sin(3.0 * (double)i / (double)rows) +
+                                z[k] * (1 + fabs(drift) * (double)i / (double)rows) +
                                 0.05 * noise(seed, NL_STREAM_PROBE, 7 * i + k);
     }
 }
@@ -91,7 +92,7 @@ static nl_rundata *add_run(const char *norm, int64_t seed, double best, double t
     double *step = track(r, "/steps/step", BUDGET, 1), *loss = track(r, "/steps/loss", BUDGET, 1);
     for (int64_t i = 0; i < BUDGET; i++) {
         step[i] = (double)(i + 1);
-        loss[i] = (2.3 * exp(-i / tau) + 0.05) * exp(0.2 * noise(seed, NL_STREAM_TEST, i));
+        loss[i] = (2.3 * exp(-(double)i / tau) + 0.05) * exp(0.2 * noise(seed, NL_STREAM_TEST, i));
     }
     const int64_t evals = BUDGET / EVAL_EVERY;
     double *at = track(r, "/evals/step", evals, 1),
@@ -99,7 +100,8 @@ static nl_rundata *add_run(const char *norm, int64_t seed, double best, double t
     double *val = track(r, "/evals/test_loss", evals, 1);
     for (int64_t i = 0; i < evals; i++) {
         at[i] = (double)((i + 1) * EVAL_EVERY);
-        acc[i] = best * (1 - 0.9 * exp(-at[i] / tau)) + 0.002 * noise(seed, NL_STREAM_DATA, i);
+        acc[i] = best * (1 - 0.9 * exp(-at[i] / tau)) +
+                 0.002 * noise(seed + (int64_t)tau, NL_STREAM_DATA, i);
         val[i] = 2.3 * exp(-at[i] / tau) + 0.1;
     }
     track(r, "/epochs/test_accuracy", 1, 1)[0] = acc[evals - 1];
@@ -170,7 +172,7 @@ START_TEST(a_censored_baseline_makes_a_bound_and_drops_nobody)
     const nl_method *none = &c->methods[0], *batch = &c->methods[1];
     ck_assert(none->tried == 5 && none->reached == 0 && isinf(none->median_steps));
     ck_assert(batch->reached == 5 && batch->ratio.bound == NL_BOUND_BELOW);
-    ck_assert_double_le(batch->ratio.is.mean, batch->steps.high / BUDGET);
+    ck_assert_double_lt(batch->ratio.is.mean, 0.25);
     ck_assert(batch->ratio_verdict == NL_VERDICT_BETTER);
     ck_assert(c->methods[2].ratio.bound == NL_BOUND_NONE); /* censored on both sides */
     says(c, "> 2,000", true);
