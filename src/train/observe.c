@@ -1,0 +1,277 @@
+#include "train/observe.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "train/moments.h"
+
+/* Channels of one side (pre or post) of one slot. */
+typedef struct side {
+    int mean, std, min, max, percentiles, dead, saturated;
+} side;
+
+typedef struct place {
+    nl_layer *layer;
+    int slot;
+    side pre, post;
+} place;
+
+typedef struct variable {
+    int item, channel;
+} variable;
+
+typedef struct parameter {
+    int item, weight_norm, grad_norm;
+} parameter;
+
+struct nl_observer {
+    nl_log *log;
+    nl_model *model;
+    int layers, norms, params; /* timelines */
+    place *place;
+    int places;
+    variable *variable;
+    int variables;
+    parameter *parameter;
+    int parameters;
+    int grad_norm;
+    nl_real *pre, *post, *work;
+    double *row; /* the largest variable, as doubles */
+};
+
+/* ---- declaring */
+
+static nl_status declare(nl_observer *o, int timeline, int *id, const char *unit, const char *doc,
+                         int64_t width, const char *scale, const char *fmt, ...) NL_PRINTF(8, 9);
+static nl_status declare(nl_observer *o, int timeline, int *id, const char *unit, const char *doc,
+                         int64_t width, const char *scale, const char *fmt, ...)
+{
+    char path[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(path, sizeof path, fmt, ap);
+    va_end(ap);
+    const nl_channel c = {.path = path,
+                          .timeline = timeline,
+                          .type = NL_TYPE_REAL,
+                          .unit = unit,
+                          .doc = doc,
+                          .rank = width > 0,
+                          .dim = {width},
+                          .scale = {scale}};
+    NL_TRY(nl_log_channel(o->log, &c, id));
+    return NL_OK;
+}
+
+#define PERCENTILE_LABELS "/layers/percentile"
+
+static nl_status declare_side(nl_observer *o, side *s, const place *p, const char *which)
+{
+    const char *layer = p->layer->name, *slot = p->layer->ops->slots[p->slot].name;
+    const struct {
+        int *id;
+        const char *name, *doc;
+    } rows[] = {{&s->mean, "mean", "mean over the batch and all units"},
+                {&s->std, "std", "standard deviation over the batch and all units"},
+                {&s->min, "min", "smallest value"},
+                {&s->max, "max", "largest value"},
+                {&s->dead, "dead", "share of units whose activation is flat for the whole batch"},
+                {&s->saturated, "saturated", "share of values where the activation is flat"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        NL_TRY(declare(o, o->layers, rows[i].id, "1", rows[i].doc, 0, NULL, "/layers/%s/%s/%s/%s",
+                       layer, slot, which, rows[i].name));
+    NL_TRY(declare(o, o->layers, &s->percentiles, "1", "percentiles over the batch and all units",
+                   NL_PERCENTILES, PERCENTILE_LABELS, "/layers/%s/%s/%s/percentiles", layer, slot,
+                   which));
+    return NL_OK;
+}
+
+/* Slots before the activation are always looked at, others where a norm sits. */
+static bool is_observed(const nl_layer *l, int slot)
+{
+    const unsigned site = l->ops->slots[slot].site;
+    return l->ops->observe && (site == NL_AT_PREACT || (site == NL_AT_ACT && l->norm[slot]));
+}
+
+static nl_status declare_places(nl_observer *o)
+{
+    o->place = nl_alloc((size_t)nl_model_layers(o->model) * NL_SLOTS_MAX, sizeof *o->place);
+    if (!o->place)
+        return nl_fail(NL_ENOMEM, "observed slots");
+    for (int i = 0; i < nl_model_layers(o->model); i++) {
+        nl_layer *l = nl_model_layer(o->model, i);
+        for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++) {
+            if (!is_observed(l, k))
+                continue;
+            place *p = &o->place[o->places++];
+            *p = (place){.layer = l, .slot = k};
+            NL_TRY(declare_side(o, &p->pre, p, "pre"));
+            NL_TRY(declare_side(o, &p->post, p, "post"));
+        }
+    }
+    return NL_OK;
+}
+
+static nl_status declare_items(nl_observer *o)
+{
+    nl_store *s = nl_model_store(o->model);
+    const int items = nl_store_count(s);
+    int64_t widest = 1;
+    o->variable = nl_alloc((size_t)items, sizeof *o->variable);
+    o->parameter = nl_alloc((size_t)items, sizeof *o->parameter);
+    if (!o->variable || !o->parameter)
+        return nl_fail(NL_ENOMEM, "observed variables");
+    for (int i = 0; i < items; i++) {
+        const nl_item *it = nl_store_at(s, i);
+        if (it->decl->flags & NL_LOGGED && it->count > 0) {
+            variable *v = &o->variable[o->variables++];
+            v->item = i;
+            widest = it->count > widest ? it->count : widest;
+            NL_TRY(declare(o, o->norms, &v->channel, "1", it->decl->doc, it->count, NULL,
+                           "/norms/%s/%s", it->owner, it->decl->name));
+        }
+        if (it->grad) {
+            parameter *p = &o->parameter[o->parameters++];
+            p->item = i;
+            NL_TRY(declare(o, o->params, &p->weight_norm, "1", "Euclidean norm of the values", 0,
+                           NULL, "/params/%s/%s/weight_norm", it->owner, it->decl->name));
+            NL_TRY(declare(o, o->params, &p->grad_norm, "1", "Euclidean norm of the gradient", 0,
+                           NULL, "/params/%s/%s/grad_norm", it->owner, it->decl->name));
+        }
+    }
+    o->row = nl_alloc((size_t)widest, sizeof *o->row);
+    return o->row ? NL_OK : nl_fail(NL_ENOMEM, "a row of %lld values", (long long)widest);
+}
+
+static nl_status take_buffers(nl_observer *o, int64_t n)
+{
+    int64_t widest = 1;
+    for (int i = 0; i < o->places; i++) {
+        const nl_shape *out = &o->place[i].layer->out;
+        widest = out->s * out->c > widest ? out->s * out->c : widest;
+    }
+    o->pre = nl_alloc((size_t)(n * widest), sizeof *o->pre);
+    o->post = nl_alloc((size_t)(n * widest), sizeof *o->post);
+    o->work = nl_alloc((size_t)(n * widest), sizeof *o->work);
+    if (!o->pre || !o->post || !o->work)
+        return nl_fail(NL_ENOMEM, "buffers of %lld activations", (long long)(n * widest));
+    return NL_OK;
+}
+
+nl_status nl_observer_open(nl_observer **out, nl_log *log, nl_model *m, int64_t n)
+{
+    enum { ROWS = 32 };
+    nl_status st = NL_OK;
+    *out = NULL;
+    nl_observer *o = nl_alloc(1, sizeof *o);
+    if (!o)
+        return nl_fail(NL_ENOMEM, "the observer");
+    o->log = log;
+    o->model = m;
+    NL_GO(nl_log_timeline(log, "/layers", "step", "optimizer steps", ROWS, &o->layers));
+    NL_GO(nl_log_timeline(log, "/norms", "step", "optimizer steps", ROWS, &o->norms));
+    NL_GO(nl_log_timeline(log, "/params", "step", "optimizer steps", ROWS, &o->params));
+    NL_GO(nl_log_labels(log, PERCENTILE_LABELS, nl_percentiles, NL_PERCENTILES));
+    NL_GO(declare_places(o));
+    NL_GO(declare_items(o));
+    NL_GO(declare(o, o->params, &o->grad_norm, "1", "Euclidean norm of all gradients together", 0,
+                  NULL, "/params/grad_norm"));
+    NL_GO(take_buffers(o, n));
+    *out = o;
+    return NL_OK;
+done:
+    nl_observer_close(o);
+    return st;
+}
+
+void nl_observer_close(nl_observer *o)
+{
+    if (!o)
+        return;
+    nl_free(o->place);
+    nl_free(o->variable);
+    nl_free(o->parameter);
+    nl_free(o->pre);
+    nl_free(o->post);
+    nl_free(o->work);
+    nl_free(o->row);
+    nl_free(o);
+}
+
+/* ---- writing */
+
+static void put_side(nl_observer *o, const side *s, const nl_summary *v)
+{
+    nl_log_put(o->log, s->mean, &v->mean);
+    nl_log_put(o->log, s->std, &v->std);
+    nl_log_put(o->log, s->min, &v->min);
+    nl_log_put(o->log, s->max, &v->max);
+    nl_log_put(o->log, s->percentiles, v->percentiles);
+    nl_log_put(o->log, s->dead, &v->dead);
+    nl_log_put(o->log, s->saturated, &v->saturated);
+}
+
+nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call)
+{
+    nl_layer_call c = *call;
+    for (int i = 0; i < o->places; i++) {
+        const place *p = &o->place[i];
+        const nl_layer *l = p->layer;
+        nl_summary summary;
+        nl_model_layer_input(o->model, p->layer, call, &c);
+        l->ops->observe(p->layer, &c, p->slot, o->pre, o->post);
+        const bool preact = l->ops->slots[p->slot].site == NL_AT_PREACT;
+        const nl_act act = preact ? l->ops->activation(l) : NL_LINEAR;
+        nl_summarize(o->pre, c.n * l->out.s, l->out.c, act, o->work, &summary);
+        put_side(o, &p->pre, &summary);
+        if (l->norm[p->slot])
+            nl_summarize(o->post, c.n * l->out.s, l->out.c, act, o->work, &summary);
+        put_side(o, &p->post, &summary);
+    }
+    NL_TRY(nl_log_row(o->log, o->layers, call->step));
+    return NL_OK;
+}
+
+static double length(const nl_real *v, int64_t count, double *squares)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)v[i] * (double)v[i];
+    if (squares)
+        *squares += sum;
+    return sqrt(sum);
+}
+
+static void put_variable(nl_observer *o, const variable *v)
+{
+    const nl_item *it = nl_store_at(nl_model_store(o->model), v->item);
+    for (int64_t i = 0; i < it->count; i++)
+        switch (it->decl->type) {
+        case NL_TYPE_REAL: o->row[i] = (double)((const nl_real *)it->val)[i]; break;
+        case NL_TYPE_DOUBLE: o->row[i] = ((const double *)it->val)[i]; break;
+        case NL_TYPE_INT64: o->row[i] = (double)((const int64_t *)it->val)[i]; break;
+        }
+    nl_log_put(o->log, v->channel, o->row);
+}
+
+nl_status nl_observe_parameters(nl_observer *o, int64_t step)
+{
+    double squares = 0;
+    for (int i = 0; i < o->variables; i++)
+        put_variable(o, &o->variable[i]);
+    for (int i = 0; i < o->parameters; i++) {
+        const nl_item *it = nl_store_at(nl_model_store(o->model), o->parameter[i].item);
+        const double weight = length(it->val, it->count, NULL);
+        const double grad = length(it->grad, it->count, &squares);
+        nl_log_put(o->log, o->parameter[i].weight_norm, &weight);
+        nl_log_put(o->log, o->parameter[i].grad_norm, &grad);
+    }
+    const double all = sqrt(squares);
+    nl_log_put(o->log, o->grad_norm, &all);
+    NL_TRY(nl_log_row(o->log, o->norms, step));
+    NL_TRY(nl_log_row(o->log, o->params, step));
+    return NL_OK;
+}

@@ -1,0 +1,85 @@
+/* train_run.h: runs for tests of the trainer, in a folder of their own. */
+#ifndef NL_TEST_TRAIN_RUN_H
+#define NL_TEST_TRAIN_RUN_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "io/runread.h"
+#include "registry.h"
+#include "train/train.h"
+
+static inline void parse_run(const char *words_text, nl_run_spec *spec)
+{
+    char text[1024];
+    nl_words words = {0};
+    snprintf(text, sizeof text, "%s", words_text);
+    for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
+        if (nl_words_take(&words, NL_WORD_LINE, w) != NL_OK)
+            ck_abort_msg("%s", nl_last_error());
+    if (nl_spec_parse(&words, spec) != NL_OK)
+        ck_abort_msg("%s", nl_last_error());
+    nl_words_free(&words);
+}
+
+static inline nl_status train_in(const char *folder, const char *words, int threads, bool resume,
+                                 nl_train_result *result)
+{
+    nl_run_spec spec;
+    parse_run(words, &spec);
+    const nl_train_setting set = {
+        .out = folder, .threads = threads, .resume = resume, .progress_fd = -1};
+    return nl_train(&spec, &set, result);
+}
+
+static inline void make_test_folder(char folder[64])
+{
+    snprintf(folder, 64, "/tmp/normlab-train-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static inline void remove_test_folder(const char *folder)
+{
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* The bytes of a run: its final checkpoint file, and its loss curve. */
+static inline uint64_t bytes_of_run(const char *folder)
+{
+    char path[96];
+    unsigned char block[4096];
+    size_t got;
+    uint64_t hash = NL_HASH_START;
+    snprintf(path, sizeof path, "%s/checkpoint.nlc", folder);
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    while ((got = fread(block, 1, sizeof block, f)) > 0)
+        hash = nl_hash_bytes(hash, block, got);
+    fclose(f);
+    static const char *const channels[] = {"/steps/loss",
+                                           "/steps/accuracy",
+                                           "/epochs/train_loss",
+                                           "/evals/test_loss",
+                                           "/layers/h1/preact/post/std",
+                                           "/params/grad_norm"};
+    nl_run *run;
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    ck_assert_int_eq(nl_run_open(&run, path), NL_OK);
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+        nl_array a;
+        ck_assert_int_eq(nl_run_read(run, channels[i], &a), NL_OK);
+        ck_assert_int_gt(a.count, 0);
+        hash = nl_hash_bytes(hash, a.at, (uint64_t)a.count * sizeof *a.at);
+        nl_array_free(&a);
+    }
+    nl_run_close(run);
+    return hash;
+}
+
+#endif

@@ -1,0 +1,195 @@
+/* The trainer: outcomes are data, threads and interruptions change nothing, bad input is refused. */
+#include <math.h>
+
+#include "par/par.h"
+#include "train_run.h"
+
+#define SMALL "data=circles:train=300:test=100 model=mlp:hidden=16x2:act=tanh "
+
+static nl_train_result run_done(const char *words)
+{
+    char folder[64];
+    nl_train_result result;
+    make_test_folder(folder);
+    if (train_in(folder, words, 1, false, &result) != NL_OK)
+        ck_abort_msg("%s", nl_last_error());
+    remove_test_folder(folder);
+    return result;
+}
+
+START_TEST(every_method_learns_the_circles)
+{
+    static const char *const norms[] = {"none", "batch",  "layer",        "batch_renorm",
+                                        "rms",  "weight", "weight+batch", "group"};
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
+        char words[256];
+        snprintf(words, sizeof words, SMALL "norm=%s optimizer=adam:lr=1e-2 batch=30 epochs=40",
+                 norms[i]);
+        const nl_train_result r = run_done(words);
+        ck_assert_str_eq(r.outcome, "done");
+        ck_assert_int_eq(r.steps, 400);
+        ck_assert_msg(r.test_accuracy > 0.9, "%s: %g", norms[i], r.test_accuracy);
+    }
+}
+END_TEST
+
+START_TEST(full_batch_and_single_examples_train_too)
+{
+    const nl_train_result all =
+        run_done(SMALL "norm=batch batch=0 epochs=60 optimizer=adam:lr=3e-2");
+    ck_assert_int_eq(all.steps, 60);
+    ck_assert(all.test_accuracy > 0.6);
+    const nl_train_result one =
+        run_done(SMALL "norm=layer batch=1 steps=600 optimizer=adam:lr=5e-3");
+    ck_assert_int_eq(one.steps, 600);
+    ck_assert(one.test_accuracy > 0.6);
+    const nl_train_result lone = run_done(SMALL "norm=batch batch=1 steps=20");
+    ck_assert(isfinite(lone.train_loss));
+}
+END_TEST
+
+START_TEST(a_diverged_run_is_an_outcome_with_its_data)
+{
+    char folder[64], path[96];
+    nl_train_result result;
+    nl_run *run;
+    nl_array loss;
+    nl_text outcome = {0};
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder,
+                              "data=circles:train=300:test=100 model=mlp:hidden=16x4:act=linear "
+                              "norm=none batch=30 steps=500 optimizer=sgd:lr=1e6",
+                              1, false, &result),
+                     NL_OK);
+    ck_assert_str_eq(result.outcome, "diverged");
+    ck_assert_int_lt(result.steps, 500);
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    ck_assert_int_eq(nl_run_open(&run, path), NL_OK);
+    ck_assert(nl_run_text(run, "/", "outcome", &outcome));
+    ck_assert_str_eq(nl_text_of(&outcome), "diverged");
+    ck_assert_int_eq(nl_run_read(run, "/steps/loss", &loss), NL_OK);
+    ck_assert_int_eq(loss.count, result.steps);
+    ck_assert(!isfinite(loss.at[loss.count - 1]));
+    nl_array_free(&loss);
+    nl_text_free(&outcome);
+    nl_run_close(run);
+    remove_test_folder(folder);
+}
+END_TEST
+
+START_TEST(threads_do_not_change_a_byte)
+{
+    static const char *const words =
+        "data=circles:train=600:test=200 model=mlp:hidden=300/200:act=relu norm=batch "
+        "optimizer=adam:lr=1e-3 batch=128 epochs=2 checkpoint=3";
+    char folder[64];
+    nl_train_result result;
+    uint64_t alone = 0;
+    nl_par_ignore_work(true);
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        make_test_folder(folder);
+        ck_assert_int_eq(train_in(folder, words, threads, false, &result), NL_OK);
+        const uint64_t bytes = bytes_of_run(folder);
+        if (threads == 1)
+            alone = bytes;
+        ck_assert_msg(bytes == alone, "%d threads", threads);
+        remove_test_folder(folder);
+    }
+    ck_assert_int_gt(nl_par_workers_seen(), 1);
+    nl_par_ignore_work(false);
+    nl_threads_set(1);
+}
+END_TEST
+
+START_TEST(at_least_a_hundred_rows_of_statistics)
+{
+    char folder[64], path[96];
+    nl_train_result result;
+    nl_run *run;
+    nl_array mean, percentiles;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, SMALL "norm=batch batch=30 steps=230", 1, false, &result),
+                     NL_OK);
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    ck_assert_int_eq(nl_run_open(&run, path), NL_OK);
+    ck_assert_int_eq(nl_run_read(run, "/layers/h2/preact/post/mean", &mean), NL_OK);
+    ck_assert_int_ge(mean.count, 100);
+    ck_assert_double_eq_tol(mean.at[50], 0, 0.5);
+    ck_assert_int_eq(nl_run_read(run, "/layers/h2/preact/post/percentiles", &percentiles), NL_OK);
+    ck_assert_int_eq(percentiles.dim[1], 7);
+    for (int k = 1; k < 7; k++)
+        ck_assert(percentiles.at[k] >= percentiles.at[k - 1]);
+    nl_array_free(&mean);
+    nl_array_free(&percentiles);
+    nl_run_close(run);
+    remove_test_folder(folder);
+}
+END_TEST
+
+static const char *refusal(const char *folder, const char *words)
+{
+    nl_train_result result;
+    ck_assert_int_ne(train_in(folder, words, 1, true, &result), NL_OK);
+    return nl_last_error();
+}
+
+START_TEST(a_checkpoint_of_another_run_is_refused)
+{
+    char folder[64];
+    nl_train_result result;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, SMALL "norm=batch steps=20 batch=30", 1, false, &result),
+                     NL_OK);
+    ck_assert_ptr_nonnull(
+        strstr(refusal(folder, SMALL "norm=layer steps=20 batch=30"), "belongs to another run"));
+    remove_test_folder(folder);
+}
+END_TEST
+
+START_TEST(refusals_say_what_was_wanted)
+{
+    char folder[64], below[96];
+    make_test_folder(folder);
+    ck_assert_ptr_nonnull(strstr(refusal(folder, SMALL "batch=3000 steps=5"), "300"));
+    ck_assert_ptr_nonnull(strstr(refusal("/proc/normlab/run", SMALL "steps=5"), "cannot be made"));
+    snprintf(below, sizeof below, "%s/file", folder);
+    FILE *f = fopen(below, "w");
+    fclose(f);
+    snprintf(below, sizeof below, "%s/file/run", folder);
+    ck_assert_ptr_nonnull(strstr(refusal(below, SMALL "steps=5"), "cannot be made"));
+    ck_assert_ptr_nonnull(strstr(
+        refusal(folder, SMALL "norm=batch_layer:inference=TTTT batch=30 steps=5 eval_batch=50"),
+        "belongs to batches of 30 examples, evaluation has 50"));
+    remove_test_folder(folder);
+}
+END_TEST
+
+START_TEST(nothing_is_left_allocated)
+{
+    const long before = nl_alloc_live();
+    run_done(SMALL "norm=batch_layer batch=30 steps=15");
+    ck_assert_int_eq(nl_alloc_live(), before);
+}
+END_TEST
+
+int main(void)
+{
+    use_registries();
+    Suite *s = suite_create("train");
+    TCase *t = tcase_create("all");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, every_method_learns_the_circles);
+    tcase_add_test(t, full_batch_and_single_examples_train_too);
+    tcase_add_test(t, a_diverged_run_is_an_outcome_with_its_data);
+    tcase_add_test(t, threads_do_not_change_a_byte);
+    tcase_add_test(t, at_least_a_hundred_rows_of_statistics);
+    tcase_add_test(t, a_checkpoint_of_another_run_is_refused);
+    tcase_add_test(t, refusals_say_what_was_wanted);
+    tcase_add_test(t, nothing_is_left_allocated);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
