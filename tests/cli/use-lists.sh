@@ -1,0 +1,41 @@
+# shellcheck shell=sh
+# Commands that list, describe, help, check, recover.
+good "Usage: normlab COMMAND" help
+good "Usage: normlab COMMAND" --help
+good "normlab 0." --version
+good "normlab 0." version
+for command in $("$program" help | awk '/^  [a-z]/ { print $1 }'); do
+    case $command in
+    help | version) ;;
+    *) good "Example: normlab $command" "$command" --help && good Usage: help "$command" ;;
+    esac
+done
+good "Batch normalization" norms
+good "gamma.init" norms batch
+good '"name": "batch"' norms --json
+good '"key": "eps"' norms batch --json
+good "hidden" models mlp
+good "Multilayer" models
+good "Protocol" models mlp
+good "handwritten" datasets mnist
+good "circles" datasets
+
+bad 2 "a command is wanted"
+bad 2 "did you mean 'norms'?" nroms
+bad 2 "there is no command 'frobnicate'" frobnicate
+bad 2 "did you mean 'json'?" norms --jsno
+bad 2 "has no option '-x'" norms -x
+bad 2 "--json takes no value" norms --json=1
+bad 2 "did you mean 'batch'?" norms bacth
+bad 2 "one method, got 'batch' and 'layer'" norms batch layer
+bad 2 "did you mean 'mlp'?" models mpl
+bad 2 "did you mean 'mnist'?" datasets mnits
+bad 2 "did you mean 'batch'?" check bacth
+bad 2 "batch has no option 'epss'" check batch:epss=1
+bad 2 "wants a run file" recover
+bad 1 "nothing.h5" recover nothing.h5
+echo "not a run" >text.h5
+bad 1 "text.h5" recover text.h5
+bad 2 "wants the path of a shared object" norms --plugin
+bad 1 "no.so" --plugin no.so norms
+bad 1 "no.so" norms --plugin=no.so
