@@ -126,6 +126,7 @@ static void begin(nl_pass *p, nl_norm *m, const nl_args *a)
     p->call.args = a;
     p->call.geom = &m->g;
     p->differentiate = false;
+    p->stream = p->rows * p->c * (int64_t)sizeof(nl_real) >= NL_STREAM_BYTES;
     choose_policy(p);
     bind_variables(p);
     for (int k = 0; k < m->nareas; k++) {
@@ -223,6 +224,18 @@ static nl_stats *fused_stats(const nl_pass *p, tile *t, int k)
     return st;
 }
 
+/* The saved arrays of the tile after this one are brought near while this one is worked on. */
+static void fetch_next_statistics(const nl_area_memory *mem, const nl_stats *st)
+{
+    enum { LINE = 8 }; /* doubles */
+    for (int64_t i = st->first + st->statistics; i < st->first + 2 * st->statistics; i += LINE) {
+        __builtin_prefetch(mem->mean + i, 1);
+        __builtin_prefetch(mem->var + i, 1);
+        __builtin_prefetch(mem->a + i, 1);
+        __builtin_prefetch(mem->d + i, 1);
+    }
+}
+
 /* Moments, sources and coefficients of a fused area for this tile. */
 static void fused_forward(const nl_pass *p, tile *t, int k)
 {
@@ -231,6 +244,7 @@ static void fused_forward(const nl_pass *p, tile *t, int k)
     const nl_area_memory *mem = &p->mem[k];
     const double per_m = 1 / st->count[0];
     double *mean = mem->mean + st->first, *var = mem->var + st->first;
+    fetch_next_statistics(mem, st);
     if (nl_needs_batch(&p->call.policy, k)) {
         double *own = mem->own + st->first;
         nl_area_kernel()->row_moments(tile_rows(p, t), p->c, p->plan[k].width,
@@ -243,20 +257,26 @@ static void fused_forward(const nl_pass *p, tile *t, int k)
     p->m->ops->forward(p->m->self, &t->call, k);
 }
 
-/* Coefficients per row (and group) of area k for this tile, in the storage type: z's. */
+/* Coefficient of z for statistic i of area k, in the storage type, as entry `at` of the tile. */
+static inline void one_coefficient(const nl_area_memory *mem, tile *t, int k, int64_t i, int64_t at)
+{
+    const nl_real center = (nl_real)mem->mean[i];
+    t->center[k][at] = center;
+    t->a[k][at] = (nl_real)mem->a[i];
+    t->d[k][at] = (nl_real)(mem->d[i] + mem->a[i] * ((double)center - mem->mean[i]));
+}
+
+/* Coefficients per row (and group) of area k for this tile. */
 static void row_coefficients(const nl_pass *p, tile *t, int k)
 {
     const nl_plan *plan = &p->plan[k];
     const nl_area_memory *mem = &p->mem[k];
     const int64_t w = plan->width;
-    for (int64_t r = 0; r < t->rows; r++)
-        for (int64_t j = 0; j < w; j++) {
-            const int64_t i = nl_segment_of(plan, t->from + r) * w + j, at = r * w + j;
-            const nl_real center = (nl_real)mem->mean[i];
-            t->center[k][at] = center;
-            t->a[k][at] = (nl_real)mem->a[i];
-            t->d[k][at] = (nl_real)(mem->d[i] + mem->a[i] * ((double)center - mem->mean[i]));
-        }
+    for (int64_t at = 0; plan->fused && at < t->rows * w; at++)
+        one_coefficient(mem, t, k, t->from * w + at, at);
+    for (int64_t r = 0; !plan->fused && r < t->rows; r++)
+        for (int64_t j = 0; j < w; j++)
+            one_coefficient(mem, t, k, nl_segment_of(plan, t->from + r) * w + j, r * w + j);
 }
 
 /* p and q of dx = a g + p (x - center) + q from dL/dmean and dL/dvar of statistic i. */
@@ -290,7 +310,8 @@ static void row_back_coefficients(const nl_pass *p, tile *t, int k)
     const int64_t w = plan->width;
     for (int64_t r = 0; r < t->rows; r++)
         for (int64_t j = 0; j < w; j++) {
-            const int64_t i = nl_segment_of(plan, t->from + r) * w + j, at = r * w + j;
+            const int64_t segment = plan->fused ? t->from + r : nl_segment_of(plan, t->from + r);
+            const int64_t i = segment * w + j, at = r * w + j;
             double to_p, to_q;
             chain(p, k, st, i - st->first, (double)t->center[k][at], mem->own[i], &to_p, &to_q);
             t->p[k][at] = (nl_real)to_p;
@@ -366,9 +387,9 @@ static void write_tile_by_columns(const nl_pass *p, tile *t)
     for (int64_t r = t->from, run; r < t->from + t->rows; r += run) {
         run = same_segment(&p->plan[0], r, t->from + t->rows - r);
         const int64_t at = nl_segment_of(&p->plan[0], r) * p->c;
-        nl_area_kernel()->write_columns(run_of_rows(p, r, run), p->args->y + r * p->ldy, p->ldy,
-                                        p->c,
-                                        (nl_columns){mem->center + at, mem->ra + at, mem->rd + at});
+        nl_area_kernel()->write_columns(
+            run_of_rows(p, r, run), p->args->y + r * p->ldy, p->ldy, p->c,
+            (nl_columns){mem->center + at, mem->ra + at, mem->rd + at}, p->stream);
     }
     finish_rows(p, t->from, t->rows);
 }
@@ -388,7 +409,7 @@ static void write_tile_by_rows(const nl_pass *p, tile *t)
         fused_forward(p, t, 0);
     row_coefficients(p, t, 0);
     nl_area_kernel()->write_rows(tile_rows(p, t), p->args->y + t->from * p->ldy, p->ldy, p->c,
-                                 t->center[0], t->a[0], t->d[0], p->gamma, p->beta);
+                                 t->center[0], t->a[0], t->d[0], p->gamma, p->beta, p->stream);
     finish_rows(p, t->from, t->rows);
 }
 
@@ -619,7 +640,7 @@ static void back_tile_by_columns(const nl_pass *p, tile *t)
         const int64_t at = nl_segment_of(&p->plan[0], r) * p->c;
         nl_area_kernel()->back_columns(run_of_rows(p, r, run), p->g + r * p->ldg, p->ldg,
                                        p->args->dx + r * p->ldx, p->ldx, p->c, mem->center + at,
-                                       mem->ra + at, mem->rp + at, mem->rq + at);
+                                       mem->ra + at, mem->rp + at, mem->rq + at, p->stream);
     }
 }
 
@@ -643,16 +664,36 @@ static void backward_by_columns(nl_pass *p)
     for_row_blocks(p, 3, back_block_by_columns);
 }
 
-/* G and H of a fused area for this tile, from g; gamma NULL when g holds it already. */
-static void fused_backward(const nl_pass *p, tile *t, int k, const nl_real *g, int64_t ldg,
-                           const nl_real *gamma)
+/* dL/dmean, dL/dvar of a fused area for this tile, once G and H are there. */
+static void fused_chain(const nl_pass *p, tile *t, int k)
 {
-    const nl_stats *st = fused_stats(p, t, k);
-    nl_area_kernel()->row_gradients(tile_rows(p, t), g, ldg, p->c, p->plan[k].width, gamma,
-                                    t->center[k], t->G, t->H);
+    const nl_stats *st = &t->call.stats[k];
     for (int64_t i = 0; i < st->statistics; i++)
         t->H[i] += ((double)t->center[k][i] - st->mean[i]) * t->G[i];
     p->m->ops->backward(p->m->self, &t->call, k);
+}
+
+/* The same from the start, g in dx. */
+static void fused_backward(const nl_pass *p, tile *t, int k)
+{
+    fetch_next_statistics(&p->mem[k], fused_stats(p, t, k));
+    nl_area_kernel()->row_gradients(tile_rows(p, t), p->args->dx + t->from * p->ldx, p->ldx, p->c,
+                                    p->plan[k].width, NULL, t->center[k], t->G, t->H);
+    fused_chain(p, t, k);
+}
+
+/* The same for the one area of a method by rows, with the sums for gamma and beta. */
+static void row_area_backward(const nl_pass *p, tile *t, const nl_real *g, int64_t ldg)
+{
+    fetch_next_statistics(&p->mem[0], fused_stats(p, t, 0));
+    if (p->dgamma || p->dbeta)
+        nl_area_kernel()->row_gradients_affine(tile_rows(p, t), g, ldg, p->c, p->gamma,
+                                               t->center[0], t->a[0], t->d[0], t->G, t->H,
+                                               t->dgamma, t->dbeta);
+    else
+        nl_area_kernel()->row_gradients(tile_rows(p, t), g, ldg, p->c, 1, p->gamma, t->center[0],
+                                        t->G, t->H);
+    fused_chain(p, t, 0);
 }
 
 static void back_tile_by_rows(const nl_pass *p, tile *t)
@@ -665,11 +706,10 @@ static void back_tile_by_rows(const nl_pass *p, tile *t)
         g = a->dx + t->from * p->ldx, ldg = p->ldx;
     }
     row_coefficients(p, t, 0);
-    fused_backward(p, t, 0, g, ldg, p->gamma);
+    row_area_backward(p, t, g, ldg);
     row_back_coefficients(p, t, 0);
     nl_area_kernel()->back_rows(tile_rows(p, t), g, ldg, a->dx + t->from * p->ldx, p->ldx, p->c,
-                                p->gamma, t->center[0], t->a[0], t->d[0], t->p[0], t->q[0],
-                                p->dgamma ? t->dgamma : NULL, p->dbeta ? t->dbeta : NULL);
+                                p->gamma, t->center[0], t->a[0], t->p[0], t->q[0], p->stream);
 }
 
 /* A block's sums for gamma and beta go into its row of the partial sums. */
@@ -757,7 +797,7 @@ static void back_tile_by_parts(const nl_pass *p, tile *t)
             continue;
         row_coefficients(p, t, k);
         if (p->plan[k].fused)
-            fused_backward(p, t, k, p->args->dx + t->from * p->ldx, p->ldx, NULL);
+            fused_backward(p, t, k);
         row_back_coefficients(p, t, k);
     }
     for (int64_t r = 0; r < t->rows && p->m->nareas; r++)

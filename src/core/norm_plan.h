@@ -58,6 +58,7 @@ struct nl_norm {
 enum {
     NL_CHUNK_VALUES = 32768, /* values of one block: part of the results */
     NL_CHUNKS_MAX = 64,
+    NL_STREAM_BYTES = 1 << 21, /* results of this size do not stay in cache */
     NL_TILE_BYTES = 16384 /* rows that stay in the first-level cache; not part of the results */
 };
 
@@ -88,6 +89,7 @@ typedef struct nl_pass {
     int k; /* the area being reduced */
     const nl_real *g;
     int64_t ldg;
+    bool stream;        /* what is written is too large to stay in cache */
     bool differentiate; /* the reduce pass turns dy into g = dL/d(gamma z + beta) first */
 } nl_pass;
 

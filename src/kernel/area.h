@@ -45,23 +45,30 @@ typedef struct nl_area_kernels {
     void (*row_gradients)(nl_rows x, const nl_real *dy, int64_t lddy, int64_t c, int64_t groups,
                           const nl_real *gamma, const nl_real *center, double *G, double *H);
 
-    /* y = a (x - center) + d, coefficients per channel. */
-    void (*write_columns)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, nl_columns k);
+    /* The same for whole rows, and dgamma[c] += dy (a (x - center) + d), dbeta[c] += dy; a, d per
+     * row. */
+    void (*row_gradients_affine)(nl_rows x, const nl_real *dy, int64_t lddy, int64_t c,
+                                 const nl_real *gamma, const nl_real *center, const nl_real *a,
+                                 const nl_real *d, double *G, double *H, nl_real *dgamma,
+                                 nl_real *dbeta);
+
+    /* Writes. stream: the result is too large to stay in cache and goes past it.
+     * y = a (x - center) + d, coefficients per channel. */
+    void (*write_columns)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, nl_columns k, int stream);
     /* y = gamma (a (x - center) + d) + beta, coefficients per row; gamma, beta per channel or NULL.
      */
     void (*write_rows)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, const nl_real *center,
                        const nl_real *a, const nl_real *d, const nl_real *gamma,
-                       const nl_real *beta);
+                       const nl_real *beta, int stream);
     /* dx = a g + p (x - center) + q, coefficients per channel; dx may be g. */
     void (*back_columns)(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
                          int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
-                         const nl_real *q);
-    /* dx = a gamma dy + p (x - center) + q, coefficients per row; dgamma[c] += dy (a (x - center) +
-     * d), dbeta[c] += dy (either may be NULL); dx may be dy. */
+                         const nl_real *q, int stream);
+    /* dx = a gamma dy + p (x - center) + q, coefficients per row; gamma may be NULL, dx may be dy.
+     */
     void (*back_rows)(nl_rows x, const nl_real *dy, int64_t lddy, nl_real *dx, int64_t lddx,
                       int64_t c, const nl_real *gamma, const nl_real *center, const nl_real *a,
-                      const nl_real *d, const nl_real *p, const nl_real *q, nl_real *dgamma,
-                      nl_real *dbeta);
+                      const nl_real *p, const nl_real *q, int stream);
 
     /* One row of c values at a time, for methods with several areas or channel groups. */
     void (*add_columns)(nl_real *z, const nl_real *x, int64_t c, nl_columns k);

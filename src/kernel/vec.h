@@ -144,4 +144,48 @@ static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c) { return a * b + c
 
 #endif
 
+/* 0, 1, 2, ... */
+static inline nl_lanes nl_lane_numbers(void)
+{
+    nl_lanes n;
+#ifdef NL_F64
+    static const int64_t number[] = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    static const int32_t number[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#endif
+    memcpy(&n, number, sizeof n);
+    return n;
+}
+
+/* Lane l is a[at[l]], or b[at[l] - NL_LANES]. */
+static inline nl_vec nl_vec_shuffle(nl_vec a, nl_vec b, nl_lanes at)
+{
+#ifdef __clang__
+    nl_vec v = {0};
+    for (int l = 0; l < NL_LANES; l++)
+        v[l] = at[l] < NL_LANES ? a[at[l]] : b[at[l] - NL_LANES];
+    return v;
+#else
+    return __builtin_shuffle(a, b, at);
+#endif
+}
+
+/* Stores past the caches; p is aligned to a register. nl_vec_stream_end makes them visible. */
+static inline void nl_vec_stream(nl_real *p, nl_vec v)
+{
+#if defined(__AVX512F__)
+    _mm512_stream_si512((void *)p, (__m512i)v);
+#elif defined(__AVX2__)
+    _mm256_stream_si256((void *)p, (__m256i)v);
+#else
+    nl_vec_store(p, v);
+#endif
+}
+static inline void nl_vec_stream_end(void)
+{
+#ifdef __AVX2__
+    _mm_sfence();
+#endif
+}
+
 #endif

@@ -1,0 +1,249 @@
+#include "train/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "core/norm.h"
+#include "kernel/limit.h"
+#include "par/par.h"
+
+static const double SAMPLE_SECONDS = 2e-3; /* short calls are repeated until a sample lasts this */
+enum { PIECE = 16384 };                    /* values of one block of a limit loop */
+
+/* ---- the limit: loops over `values` reals of working set, in blocks like a kernel's */
+
+typedef struct range {
+    nl_real *at;
+    int64_t values; /* of each array */
+    double *sum;    /* one a block: the read loop's results are used */
+} range;
+
+static int64_t piece(const range *r, int64_t b)
+{
+    const int64_t left = r->values - b * PIECE;
+    return left < PIECE ? left : PIECE;
+}
+
+static void read_block(int64_t b, void *arg)
+{
+    const range *r = arg;
+    r->sum[b] = nl_limit_kernel()->read(r->at + b * PIECE, piece(r, b));
+}
+
+static void copy_block(int64_t b, void *arg)
+{
+    const range *r = arg;
+    nl_limit_kernel()->copy(r->at + r->values + b * PIECE, r->at + b * PIECE, piece(r, b));
+}
+
+static void copy_stream_block(int64_t b, void *arg)
+{
+    const range *r = arg;
+    nl_limit_kernel()->copy_stream(r->at + r->values + b * PIECE, r->at + b * PIECE, piece(r, b));
+}
+
+static void triad_block(int64_t b, void *arg)
+{
+    const range *r = arg;
+    nl_real *x = r->at + b * PIECE;
+    nl_limit_kernel()->triad(x + 2 * r->values, x, x + r->values, piece(r, b));
+}
+
+static void triad_stream_block(int64_t b, void *arg)
+{
+    const range *r = arg;
+    nl_real *x = r->at + b * PIECE;
+    nl_limit_kernel()->triad_stream(x + 2 * r->values, x, x + r->values, piece(r, b));
+}
+
+static const struct {
+    const char *name;
+    int arrays; /* that the working set is split into */
+    void (*block)(int64_t b, void *arg);
+} loops[] = {{"read", 1, read_block},
+             {"copy", 2, copy_block},
+             {"copy, streaming", 2, copy_stream_block},
+             {"triad", 3, triad_block},
+             {"triad, streaming", 3, triad_stream_block}};
+enum { LOOPS = sizeof loops / sizeof *loops };
+
+/* ---- what is measured */
+
+enum { FORWARD, BACKWARD, WAYS };
+
+typedef struct bench {
+    nl_store *store;
+    nl_norm *norm;
+    nl_args args;
+    int64_t values;                            /* of one array */
+    nl_real *tensors;                          /* x, y, dy, dx */
+    nl_real *memory;                           /* of the limit loops: three arrays */
+    double *sums;                              /* of the read loop */
+    double *kernel[WAYS], *limit[WAYS][LOOPS]; /* seconds of one call, by sample */
+    int samples;
+} bench;
+
+/* Arrays that are in use, and arrays moved: what cannot be avoided when a statistic spans rows (x,
+ * or x and dy, twice) and when it does not. */
+static const int arrays_used[WAYS] = {2, 3};
+static const int arrays_moved[2][WAYS] = {{2, 3}, {3, 5}};
+
+static int spans_rows(const nl_norm *m)
+{
+    nl_area area[NL_AREAS_MAX];
+    const int areas = nl_norm_areas_of(m, area);
+    int spans = 0;
+    for (int k = 0; k < areas; k++)
+        spans |= (area[k].over & NL_OVER_N) != 0;
+    return spans;
+}
+
+static void run_kernel(bench *b, int way)
+{
+    if (way == FORWARD)
+        nl_norm_forward(b->norm, &b->args);
+    else
+        nl_norm_backward(b->norm, &b->args);
+}
+
+static void run_loop(bench *b, int way, int loop)
+{
+    const int64_t values = b->values * arrays_used[way] / loops[loop].arrays / 16 * 16;
+    range r = {b->memory, values, b->sums};
+    nl_for((values + PIECE - 1) / PIECE, values * loops[loop].arrays * (int64_t)sizeof(nl_real),
+           loops[loop].block, &r);
+}
+
+static void run(bench *b, int way, int loop)
+{
+    if (loop < 0)
+        run_kernel(b, way);
+    else
+        run_loop(b, way, loop);
+}
+
+/* Seconds of one call: one to warm up, then enough for the clock. */
+static double time_call(bench *b, int way, int loop)
+{
+    int64_t calls = 0;
+    double now;
+    run(b, way, loop);
+    const double start = nl_wall_seconds();
+    do {
+        run(b, way, loop);
+        calls++;
+        now = nl_wall_seconds();
+    } while (now - start < SAMPLE_SECONDS);
+    return (now - start) / (double)calls;
+}
+
+static void measure(bench *b)
+{
+    for (int i = 0; i < b->samples; i++)
+        for (int way = 0; way < WAYS; way++) {
+            for (int loop = 0; loop < LOOPS; loop++)
+                b->limit[way][loop][i] = time_call(b, way, loop);
+            if (way == BACKWARD)
+                run_kernel(b, FORWARD);
+            b->kernel[way][i] = time_call(b, way, -1);
+        }
+}
+
+/* ---- results */
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int count)
+{
+    qsort(v, (size_t)count, sizeof *v, by_size);
+    return count % 2 ? v[count / 2] : 0.5 * (v[count / 2 - 1] + v[count / 2]);
+}
+
+static nl_bench_row summary(bench *b, int way)
+{
+    const double array = (double)b->values * (double)sizeof(nl_real) * 1e-9;
+    const double seconds = median(b->kernel[way], b->samples);
+    nl_bench_row row = {.median_ms = seconds * 1e3,
+                        .min_ms = b->kernel[way][0] * 1e3,
+                        .gbps = arrays_moved[spans_rows(b->norm)][way] * array / seconds};
+    for (int loop = 0; loop < LOOPS; loop++) {
+        const double gbps = arrays_used[way] * array / median(b->limit[way][loop], b->samples);
+        if (gbps > row.limit_gbps)
+            row.limit_gbps = gbps, row.limit = loops[loop].name;
+    }
+    return row;
+}
+
+/* ---- setting up */
+
+static nl_status take_memory(bench *b)
+{
+    const int64_t n = b->values;
+    double *seconds = nl_alloc((size_t)(WAYS * (1 + LOOPS) * b->samples), sizeof *seconds);
+    b->kernel[0] = seconds;
+    b->tensors = nl_alloc((size_t)(4 * n), sizeof *b->tensors);
+    b->memory = nl_alloc((size_t)(3 * n), sizeof *b->memory);
+    b->sums = nl_alloc((size_t)(3 * n / PIECE + 1), sizeof *b->sums);
+    if (!seconds || !b->tensors || !b->memory || !b->sums)
+        return nl_fail(NL_ENOMEM, "bench: arrays of %lld values", (long long)n);
+    for (int way = 0; way < WAYS; way++, seconds += b->samples) {
+        b->kernel[way] = seconds;
+        for (int loop = 0; loop < LOOPS; loop++)
+            b->limit[way][loop] = seconds += b->samples;
+    }
+    const nl_key key = {.stream = NL_STREAM_TEST};
+    for (int64_t i = 0; i < 4 * n; i++)
+        b->tensors[i] = (nl_real)(nl_random_uniform(key, (uint64_t)i) - 0.5);
+    for (int64_t i = 0; i < 3 * n; i++)
+        b->memory[i] = 1;
+    return NL_OK;
+}
+
+static void close_bench(bench *b)
+{
+    nl_norm_close(b->norm);
+    nl_store_close(b->store);
+    nl_free(b->kernel[0]);
+    nl_free(b->tensors);
+    nl_free(b->memory);
+    nl_free(b->sums);
+}
+
+static nl_status open_bench(bench *b, const char *spec, nl_bench_shape shape)
+{
+    const nl_geom g = {.n = shape.rows, .s = 1, .c = shape.channels, .steps = 1};
+    NL_TRY(nl_store_open(&b->store));
+    NL_TRY(nl_norm_open(&b->norm, spec, &g, b->store, "norm"));
+    NL_TRY(nl_store_commit(b->store));
+    NL_TRY(take_memory(b));
+    b->args = (nl_args){.n = shape.rows,
+                        .phase = NL_TRAIN,
+                        .update = true,
+                        .x = b->tensors,
+                        .y = b->tensors + b->values,
+                        .dy = b->tensors + 2 * b->values,
+                        .dx = b->tensors + 3 * b->values};
+    return NL_OK;
+}
+
+nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int samples,
+                        nl_bench_pair *out)
+{
+    nl_status st = NL_OK;
+    bench b = {.values = shape.rows * shape.channels, .samples = samples};
+    const int before = nl_threads();
+    NL_GO(open_bench(&b, spec, shape));
+    nl_threads_set(threads);
+    measure(&b);
+    *out = (nl_bench_pair){summary(&b, FORWARD), summary(&b, BACKWARD)};
+done:
+    nl_threads_set(before);
+    close_bench(&b);
+    return st;
+}

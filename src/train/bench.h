@@ -1,0 +1,33 @@
+/* bench.h: how fast a norm is, beside what memory allows.
+ *
+ * The limit is the best of five plain loops (read, copy and triad, the last two with and without
+ * streaming stores) over a working set of the kernel's size, measured in the same process, turn and
+ * turn about with the kernel, so that other work on the machine slows both. */
+#ifndef NL_BENCH_H
+#define NL_BENCH_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct nl_bench_shape {
+    int64_t rows, channels;
+} nl_bench_shape;
+
+typedef struct nl_bench_row {
+    double median_ms, min_ms; /* of one call */
+    double gbps;              /* median, in bytes the method cannot avoid */
+    double limit_gbps;        /* median of the best loop */
+    const char *limit;        /* that loop's name */
+} nl_bench_row;
+
+typedef struct nl_bench_pair {
+    nl_bench_row forward, backward;
+} nl_bench_pair;
+
+/* Training-phase forward and backward of the norm `spec`, on `threads` threads (left as they were),
+ * median and minimum of `samples` samples. */
+nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int samples,
+                        nl_bench_pair *out) NL_CHECKED;
+
+#endif
