@@ -297,15 +297,17 @@ static void moments_of_parts(const parts *p, int64_t c, double *mean, double *m2
     nl_vec v1[NL_LANES], v2[NL_LANES];
     for (int i = 0; i < NL_LANES; i++)
         v1[i] = p->x[i] ? part_sum(p->x[i], c) : (nl_vec){0};
-    const nl_vec shift = sum_across(v1) * ((nl_real)1 / (nl_real)c);
+    nl_real shift[NL_LANES], s1[NL_LANES], s2[NL_LANES];
+    nl_vec_store(shift, sum_across(v1) * ((nl_real)1 / (nl_real)c));
     for (int i = 0; i < NL_LANES; i++) {
         v1[i] = v2[i] = (nl_vec){0};
         if (p->x[i])
             part_squares(p->x[i], c, shift[i], &v1[i], &v2[i]);
     }
-    const nl_vec s1 = sum_across(v1), s2 = sum_across(v2);
+    nl_vec_store(s1, sum_across(v1));
+    nl_vec_store(s2, sum_across(v2));
     const double per_c = 1 / (double)c;
-    for (int i = 0; i < p->count; i++) {
+    for (int i = 0; i < NL_LANES && i < p->count; i++) {
         const double off = (double)s1[i] * per_c;
         const double squares = (double)s2[i] - (double)s1[i] * off;
         mean[i] = (double)shift[i] + off;
@@ -462,7 +464,7 @@ static void row_gradients_affine(nl_rows x, const nl_real *dy, int64_t lddy, int
     for (int64_t row = 0, group = 0; row < x.count;) {
         const int64_t first = row;
         const parts p = next_parts(&x, dy, lddy, gamma, c, 1, &row, &group);
-        nl_vec vg[NL_LANES], vh[NL_LANES];
+        nl_vec vg[NL_LANES + ROWS], vh[NL_LANES + ROWS];
         for (int i = 0; i < NL_LANES; i++)
             vg[i] = vh[i] = (nl_vec){0};
         for (int i = 0, run; i < p.count; i += run ? run : 1) {
@@ -537,8 +539,7 @@ static void write_columns(nl_rows x, nl_real *y, int64_t ldy, int64_t c, nl_colu
         nl_vec_stream_end();
 }
 
-/* Large arrays: fetches what is wanted next, the tile of rows after this one, while this is written.
- */
+/* Large arrays: the tile of rows after this one is fetched while this one is written. */
 INLINE void fetch_ahead(const nl_real *at, int64_t distance) { __builtin_prefetch(at + distance); }
 
 INLINE void row_step(const nl_real *x, nl_real *y, nl_vec m, nl_vec a, nl_vec d,

@@ -10,68 +10,33 @@
 #include "par/par.h"
 
 static const double SAMPLE_SECONDS = 2e-3; /* short calls are repeated until a sample lasts this */
-enum { PIECE = 16384 };                    /* values of one block of a limit loop */
+enum {
+    PIECE = 16384, /* values of one block of a limit loop */
+    LINE = 16      /* arrays of a limit loop start on cache lines */
+};
 
-/* ---- the limit: loops over `values` reals of working set, in blocks like a kernel's */
+/* ---- the limit: a loop over one working set, in blocks like a kernel's */
 
 typedef struct range {
+    const nl_limit *loop;
     nl_real *at;
     int64_t values; /* of each array */
-    double *sum;    /* one a block: the read loop's results are used */
+    double *sum;    /* one a block: the loop's value */
 } range;
 
-static int64_t piece(const range *r, int64_t b)
+static void limit_block(int64_t b, void *arg)
 {
+    const range *r = arg;
     const int64_t left = r->values - b * PIECE;
-    return left < PIECE ? left : PIECE;
-}
-
-static void read_block(int64_t b, void *arg)
-{
-    const range *r = arg;
-    r->sum[b] = nl_limit_kernel()->read(r->at + b * PIECE, piece(r, b));
-}
-
-static void copy_block(int64_t b, void *arg)
-{
-    const range *r = arg;
-    nl_limit_kernel()->copy(r->at + r->values + b * PIECE, r->at + b * PIECE, piece(r, b));
-}
-
-static void copy_stream_block(int64_t b, void *arg)
-{
-    const range *r = arg;
-    nl_limit_kernel()->copy_stream(r->at + r->values + b * PIECE, r->at + b * PIECE, piece(r, b));
-}
-
-static void triad_block(int64_t b, void *arg)
-{
-    const range *r = arg;
     nl_real *x = r->at + b * PIECE;
-    nl_limit_kernel()->triad(x + 2 * r->values, x, x + r->values, piece(r, b));
+    const int second = r->loop->arrays > 1, third = r->loop->arrays > 2;
+    r->sum[b] = (double)r->loop->run(x, x + second * r->values, x + 2 * third * r->values,
+                                     left < PIECE ? left : PIECE);
 }
-
-static void triad_stream_block(int64_t b, void *arg)
-{
-    const range *r = arg;
-    nl_real *x = r->at + b * PIECE;
-    nl_limit_kernel()->triad_stream(x + 2 * r->values, x, x + r->values, piece(r, b));
-}
-
-static const struct {
-    const char *name;
-    int arrays; /* that the working set is split into */
-    void (*block)(int64_t b, void *arg);
-} loops[] = {{"read", 1, read_block},
-             {"copy", 2, copy_block},
-             {"copy, streaming", 2, copy_stream_block},
-             {"triad", 3, triad_block},
-             {"triad, streaming", 3, triad_stream_block}};
-enum { LOOPS = sizeof loops / sizeof *loops };
 
 /* ---- what is measured */
 
-enum { FORWARD, BACKWARD, WAYS };
+enum { FORWARD, BACKWARD, WAYS, LOOPS = 5 };
 
 typedef struct bench {
     nl_store *store;
@@ -108,12 +73,12 @@ static void run_kernel(bench *b, int way)
         nl_norm_backward(b->norm, &b->args);
 }
 
-static void run_loop(bench *b, int way, int loop)
+static void run_loop(bench *b, int way, const nl_limit *loop)
 {
-    const int64_t values = b->values * arrays_used[way] / loops[loop].arrays / 16 * 16;
-    range r = {b->memory, values, b->sums};
-    nl_for((values + PIECE - 1) / PIECE, values * loops[loop].arrays * (int64_t)sizeof(nl_real),
-           loops[loop].block, &r);
+    const int64_t values = b->values * arrays_used[way] / loop->arrays / LINE * LINE;
+    range r = {loop, b->memory, values, b->sums};
+    nl_for((values + PIECE - 1) / PIECE, values * loop->arrays * (int64_t)sizeof(nl_real),
+           limit_block, &r);
 }
 
 static void run(bench *b, int way, int loop)
@@ -121,7 +86,7 @@ static void run(bench *b, int way, int loop)
     if (loop < 0)
         run_kernel(b, way);
     else
-        run_loop(b, way, loop);
+        run_loop(b, way, &nl_limits()->loops[loop]);
 }
 
 /* Seconds of one call: one to warm up, then enough for the clock. */
@@ -175,7 +140,7 @@ static nl_bench_row summary(bench *b, int way)
     for (int loop = 0; loop < LOOPS; loop++) {
         const double gbps = arrays_used[way] * array / median(b->limit[way][loop], b->samples);
         if (gbps > row.limit_gbps)
-            row.limit_gbps = gbps, row.limit = loops[loop].name;
+            row.limit_gbps = gbps, row.limit = nl_limits()->loops[loop].name;
     }
     return row;
 }
