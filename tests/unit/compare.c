@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "analysis/compare.h"
+#include "analysis/report.h"
+#include "analysis/show.h"
 #include "base/alloc.h"
 #include "base/random.h"
 #include "io/runlog.h"
@@ -281,6 +283,63 @@ START_TEST(json_has_the_same_numbers_and_no_nan)
 }
 END_TEST
 
+/* Seen by eye: NORMLAB_REPORT=page.html test_compare_f32 */
+START_TEST(the_page_stands_alone_escapes_text_and_repeats_to_the_byte)
+{
+    nl_text one = {0}, two = {0};
+    three_methods(3);
+    for (int64_t s = 1; s <= 3; s++) {
+        add_run("rms", s, 0.96, 180);
+        add_run("batch_layer", s, 0.97, 130);
+        add_run("<b>'&\"`id`", s, 0.95, 150);
+    }
+    nl_compare *c = compared(0.95, NULL);
+    ck_assert_msg(nl_report_page(c, &one) == NL_OK, "%s", nl_last_error());
+    ck_assert_int_eq(nl_report_page(c, &two), NL_OK);
+    const char *page = nl_text_of(&one);
+    ck_assert(strcmp(page, nl_text_of(&two)) == 0);
+    ck_assert_ptr_null(strstr(page, "<b>"));
+    ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "src="));
+    ck_assert_ptr_null(strstr(page, "href=\"http"));
+    ck_assert_ptr_null(strstr(page, "url(http"));
+    ck_assert_ptr_nonnull(strstr(page, "SYNTHETIC DATA"));
+    if (getenv("NORMLAB_REPORT"))
+        ck_assert_msg(nl_report_write(c, getenv("NORMLAB_REPORT")) == NL_OK, "%s", nl_last_error());
+    nl_text_free(&one);
+    nl_text_free(&two);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(without_gnuplot_the_page_says_so_and_keeps_its_tables)
+{
+    nl_text page = {0};
+    three_methods(2);
+    nl_compare *c = compared(0.95, NULL);
+    ck_assert_int_eq(setenv("PATH", "/nowhere", 1), 0);
+    ck_assert_int_eq(nl_report_page(c, &page), NL_OK);
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "gnuplot"));
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "<table"));
+    ck_assert_ptr_null(strstr(nl_text_of(&page), "<svg"));
+    nl_text_free(&page);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(show_draws_one_run_in_text)
+{
+    nl_text out = {0};
+    three_methods(1);
+    nl_show_run(run[1], &out);
+    const char *const expected[] = {"done", "norm=batch", "h3/preact", "loss", "step"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        ck_assert_msg(strstr(nl_text_of(&out), expected[i]) != NULL, "no '%s' in\n%s", expected[i],
+                      nl_text_of(&out));
+    nl_text_free(&out);
+}
+END_TEST
+
 START_TEST(run_files_are_read_as_they_were_written)
 {
     const char *path = "compare_test_run.h5";
@@ -325,6 +384,9 @@ int main(void)
     tcase_add_test(t, refusals_name_what_is_wrong);
     tcase_add_test(t, a_difference_in_other_settings_is_said);
     tcase_add_test(t, json_has_the_same_numbers_and_no_nan);
+    tcase_add_test(t, the_page_stands_alone_escapes_text_and_repeats_to_the_byte);
+    tcase_add_test(t, without_gnuplot_the_page_says_so_and_keeps_its_tables);
+    tcase_add_test(t, show_draws_one_run_in_text);
     tcase_add_test(t, run_files_are_read_as_they_were_written);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -1,0 +1,153 @@
+#include "analysis/show.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "analysis/escape.h"
+
+enum { COLUMNS = 60, LINES = 10, DOTS_X = 2 * COLUMNS, DOTS_Y = 4 * LINES };
+
+static void show_facts(const nl_rundata *run, nl_text *out)
+{
+    static const char *const names[] = {"outcome", "spec", "seed", "steps", "wall_seconds", "cite"};
+    nl_text_add(out, "%s\n", nl_rundata_path(run));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = nl_rundata_text(run, names[i], "");
+        if (value[0])
+            nl_text_add(out, "  %-14s %s\n", names[i], value);
+    }
+    const char *synthetic = nl_rundata_text(run, "synthetic", "0");
+    if (strcmp(synthetic, "1") == 0 || strcmp(synthetic, "true") == 0)
+        nl_text_add(out, "  SYNTHETIC DATA\n");
+}
+
+static void show_finals(const nl_rundata *run, nl_text *out)
+{
+    static const char *const parts[] = {"train", "val", "test"};
+    static const char *const values[] = {"loss", "accuracy"};
+    nl_text_add(out, "\n");
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+            int64_t row;
+            const nl_track *t = nl_rundata_track(run, "/epochs/%s_%s", parts[p], values[v]);
+            const double last = nl_track_last(t, &row);
+            if (row >= 0)
+                nl_text_add(out, "  final %-5s %-8s %.5g\n", parts[p], values[v], last);
+        }
+}
+
+/* Mean of the finite values of each of DOTS_X equal parts of the rows; NaN where there is none. */
+static void thin(const nl_track *t, double at[DOTS_X], double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (int64_t x = 0; x < DOTS_X; x++) {
+        const int64_t from = x * t->rows / DOTS_X, to = (x + 1) * t->rows / DOTS_X;
+        double sum = 0, n = 0;
+        for (int64_t i = from; i < to || i == from; i++)
+            if (isfinite(t->at[i])) {
+                sum += t->at[i];
+                n++;
+            }
+        at[x] = n > 0 ? sum / n : NAN;
+        *low = fmin(*low, at[x]);
+        *high = fmax(*high, at[x]);
+    }
+}
+
+/* A Braille character has 2 x 4 dots; its code is U+2800 and a bit a dot. */
+static void add_braille(nl_text *out, unsigned bits)
+{
+    const char utf8[] = {(char)0xe2, (char)(0xa0 | bits >> 6), (char)(0x80 | (bits & 63))};
+    nl_text_add_bytes(out, utf8, sizeof utf8);
+}
+
+static void show_curve(const nl_rundata *run, nl_text *out)
+{
+    static const unsigned bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+    const nl_track *loss = nl_rundata_track(run, "/steps/loss");
+    unsigned cell[LINES][COLUMNS] = {{0}};
+    double at[DOTS_X], low, high;
+    if (!loss)
+        return;
+    thin(loss, at, &low, &high);
+    if (!isfinite(low))
+        return;
+    const bool logs = low > 0; /* a loss may be 0 or less: then the scale is plain */
+    const double bottom = logs ? log(low) : low, top = logs ? log(high) : high;
+    for (int x = 0; x < DOTS_X; x++) {
+        if (isnan(at[x]))
+            continue;
+        const double part =
+            top > bottom ? (top - (logs ? log(at[x]) : at[x])) / (top - bottom) : 0.5;
+        const int y = (int)(part * (DOTS_Y - 1) + 0.5);
+        cell[y / 4][x / 2] |= bit[y % 4][x % 2];
+    }
+    nl_text_add(out, "\n  training loss%s\n", logs ? ", logarithmic" : "");
+    for (int line = 0; line < LINES; line++) {
+        if (line == 0 || line == LINES - 1)
+            nl_text_add(out, "%9.3g │", line ? low : high);
+        else
+            nl_text_add(out, "%9s │", "");
+        for (int x = 0; x < COLUMNS; x++)
+            add_braille(out, cell[line][x]);
+        nl_text_add(out, "\n");
+    }
+    nl_text_add(out, "%9s └", "");
+    for (int x = 0; x < COLUMNS; x++)
+        nl_text_add(out, "─");
+    nl_text_add(out, "\n%11sstep 1 to %" PRId64 "\n", "", loss->rows);
+}
+
+static double last_of(const nl_rundata *run, const char *place, const char *side, const char *value)
+{
+    int64_t row;
+    return nl_track_last(nl_rundata_track(run, "/layers/%s/%s/%s", place, side, value), &row);
+}
+
+static void add_value(nl_text *out, double v)
+{
+    if (isnan(v))
+        nl_text_add(out, " %9s", "-");
+    else
+        nl_text_add(out, " %9.3g", v);
+}
+
+static void show_side(const nl_rundata *run, const char *place, const char *side, nl_text *out)
+{
+    static const int shown[] = {1, 2, 3, 4, 5}; /* of the percentiles 1 5 15 50 85 95 99 */
+    const nl_track *p = nl_rundata_track(run, "/layers/%s/%s/percentiles", place, side);
+    nl_text_add(out, "  %-16s %-6s", place, strcmp(side, "pre") == 0 ? "before" : "after");
+    add_value(out, last_of(run, place, side, "mean"));
+    add_value(out, last_of(run, place, side, "std"));
+    for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
+        add_value(out, p && p->width == 7 ? p->at[7 * (p->rows - 1) + shown[k]] : NAN);
+    add_value(out, last_of(run, place, side, "dead"));
+    nl_text_add(out, "\n");
+}
+
+static void show_layers(const nl_rundata *run, nl_text *out)
+{
+    static const char *const titles[] = {"mean", "std",  "5 %",  "15 %",
+                                         "50 %", "85 %", "95 %", "dead"};
+    const char *place;
+    if (!nl_rundata_place(run, 0))
+        return;
+    nl_text_add(out, "\n  %-16s %-6s", "layer, last row", "norm");
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+        nl_text_add(out, " %9s", titles[i]);
+    nl_text_add(out, "\n");
+    for (int64_t i = 0; (place = nl_rundata_place(run, i)) != NULL; i++) {
+        show_side(run, place, "pre", out);
+        show_side(run, place, "post", out);
+    }
+}
+
+void nl_show_run(const nl_rundata *run, nl_text *out)
+{
+    show_facts(run, out);
+    show_finals(run, out);
+    show_curve(run, out);
+    show_layers(run, out);
+}
