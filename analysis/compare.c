@@ -48,13 +48,6 @@ static double last_step(const nl_rundata *run)
     return last > 0 ? last : nl_rundata_number(run, "steps", NAN);
 }
 
-/* A diverged run was given all the steps of its budget, and would not have used them. */
-static double budget_of(const nl_rundata *run)
-{
-    const double budget = nl_rundata_number(run, "steps", NAN);
-    return diverged(run) && budget > 0 ? budget : last_step(run);
-}
-
 static double seconds_a_step(const nl_rundata *run)
 {
     const nl_track *step = nl_rundata_track(run, "/steps/step");
@@ -154,7 +147,7 @@ static void summarize_steps(const nl_compare *c, nl_method *m, double *room)
         m->steps = nl_mean_interval(room, reached, c->level);
     for (int64_t i = 0; i < m->count; i++)
         if (ended(m->runs[i]))
-            m->budget = fmax(m->budget, budget_of(m->runs[i]));
+            m->budget = fmax(m->budget, last_step(m->runs[i]));
 }
 
 static void summarize(const nl_compare *c, nl_method *m, double *room)
@@ -247,6 +240,17 @@ static void judge(nl_compare *c, double *p)
     c->methods[c->baseline].ratio_verdict = NL_VERDICT_BASELINE;
 }
 
+/* Diverged runs had the steps of the others before them; their last step is not their budget. */
+static void share_budget(nl_compare *c)
+{
+    double most = 0;
+    for (int64_t i = 0; i < c->count; i++)
+        most = fmax(most, c->methods[i].budget);
+    for (int64_t i = 0; i < c->count; i++)
+        if (c->methods[i].diverged)
+            c->methods[i].budget = most;
+}
+
 static nl_status compute(nl_compare *c)
 {
     double *room = nl_alloc((size_t)(2 * c->runs_count + c->count), sizeof *room);
@@ -256,6 +260,7 @@ static nl_status compute(nl_compare *c)
     double *x = room, *y = room + c->runs_count, *p = room + 2 * c->runs_count;
     for (int64_t i = 0; i < c->count; i++)
         summarize(c, &c->methods[i], room);
+    share_budget(c);
     for (int64_t i = 0; i < c->count; i++) {
         nl_method *m = &c->methods[i];
         m->difference.p = m->ratio.is.p = NAN;

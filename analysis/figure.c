@@ -58,7 +58,7 @@ static nl_status read_text(const char *path, nl_text *out)
     return nl_text_status(out);
 }
 
-/* The program goes by a file, not a pipe: a gnuplot that is missing or dies cannot raise SIGPIPE. */
+/* The program goes by a file, not a pipe: a gnuplot that is missing or dies raises no SIGPIPE. */
 static nl_status run_gnuplot(const char *folder)
 {
     char program[PATH_CHARS], complaint[PATH_CHARS];
@@ -103,7 +103,7 @@ static void add_program(const char *folder, const nl_figure *f, int64_t i, nl_te
     nl_text_add(out,
                 "\nset border 3 lc rgb '#666666' lw 0.8\nset tics nomirror out scale 0.5 tc rgb "
                 "'#333333'\nset grid y lc rgb '#e4e4e4' lw 0.6 dt 1\nset style fill transparent "
-                "solid 0.18 noborder\nset format x '%%.0s%%c'\n%s\nunset output\n",
+                "solid 0.18 noborder\nset format x '%%.0f'\n%s\nunset output\n",
                 nl_text_of(&f->program));
 }
 

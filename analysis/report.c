@@ -278,10 +278,10 @@ static nl_status plan(page *p)
     NL_TRY(plan_curves(p));
     p->hidden = p->count;
     if (hidden)
-        plan_percentiles(p, hidden, 420, 280, CURVE_POINTS);
+        plan_percentiles(p, hidden, 340, 230, CURVE_POINTS);
     p->layers = p->count;
     for (int64_t i = 0; (place = nl_rundata_place(first, i)) != NULL; i++)
-        plan_percentiles(p, place, 300, 210, PANEL_POINTS);
+        plan_percentiles(p, place, 230, 160, PANEL_POINTS);
     return NL_OK;
 }
 
@@ -366,12 +366,22 @@ static void add_attribute(const nl_compare *c, const char *name, nl_text *out)
 
 static void add_facts(const nl_compare *c, nl_text *out)
 {
-    static const char *const names[] = {"data",          "model",
-                                        "seed",          "checksum",
-                                        "data_checksum", "normlab_version",
-                                        "version",       "numerics_version",
-                                        "precision",     "cpu",
-                                        "compiler",      "threads",
+    static const char *const names[] = {"data",
+                                        "model",
+                                        "optimizer",
+                                        "seed",
+                                        "train_examples",
+                                        "val_examples",
+                                        "test_examples",
+                                        "data_checksum",
+                                        "normlab_version",
+                                        "numerics_version",
+                                        "precision",
+                                        "threads",
+                                        "cpu",
+                                        "cpu_variant",
+                                        "compiler",
+                                        "system",
                                         "cite"};
     nl_text common = {0};
     nl_compare_common(c, &common);
