@@ -27,6 +27,7 @@ int cli_datasets(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_recover(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 
 /* Prints "normlab: MESSAGE" of the latest failure, with NORMLAB_TRACE=1 also where it was. 2 when
  * the user asked for something that is not there or out of range, 1 otherwise. */

@@ -20,6 +20,7 @@ const cli_command cli_commands[] = {
     {"datasets", "list the data sets, or describe one", cli_datasets},
     {"check", "the contract on a method or plugin", cli_check},
     {"recover", "make the file of a killed run an ordinary one", cli_recover},
+    {"bench", "time norm kernels and training steps", cli_bench},
     {"help", "this page, or the page of a command", help},
     {"version", "the version", version},
     {0}};

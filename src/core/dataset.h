@@ -83,6 +83,8 @@ typedef struct nl_dataset_ops {
     const char *cite;  /* BibTeX key in paper/refs.bib, or NULL */
     const char *files; /* what has to lie in the data folder, or NULL for generators */
     bool synthetic;
+    nl_shape shape;            /* of an example and */
+    int64_t classes, examples; /* how many, for benchmarks that do without the data; 0: ask load */
     size_t self_size;
     const nl_option *options;
     /* Fills out->train, val, test, shape, classes, target, lo, hi with raw values: calls

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "train/spec.h"
 
 typedef struct nl_bench_shape {
     int64_t rows, channels;
@@ -29,5 +30,16 @@ typedef struct nl_bench_pair {
  * median and minimum of `samples` samples. */
 nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int samples,
                         nl_bench_pair *out) NL_CHECKED;
+
+/* One training step as the trainer makes it, batch assembly included, logging left out. */
+typedef struct nl_bench_step_row {
+    double median_ms, min_ms; /* wall */
+    double cpu_ms;            /* of all threads, mean over the steps */
+    int64_t steps;
+} nl_bench_step_row;
+
+/* Of the run `spec`, on random examples of the data's shape; the data are read only where their
+ * shape is not known without. Threads are spec->threads, 0 being one. Lasts about `seconds`. */
+nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_row *out) NL_CHECKED;
 
 #endif

@@ -1,0 +1,184 @@
+/* normlab bench: norm kernels beside the limit of memory, and training steps. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "train/bench.h"
+
+enum { SAMPLES = 21, NORMS_MAX = 16, THREADS_MAX = 2 };
+static const double STEP_SECONDS = 3;
+static const char *const default_norms[] = {"batch", "layer", "rms", NULL};
+static const nl_bench_shape shapes[] = {{128, 1000}, {2000, 512}, {131072, 64}};
+
+struct input {
+    const char *what;
+    nl_words words;
+    bool json;
+};
+
+/* ---- kernels */
+
+static void print_kernel(const struct input *in, const char *name, int threads,
+                         const nl_bench_row *r)
+{
+    static bool started;
+    const double share = r->gbps / r->limit_gbps;
+    if (in->json) {
+        printf("{\"name\": \"%s\", \"threads\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g, "
+               "\"gbps\": %.4g, \"limit_share\": %.4g, \"limit_gbps\": %.4g, \"limit\": \"%s\"}\n",
+               name, threads, r->median_ms, r->min_ms, r->gbps, share, r->limit_gbps, r->limit);
+    } else {
+        if (!started)
+            printf("%-36s %7s %10s %10s %8s %8s  %-13s %s\n", "kernel", "threads", "median ms",
+                   "min ms", "GB/s", "limit", "loop", "share");
+        printf("%-36s %7d %10.4f %10.4f %8.1f %8.1f  %-13s %.2f\n", name, threads, r->median_ms,
+               r->min_ms, r->gbps, r->limit_gbps, r->limit, share);
+    }
+    started = true;
+    fflush(stdout);
+}
+
+static nl_status bench_norm(const struct input *in, const char *norm, int threads)
+{
+    char name[NL_STRING_MAX + 64];
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        nl_bench_pair pair;
+        NL_TRY(nl_bench_norm(norm, shapes[k], threads, SAMPLES, &pair));
+        const char *const ways[] = {"forward", "backward"};
+        for (int way = 0; way < 2; way++) {
+            snprintf(name, sizeof name, "%s %s %lldx%lld", norm, ways[way],
+                     (long long)shapes[k].rows, (long long)shapes[k].channels);
+            print_kernel(in, name, threads, way ? &pair.backward : &pair.forward);
+        }
+    }
+    return NL_OK;
+}
+
+/* norm= and threads= of the words, or what is done without them. */
+static nl_status choose(const struct input *in, const char *norms[NORMS_MAX + 1],
+                        int threads[THREADS_MAX + 1])
+{
+    const nl_word *first;
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t asked;
+    for (int k = 0; k < in->words.count; k++)
+        if (strcmp(in->words.at[k].key, "norm") != 0 && strcmp(in->words.at[k].key, "threads") != 0)
+            return nl_fail(NL_EOPTION, "bench kernels takes norm= and threads=, got '%s='",
+                           in->words.at[k].key);
+    int count = nl_words_find(&in->words, "norm", &first);
+    if (count > NORMS_MAX)
+        return nl_fail(NL_EOPTION, "norm: at most %d methods", NORMS_MAX);
+    for (int k = 0; k < count; k++)
+        norms[k] = first[k].value;
+    for (int k = 0; count == 0 && default_norms[k]; k++)
+        norms[k] = default_norms[k];
+    threads[0] = 1;
+    threads[1] = cores > 1 ? (int)cores : 0;
+    if (nl_words_find(&in->words, "threads", &first)) {
+        if (!nl_read_int(first->value, &asked) || asked < 1 || asked > 256)
+            return nl_fail(NL_EOPTION, "threads: wants 1 to 256, got '%s'", first->value);
+        threads[0] = (int)asked, threads[1] = 0;
+    }
+    return NL_OK;
+}
+
+static nl_status bench_kernels(const struct input *in)
+{
+    const char *norms[NORMS_MAX + 1] = {NULL};
+    int threads[THREADS_MAX + 1] = {0};
+    NL_TRY(choose(in, norms, threads));
+    for (int k = 0; norms[k]; k++)
+        for (int t = 0; threads[t]; t++)
+            NL_TRY(bench_norm(in, norms[k], threads[t]));
+    return NL_OK;
+}
+
+/* ---- steps */
+
+static nl_status bench_step(const struct input *in)
+{
+    nl_run_spec spec;
+    nl_bench_step_row r;
+    NL_TRY(nl_spec_parse(&in->words, &spec));
+    NL_TRY(nl_bench_step(&spec, STEP_SECONDS, &r));
+    const int threads = spec.threads > 0 ? (int)spec.threads : 1;
+    if (in->json) {
+        nl_text name = {0};
+        nl_text_add(&name, "step %s %s norm=%s %s batch=%lld", spec.data.is, spec.model.is,
+                    spec.norm.is, spec.optimizer.is, (long long)spec.batch);
+        printf("{\"name\": ");
+        cli_json_text(nl_text_of(&name));
+        nl_text_free(&name);
+        printf(", \"threads\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g, \"cpu_ms\": %.6g, "
+               "\"steps\": %lld}\n",
+               threads, r.median_ms, r.min_ms, r.cpu_ms, (long long)r.steps);
+    } else {
+        printf("median %.4f ms, least %.4f ms, CPU %.4f ms a step; %lld steps, threads %d\n",
+               r.median_ms, r.min_ms, r.cpu_ms, (long long)r.steps, threads);
+    }
+    return NL_OK;
+}
+
+/* ---- the command */
+
+static const struct {
+    const char *name;
+    nl_status (*run)(const struct input *in);
+} benches[] = {{"kernels", bench_kernels}, {"step", bench_step}};
+enum { BENCHES = sizeof benches / sizeof *benches };
+
+enum { KEY_JSON = 256 };
+static const struct argp_option options[] = {
+    {"json", KEY_JSON, NULL, 0, "print JSON, one object a row", 0}, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct input *in = state->input;
+    switch (key) {
+    case KEY_JSON: in->json = true; return 0;
+    case ARGP_KEY_ARG:
+        if (in->what)
+            return cli_word(&in->words, arg);
+        in->what = arg;
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int run(struct input *in)
+{
+    if (!in->what)
+        return cli_wrong("bench measures 'kernels' or 'step'");
+    for (int k = 0; k < BENCHES; k++)
+        if (strcmp(in->what, benches[k].name) == 0) {
+            const nl_status st = benches[k].run(in);
+            return st == NL_OK ? CLI_DONE : cli_failure(st);
+        }
+    return cli_wrong("bench measures 'kernels' or 'step', got '%s'", in->what);
+}
+
+int cli_bench(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "kernels [norm=LIST] [threads=N]\nstep [KEY=VALUE ...]",
+        "Times the kernels of norms beside what memory allows, or one training step on random "
+        "examples of the data's shape (the data are not needed)."
+        "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "
+        "with one thread and with all; share is the part of the limit that was reached, bytes "
+        "counted as bench/README.md says.\n\nExamples: normlab bench kernels norm=batch,layer\n"
+        "normlab bench step data=mnist model=mlp:hidden=100x3 norm=batch optimizer=adam batch=60",
+        NULL,
+        NULL,
+        NULL};
+    struct input in = {0};
+    int status = CLI_WRONG;
+    if (cli_parse(&argp, argc, argv, &in))
+        status = run(&in);
+    nl_words_free(&in.words);
+    return status;
+}

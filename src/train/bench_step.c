@@ -1,0 +1,183 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "core/model.h"
+#include "core/optim.h"
+#include "layers/cross_entropy.h"
+#include "par/par.h"
+#include "train/batches.h"
+#include "train/bench.h"
+
+enum {
+    WARM_STEPS = 10,
+    LEAST_STEPS = 15,
+    MOST_STEPS = 100000,
+    DRAWN = 1 << 18 /* random values; what is more repeats them */
+};
+
+typedef struct step_bench {
+    const nl_run_spec *spec;
+    nl_dataset *real; /* NULL: the data were not needed */
+    nl_dataset data;  /* random */
+    nl_batches batches;
+    nl_model *model;
+    nl_optim *optim;
+    int64_t outputs, step;
+    int64_t *order;
+    nl_real *x, *d_logits;
+    int32_t *label;
+    double *seconds; /* of each step */
+} step_bench;
+
+/* ---- examples of the data's shape */
+
+static nl_status take_shape(step_bench *b)
+{
+    char name[NL_STRING_MAX];
+    const char *rest;
+    NL_TRY(nl_spec_split(b->spec->data.is, name, &rest));
+    const nl_dataset_ops *ops = nl_dataset_find(name);
+    b->data.ops = ops;
+    if (ops && ops->examples) {
+        b->data.shape = ops->shape;
+        b->data.classes = ops->classes;
+        b->data.train.count = ops->examples;
+        return NL_OK;
+    }
+    NL_TRY(nl_dataset_open(&b->real, b->spec->data.is, NULL));
+    b->data = *b->real;
+    return NL_OK;
+}
+
+static nl_status draw_examples(step_bench *b)
+{
+    nl_split *s = &b->data.train;
+    const int64_t values = s->count * b->data.shape.s * b->data.shape.c;
+    const nl_key key = {.stream = NL_STREAM_TEST};
+    s->x = nl_alloc((size_t)values, sizeof *s->x);
+    s->label = nl_alloc((size_t)s->count, sizeof *s->label);
+    if (!s->x || !s->label)
+        return nl_fail(NL_ENOMEM, "bench: %lld examples", (long long)s->count);
+    for (int64_t i = 0; i < values; i++)
+        s->x[i] = i < DRAWN ? (nl_real)nl_random_uniform(key, (uint64_t)i) : s->x[i - DRAWN];
+    for (int64_t i = 0; i < s->count; i++)
+        s->label[i] = (int32_t)(i % b->data.classes);
+    return NL_OK;
+}
+
+/* ---- one step */
+
+static void train_step(step_bench *b)
+{
+    const int64_t epoch = b->step / b->batches.steps, k = b->step % b->batches.steps;
+    int64_t correct;
+    if (k == 0) {
+        nl_batches_order(&b->batches, epoch, b->order);
+        nl_model_epoch_begin(b->model, epoch);
+    }
+    const int64_t n = nl_batches_gather(&b->batches, b->order, k, b->x, b->label);
+    const nl_layer_call c = {.n = n,
+                             .phase = NL_TRAIN,
+                             .update = true,
+                             .start = b->step == 0,
+                             .step = b->step,
+                             .epoch = epoch,
+                             .seed = (uint64_t)b->spec->seed,
+                             .x = b->x};
+    const nl_real *logits = nl_model_forward(b->model, &c);
+    nl_cross_entropy(b->outputs, logits, b->label, n, 1 / (double)n, b->d_logits, &correct);
+    nl_model_backward(b->model, &c, b->d_logits);
+    nl_optim_step(b->optim, false);
+    nl_model_after_step(b->model);
+    b->step++;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure(step_bench *b, double seconds, nl_bench_step_row *out)
+{
+    int64_t steps = 0;
+    for (int i = 0; i < WARM_STEPS; i++)
+        train_step(b);
+    const double cpu = nl_process_cpu_seconds(), start = nl_wall_seconds();
+    for (double now = start; steps < LEAST_STEPS || (steps < MOST_STEPS && now - start < seconds);
+         steps++) {
+        const double before = now;
+        train_step(b);
+        now = nl_wall_seconds();
+        b->seconds[steps] = now - before;
+    }
+    out->cpu_ms = (nl_process_cpu_seconds() - cpu) / (double)steps * 1e3;
+    qsort(b->seconds, (size_t)steps, sizeof *b->seconds, by_size);
+    out->median_ms = b->seconds[steps / 2] * 1e3;
+    out->min_ms = b->seconds[0] * 1e3;
+    out->steps = steps;
+}
+
+/* ---- setting up */
+
+static nl_status open_step(step_bench *b)
+{
+    const nl_run_spec *s = b->spec;
+    const nl_batches_options order = {.batch = s->batch, .order = s->order, .last = s->last};
+    NL_TRY(take_shape(b));
+    NL_TRY(draw_examples(b));
+    NL_TRY(nl_batches_open(&b->batches, &b->data, &b->data.train, &order, (uint64_t)s->seed));
+    const int64_t batch = b->batches.batch, width = b->data.shape.s * b->data.shape.c;
+    b->outputs = b->data.classes == 2 ? 1 : b->data.classes;
+    const nl_model_setup setup = {
+        .shape = b->data.shape,
+        .outputs = b->outputs,
+        .batch = batch,
+        .n = batch,
+        .norm = s->norm.is,
+        .norm_slot = {s->norm_preact.is, s->norm_act.is, s->norm_weight.is},
+        .init = s->init.is,
+        .seed = (uint64_t)s->seed};
+    NL_TRY(nl_model_open(&b->model, s->model.is, &setup));
+    NL_TRY(nl_optim_open(&b->optim, s->optimizer.is, nl_model_store(b->model), MOST_STEPS));
+    b->order = nl_alloc((size_t)b->data.train.count, sizeof *b->order);
+    b->x = nl_alloc((size_t)(batch * width), sizeof *b->x);
+    b->d_logits = nl_alloc((size_t)(batch * b->outputs), sizeof *b->d_logits);
+    b->label = nl_alloc((size_t)batch, sizeof *b->label);
+    b->seconds = nl_alloc(MOST_STEPS, sizeof *b->seconds);
+    if (!b->order || !b->x || !b->d_logits || !b->label || !b->seconds)
+        return nl_fail(NL_ENOMEM, "bench: a batch of %lld examples", (long long)batch);
+    return NL_OK;
+}
+
+static void close_step(step_bench *b)
+{
+    nl_optim_close(b->optim);
+    nl_model_close(b->model);
+    if (!b->real || b->data.train.x != b->real->train.x)
+        nl_free(b->data.train.x);
+    if (!b->real || b->data.train.label != b->real->train.label)
+        nl_free(b->data.train.label);
+    nl_dataset_close(b->real);
+    nl_free(b->order);
+    nl_free(b->x);
+    nl_free(b->d_logits);
+    nl_free(b->label);
+    nl_free(b->seconds);
+}
+
+nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_row *out)
+{
+    nl_status st = NL_OK;
+    step_bench b = {.spec = spec};
+    const int before = nl_threads();
+    NL_GO(open_step(&b));
+    nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
+    measure(&b, seconds, out);
+done:
+    nl_threads_set(before);
+    close_step(&b);
+    return st;
+}
