@@ -1,4 +1,4 @@
-/* moons: two noisy half moons that reach into each other; the arrangement of
+/* moons: two noisy half circles that reach into each other; the arrangement of
  * scikit-learn's make_moons with its class and angle drawn for each example. */
 #include <math.h>
 
