@@ -1,7 +1,5 @@
-#include "train/train.h"
-
+/* train.c: one run: set-up, the loop over steps, evaluation. */
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,55 +9,13 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "core/dataset.h"
-#include "core/model.h"
-#include "core/optim.h"
-#include "io/checkpoint.h"
-#include "io/runlog.h"
-#include "kernel/cpu.h"
 #include "layers/cross_entropy.h"
 #include "par/par.h"
-#include "train/batches.h"
-#include "train/observe.h"
-#include "train/provenance.h"
+#include "train/trainer.h"
 
 static volatile sig_atomic_t stop_asked;
 
 void nl_train_stop(void) { stop_asked = 1; }
-
-/* Sums over the steps of the epoch so far; checkpoints carry them, so that a resumed epoch ends alike. */
-enum { EPOCH_LOSS, EPOCH_CORRECT, EPOCH_EXAMPLES, SUMS };
-
-typedef struct score {
-    double loss, accuracy; /* means over examples; NaN where not evaluated */
-} score;
-
-typedef struct trainer {
-    const nl_run_spec *spec;
-    const nl_train_setting *set;
-    nl_dataset *data;
-    nl_model *model;
-    nl_optim *optim;
-    nl_batches batches;
-    nl_log *log;
-    nl_observer *observer;
-    int64_t outputs, width;
-    int64_t *order;
-    nl_real *x, *d_logits;
-    int32_t *label;
-    double sum[SUMS];
-    int64_t eval_batch, total, log_every, eval_every, checkpoint_every;
-    int64_t step, epoch_of_order; /* updates made; -1: no order yet */
-    int steps_tl, epochs_tl, evals_tl;
-    struct {
-        int loss, accuracy, lr, order;
-        int train_loss, train_accuracy, epoch[2][2], eval[2][2]; /* [val, test][loss, accuracy] */
-        int seconds;
-    } channel;
-    double started, last_progress;
-    score val, test;
-    bool diverged;
-} trainer;
 
 /* ---- set-up */
 
@@ -131,168 +87,6 @@ static nl_status take_buffers(trainer *t)
     return NL_OK;
 }
 
-/* ---- the run file */
-
-static nl_status declare(trainer *t, int timeline, const char *path, const char *unit,
-                         const char *doc, bool is_volatile, int *id)
-{
-    const nl_channel c = {.path = path,
-                          .timeline = timeline,
-                          .type = NL_TYPE_DOUBLE,
-                          .unit = unit,
-                          .doc = doc,
-                          .is_volatile = is_volatile};
-    NL_TRY(nl_log_channel(t->log, &c, id));
-    return NL_OK;
-}
-
-static nl_status declare_scores(trainer *t, int timeline, const char *folder, const char *split,
-                                int id[2])
-{
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s_loss", folder, split);
-    NL_TRY(declare(t, timeline, path, "nats", "mean loss over the examples", false, &id[0]));
-    snprintf(path, sizeof path, "%s/%s_accuracy", folder, split);
-    NL_TRY(declare(t, timeline, path, "1", "share of correct answers", false, &id[1]));
-    return NL_OK;
-}
-
-static nl_status declare_channels(trainer *t)
-{
-    nl_log *log = t->log;
-    NL_TRY(nl_log_timeline(log, "/steps", "step", "optimizer steps", 512, &t->steps_tl));
-    NL_TRY(nl_log_timeline(log, "/epochs", "epoch", "epochs", 16, &t->epochs_tl));
-    NL_TRY(nl_log_timeline(log, "/evals", "step", "optimizer steps", 16, &t->evals_tl));
-    NL_TRY(declare(t, t->steps_tl, "/steps/loss", "nats", "mean loss of the batch", false,
-                   &t->channel.loss));
-    NL_TRY(declare(t, t->steps_tl, "/steps/accuracy", "1", "share of correct answers of the batch",
-                   false, &t->channel.accuracy));
-    NL_TRY(declare(t, t->steps_tl, "/steps/lr", "1", "learning rate", false, &t->channel.lr));
-    NL_TRY(declare(t, t->epochs_tl, "/epochs/train_loss", "nats", "mean over the epoch's steps",
-                   false, &t->channel.train_loss));
-    NL_TRY(declare(t, t->epochs_tl, "/epochs/train_accuracy", "1", "mean over the epoch's steps",
-                   false, &t->channel.train_accuracy));
-    static const char *const splits[] = {"val", "test"};
-    for (int i = 0; i < 2; i++) {
-        NL_TRY(declare_scores(t, t->epochs_tl, "/epochs", splits[i], t->channel.epoch[i]));
-        NL_TRY(declare_scores(t, t->evals_tl, "/evals", splits[i], t->channel.eval[i]));
-    }
-    NL_TRY(declare(t, t->evals_tl, "/evals/seconds", "s", "wall time since the run began", true,
-                   &t->channel.seconds));
-    if (t->spec->record_order)
-        NL_TRY(nl_log_record_order(log, t->steps_tl, t->batches.batch, &t->channel.order));
-    NL_TRY(nl_observer_open(&t->observer, log, t->model, t->batches.batch));
-    return NL_OK;
-}
-
-static nl_status open_log(trainer *t, bool resume, int64_t epoch)
-{
-    char path[NL_STRING_MAX * 2];
-    snprintf(path, sizeof path, "%s/run.h5", t->set->out);
-    if (resume)
-        NL_TRY(nl_log_resume(&t->log, path, t->step, epoch));
-    else
-        NL_TRY(nl_log_open(&t->log, path));
-    NL_TRY(declare_channels(t));
-    NL_TRY(nl_provenance_write(t->log, t->spec, t->data, t->model, t->set->threads));
-    if (t->spec->record_init && !resume)
-        NL_TRY(nl_log_record_init(t->log, nl_model_store(t->model)));
-    NL_TRY(nl_log_begin(t->log));
-    return NL_OK;
-}
-
-/* ---- checkpoints */
-
-static int optimizer_slots(trainer *t, nl_slot slot[NL_OPTIM_SLOTS_MAX])
-{
-    int64_t count;
-    const int slots = nl_optim_slots(t->optim);
-    for (int k = 0; k < slots; k++)
-        slot[k].name = nl_optim_slot(t->optim, k, &slot[k].slab, &count);
-    return slots;
-}
-
-static void checkpoint_path(const trainer *t, char *path, size_t room)
-{
-    snprintf(path, room, "%s/checkpoint.nlc", t->set->out);
-}
-
-static nl_status describe_state(const trainer *t, nl_checkpoint *c)
-{
-    uint64_t hash;
-    c->step = t->step;
-    c->epoch = t->step / t->batches.steps;
-    c->batch = t->step % t->batches.steps;
-    c->numerics = NL_NUMERICS_VERSION;
-    memcpy(c->carry, t->sum, sizeof t->sum);
-    NL_TRY(nl_spec_hash(t->spec, t->data->checksum, &hash));
-    NL_TRY(nl_spec_canonical(t->spec, &c->spec));
-    nl_text_add(&c->hash, "%016" PRIx64, hash);
-    nl_text_add(&c->cpu, "%s", nl_cpu_name(nl_cpu_level()));
-    return NL_OK;
-}
-
-static nl_status save_checkpoint(trainer *t)
-{
-    char path[NL_STRING_MAX * 2];
-    nl_checkpoint c = {0};
-    nl_slot slot[NL_OPTIM_SLOTS_MAX];
-    nl_status st = NL_OK;
-    const int slots = optimizer_slots(t, slot);
-    checkpoint_path(t, path, sizeof path);
-    NL_GO(describe_state(t, &c));
-    NL_GO(nl_log_sync(t->log));
-    NL_GO(nl_checkpoint_save(path, &c, nl_model_store(t->model), slot, slots));
-done:
-    nl_checkpoint_free(&c);
-    return st;
-}
-
-/* The checkpoint has to be of this run, this arithmetic and, unless asked, this class of CPU. */
-static nl_status check_checkpoint(const trainer *t, const char *path, const nl_checkpoint *c)
-{
-    nl_checkpoint now = {0};
-    nl_status st = NL_OK;
-    NL_GO(describe_state(t, &now));
-    if (c->numerics != now.numerics)
-        NL_BAIL(NL_ESTATE, "%s: numerics version %lld, this normlab has %lld", path,
-                (long long)c->numerics, (long long)now.numerics);
-    if (strcmp(nl_text_of(&c->hash), nl_text_of(&now.hash)) != 0)
-        NL_BAIL(NL_ESTATE, "%s: belongs to another run (hash %s, this one %s)", path,
-                nl_text_of(&c->hash), nl_text_of(&now.hash));
-    if (!t->set->anyway && strcmp(nl_text_of(&c->cpu), nl_text_of(&now.cpu)) != 0)
-        NL_BAIL(NL_ESTATE,
-                "%s: made with %s kernels, this CPU runs %s: the rest would not be the same bytes "
-                "(--resume=anyway goes on)",
-                path, nl_text_of(&c->cpu), nl_text_of(&now.cpu));
-done:
-    nl_checkpoint_free(&now);
-    return st;
-}
-
-static nl_status load_checkpoint(trainer *t, bool *found)
-{
-    char path[NL_STRING_MAX * 2];
-    nl_checkpoint c = {0};
-    nl_slot slot[NL_OPTIM_SLOTS_MAX];
-    nl_status st = NL_OK;
-    const int slots = optimizer_slots(t, slot);
-    checkpoint_path(t, path, sizeof path);
-    *found = access(path, F_OK) == 0;
-    if (!*found)
-        return NL_OK;
-    NL_GO(nl_checkpoint_peek(path, &c));
-    NL_GO(check_checkpoint(t, path, &c));
-    nl_checkpoint_free(&c);
-    NL_GO(nl_checkpoint_load(path, &c, nl_model_store(t->model), slot, slots));
-    t->step = c.step;
-    memcpy(t->sum, c.carry, sizeof t->sum);
-    nl_optim_set_steps(t->optim, t->step);
-done:
-    nl_checkpoint_free(&c);
-    return st;
-}
-
 /* ---- evaluation */
 
 static score missing(void) { return (score){NAN, NAN}; }
@@ -331,24 +125,6 @@ static void evaluate_splits(trainer *t)
     t->test = evaluate(t, &t->data->test);
 }
 
-static void put_scores(trainer *t, int channel[2][2])
-{
-    const score *s[] = {&t->val, &t->test};
-    for (int i = 0; i < 2; i++) {
-        nl_log_put(t->log, channel[i][0], &s[i]->loss);
-        nl_log_put(t->log, channel[i][1], &s[i]->accuracy);
-    }
-}
-
-static nl_status log_evaluation(trainer *t)
-{
-    const double seconds = nl_wall_seconds() - t->started;
-    put_scores(t, t->channel.eval);
-    nl_log_put(t->log, t->channel.seconds, &seconds);
-    NL_TRY(nl_log_row(t->log, t->evals_tl, t->step));
-    return NL_OK;
-}
-
 /* ---- one step */
 
 static int64_t next_batch(trainer *t)
@@ -363,23 +139,6 @@ static int64_t next_batch(trainer *t)
         memset(t->sum, 0, sizeof t->sum);
     }
     return nl_batches_gather(&t->batches, t->order, k, t->x, t->label);
-}
-
-static nl_status log_step(trainer *t, int64_t n, double loss, double correct)
-{
-    const double mean = loss / (double)n, accuracy = correct / (double)n;
-    const double lr = nl_optim_lr(t->optim);
-    const int64_t k = (t->step - 1) % t->batches.steps;
-    nl_log_put(t->log, t->channel.loss, &mean);
-    nl_log_put(t->log, t->channel.accuracy, &accuracy);
-    nl_log_put(t->log, t->channel.lr, &lr);
-    if (t->spec->record_order)
-        nl_log_put_int(t->log, t->channel.order, t->order + k * t->batches.batch, n);
-    NL_TRY(nl_log_row(t->log, t->steps_tl, t->step));
-    t->sum[EPOCH_LOSS] += loss;
-    t->sum[EPOCH_CORRECT] += correct;
-    t->sum[EPOCH_EXAMPLES] += (double)n;
-    return NL_OK;
 }
 
 static nl_status train_step(trainer *t)
@@ -405,20 +164,17 @@ static nl_status train_step(trainer *t)
         nl_model_after_step(t->model);
     }
     t->step++;
-    NL_TRY(log_step(t, n, loss, (double)correct));
+    t->sum[EPOCH_LOSS] += loss;
+    t->sum[EPOCH_CORRECT] += (double)correct;
+    t->sum[EPOCH_EXAMPLES] += (double)n;
+    NL_TRY(nl_trainer_log_step(t, n, loss, (double)correct));
     return NL_OK;
 }
 
 static nl_status end_epoch(trainer *t)
 {
-    const double n = t->sum[EPOCH_EXAMPLES];
-    const double loss = t->sum[EPOCH_LOSS] / n, accuracy = t->sum[EPOCH_CORRECT] / n;
-    const int64_t epoch = (t->step - 1) / t->batches.steps;
-    nl_model_epoch_end(t->model, epoch);
-    nl_log_put(t->log, t->channel.train_loss, &loss);
-    nl_log_put(t->log, t->channel.train_accuracy, &accuracy);
-    put_scores(t, t->channel.epoch);
-    NL_TRY(nl_log_row(t->log, t->epochs_tl, epoch + 1));
+    nl_model_epoch_end(t->model, (t->step - 1) / t->batches.steps);
+    NL_TRY(nl_trainer_log_epoch(t));
     return NL_OK;
 }
 
@@ -437,7 +193,7 @@ static nl_status run(trainer *t)
     t->started = nl_wall_seconds();
     if (t->step == 0) {
         evaluate_splits(t);
-        NL_TRY(log_evaluation(t));
+        NL_TRY(nl_trainer_log_evaluation(t));
     }
     while (t->step < t->total && !t->diverged && !stop_asked) {
         NL_TRY(train_step(t));
@@ -446,16 +202,16 @@ static nl_status run(trainer *t)
         const bool evaluates = t->step % t->eval_every == 0 || epoch_ends || last;
         if (evaluates) {
             evaluate_splits(t);
-            NL_TRY(log_evaluation(t));
+            NL_TRY(nl_trainer_log_evaluation(t));
         }
         if (epoch_ends || last)
             NL_TRY(end_epoch(t));
         if (t->step % t->checkpoint_every == 0 && !last)
-            NL_TRY(save_checkpoint(t));
+            NL_TRY(nl_trainer_save(t));
         tell_progress(t);
     }
     if (!t->diverged)
-        NL_TRY(save_checkpoint(t));
+        NL_TRY(nl_trainer_save(t));
     return NL_OK;
 }
 
@@ -487,19 +243,8 @@ static nl_status open_all(trainer *t)
     NL_TRY(nl_optim_open(&t->optim, s->optimizer.is, nl_model_store(t->model), t->total));
     NL_TRY(take_buffers(t));
     if (t->set->resume)
-        NL_TRY(load_checkpoint(t, &found));
-    NL_TRY(open_log(t, found, t->step / t->batches.steps));
-    return NL_OK;
-}
-
-static nl_status finish_log(trainer *t, const char *outcome)
-{
-    nl_log *log = t->log;
-    NL_TRY(nl_log_set_real(log, "wall_seconds", nl_wall_seconds() - t->started));
-    NL_TRY(nl_log_set_real(log, "cpu_seconds", nl_process_cpu_seconds()));
-    NL_TRY(nl_log_set_int(log, "steps", t->step));
-    t->log = NULL; /* gone in any case */
-    NL_TRY(nl_log_finish(log, outcome));
+        NL_TRY(nl_trainer_load(t, &found));
+    NL_TRY(nl_trainer_open_log(t, found, t->step / t->batches.steps));
     return NL_OK;
 }
 
@@ -514,7 +259,7 @@ nl_status nl_train(const nl_run_spec *spec, const nl_train_setting *setting,
     NL_GO(open_all(&t));
     NL_GO(run(&t));
     const char *outcome = t.diverged ? "diverged" : t.step < t.total ? "stopped" : "done";
-    NL_GO(finish_log(&t, outcome));
+    NL_GO(nl_trainer_finish_log(&t, outcome));
     report(&t, outcome, result);
 done:
     nl_log_abandon(t.log);

@@ -1,0 +1,62 @@
+/* trainer.h: a run in progress. Private to src/train: train.c is the loop, train_log.c the run file,
+ * train_state.c the checkpoints. */
+#ifndef NL_TRAINER_H
+#define NL_TRAINER_H
+
+#include "core/dataset.h"
+#include "core/model.h"
+#include "core/optim.h"
+#include "io/runlog.h"
+#include "train/batches.h"
+#include "train/observe.h"
+#include "train/train.h"
+
+/* Sums over the steps of the epoch so far; checkpoints carry them, so that a resumed epoch ends alike. */
+enum { EPOCH_LOSS, EPOCH_CORRECT, EPOCH_EXAMPLES, SUMS };
+
+typedef struct score {
+    double loss, accuracy; /* means over examples; NaN where not evaluated */
+} score;
+
+typedef struct trainer {
+    const nl_run_spec *spec;
+    const nl_train_setting *set;
+    nl_dataset *data;
+    nl_model *model;
+    nl_optim *optim;
+    nl_batches batches;
+    nl_log *log;
+    nl_observer *observer;
+    int64_t outputs, width;
+    int64_t *order;
+    nl_real *x, *d_logits;
+    int32_t *label;
+    double sum[SUMS];
+    int64_t eval_batch, total, log_every, eval_every, checkpoint_every;
+    int64_t step, epoch_of_order; /* updates made; -1: no order yet */
+    int steps_tl, epochs_tl, evals_tl;
+    struct {
+        int loss, accuracy, lr, order;
+        int train_loss, train_accuracy, epoch[2][2], eval[2][2]; /* [val, test][loss, accuracy] */
+        int seconds;
+    } channel;
+    double started, last_progress;
+    score val, test;
+    bool diverged;
+} trainer;
+
+enum { NL_TRAIN_PATH_MAX = NL_STRING_MAX + 32 };
+
+/* The run file in the folder: opened, or with `resume` gone on from t->step. */
+nl_status nl_trainer_open_log(trainer *t, bool resume, int64_t epoch) NL_CHECKED;
+nl_status nl_trainer_log_step(trainer *t, int64_t n, double loss, double correct) NL_CHECKED;
+nl_status nl_trainer_log_evaluation(trainer *t) NL_CHECKED;
+nl_status nl_trainer_log_epoch(trainer *t) NL_CHECKED;
+nl_status nl_trainer_finish_log(trainer *t, const char *outcome) NL_CHECKED;
+
+/* checkpoint.nlc in the folder, after what the run file holds is on the disk. */
+nl_status nl_trainer_save(trainer *t) NL_CHECKED;
+/* Sets the state and t->step from it; *found false when there is none. */
+nl_status nl_trainer_load(trainer *t, bool *found) NL_CHECKED;
+
+#endif
