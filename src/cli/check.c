@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "core/norm.h"
 
 struct input {
     const char *spec;

@@ -7,8 +7,6 @@
 
 #include "base/status.h"
 #include "core/dataset.h"
-#include "core/model.h"
-#include "core/norm.h"
 #include "train/words.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG = 2, CLI_STOPPED = 130 };

@@ -15,10 +15,13 @@ static int help(int argc, char **argv);
 static int version(int argc, char **argv);
 
 const cli_command cli_commands[] = {
+    {"train", "one run", cli_train},
+    {"compare", "methods x seeds: runs, table and report (alone: a demonstration)", cli_compare},
     {"norms", "list the normalization methods, or describe one", cli_norms},
     {"models", "list the networks, or describe one", cli_models},
     {"datasets", "list the data sets, or describe one", cli_datasets},
     {"check", "the contract on a method or plugin", cli_check},
+    {"show", "one run in the terminal", cli_show},
     {"recover", "make the file of a killed run an ordinary one", cli_recover},
     {"bench", "time norm kernels and training steps", cli_bench},
     {"help", "this page, or the page of a command", help},

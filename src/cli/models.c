@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "core/model.h"
 
 static void print_words(const char *title, const char *const *words)
 {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "core/norm.h"
 
 struct row {
     unsigned bit;

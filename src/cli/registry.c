@@ -1,5 +1,6 @@
 /* The tables the build makes of norms/, models/ and datasets/. */
 #include "cli/cli.h"
+#include "core/model.h"
 
 #define NL_ENTRY(name) extern const nl_norm_ops nl_norm_##name;
 #include "norms_table.inc"

@@ -1,0 +1,256 @@
+/* normlab compare: methods x seeds. */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/compare.h"
+#include "analysis/report.h"
+#include "base/alloc.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "train/engine.h"
+#include "train/grid.h"
+
+/* What compare does unless told otherwise. The second part belongs to the model of the first and is
+ * left out when another model is named. */
+static const char *const usual[] = {"norm=none,batch,layer,batch_layer,batch_renorm,rms", "seeds=3",
+                                    NULL};
+static const char *const demonstration[] = {"model=mlp:hidden=100x3:act=sigmoid",
+                                            "optimizer=sgd:lr=0.1", "batch=60", "steps=2000", NULL};
+
+struct input {
+    nl_words words;
+    const char *baseline;
+    bool json, no_report;
+};
+
+enum { KEY_BASELINE = 256, KEY_JSON, KEY_NO_REPORT }; /* no short options */
+
+static const struct argp_option options[] = {
+    {"baseline", KEY_BASELINE, "METHOD", 0, "what the others are compared with (the first)", 0},
+    {"json", KEY_JSON, NULL, 0, "print the comparison as JSON", 0},
+    {"no-report", KEY_NO_REPORT, NULL, 0, "write no report.html", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct input *in = state->input;
+    switch (key) {
+    case KEY_BASELINE: in->baseline = arg; return 0;
+    case KEY_JSON: in->json = true; return 0;
+    case KEY_NO_REPORT: in->no_report = true; return 0;
+    case ARGP_KEY_ARG: return cli_word(&in->words, arg);
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static volatile sig_atomic_t stop;
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static nl_status take(nl_words *words, const char *const *list)
+{
+    for (; *list; list++)
+        NL_TRY(nl_words_take(words, NL_WORD_COMMAND, *list));
+    return NL_OK;
+}
+
+static nl_status add_usual(nl_words *words)
+{
+    const nl_word *model;
+    nl_words_find(words, "model", &model);
+    NL_TRY(take(words, usual));
+    if (!model)
+        NL_TRY(take(words, demonstration));
+    return NL_OK;
+}
+
+static nl_status check_baseline(const nl_grid *g, const char *baseline)
+{
+    nl_nearest near = {.wanted = baseline ? baseline : ""};
+    char hint[96];
+    for (int m = 0; m < g->methods; m++) {
+        if (!baseline || strcmp(g->label[m].is, baseline) == 0)
+            return NL_OK;
+        nl_nearest_offer(&near, g->label[m].is);
+    }
+    return nl_fail(NL_ENAME, "no method of this comparison is called '%s'%s", baseline,
+                   nl_nearest_hint(&near, hint, sizeof hint));
+}
+
+/* Places all jobs, seed by seed, so that an unfinished comparison is still paired. Data are opened
+ * once for each spec of data. */
+static nl_status place_all(const nl_grid *g, nl_job *jobs)
+{
+    const char *last = NULL;
+    nl_dataset *data = NULL;
+    nl_status st = NL_OK;
+    for (int m = 0; m < g->methods; m++)
+        for (int s = 0; s < g->seeds; s++) {
+            const nl_run_spec *spec = &g->run[m * g->seeds + s];
+            nl_job *job = &jobs[s * g->methods + m];
+            *job = (nl_job){.spec = spec, .label = g->label[m].is, .progress = -1};
+            if (!last || strcmp(last, spec->data.is) != 0) {
+                nl_dataset_close(data);
+                data = NULL;
+                NL_GO(nl_dataset_open(&data, spec->data.is, NULL));
+                last = spec->data.is;
+            }
+            NL_GO(nl_spec_fits(spec, data));
+            NL_GO(nl_job_place(job, data->checksum));
+        }
+done:
+    nl_dataset_close(data);
+    return st;
+}
+
+static nl_status run_all(const nl_grid *g, nl_job *jobs, nl_engine *e)
+{
+    cli_progress progress;
+    *e = (nl_engine){.program = cli_program(sizeof(nl_real) == sizeof(double)),
+                     .before = cli_plugin_arguments(),
+                     .at_once = g->run[0].jobs ? (int)g->run[0].jobs : nl_cores(),
+                     .stop = &stop,
+                     .report = cli_progress_report,
+                     .arg = &progress};
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    cli_progress_begin(&progress);
+    const nl_status st = nl_engine_run(e, jobs, g->methods * g->seeds);
+    cli_progress_end(&progress);
+    return st;
+}
+
+/* What ended the engine's work, as an exit status; failed runs are named once more, with the last
+ * line they wrote. */
+static int say_troubles(const nl_engine *e, const nl_job *jobs, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (jobs[i].state == NL_JOB_FAILED)
+            fprintf(stderr, "normlab: %s: %s\n", jobs[i].folder, jobs[i].says);
+    if (stop)
+        fprintf(stderr, "normlab: stopped; the same command goes on from here\n");
+    else if (e->failed || e->stopped)
+        fprintf(stderr, "normlab: %d of %d runs failed\n", e->failed + e->stopped, count);
+    return stop ? CLI_STOPPED : e->failed || e->stopped ? CLI_FAILED : CLI_DONE;
+}
+
+/* The page lies beside the folders of the runs. */
+static nl_status write_report(const nl_compare *c, const nl_run_spec *spec, FILE *to)
+{
+    char path[NL_PATH_MAX];
+    snprintf(path, sizeof path, "%s/report.html", spec->out.is);
+    NL_TRY(nl_report_write(c, path));
+    fprintf(to, "report: %s\n", path);
+    return NL_OK;
+}
+
+static nl_status say_comparison(const struct input *in, const nl_grid *g, const nl_compare *c)
+{
+    nl_text text = {0};
+    nl_status st;
+    if (in->json)
+        nl_compare_json(c, &text);
+    else
+        nl_compare_print(c, &text);
+    NL_GO(nl_text_status(&text));
+    fputs(nl_text_of(&text), stdout);
+    if (!in->no_report)
+        NL_GO(write_report(c, g->run, in->json ? stderr : stdout));
+done:
+    nl_text_free(&text);
+    return st;
+}
+
+/* Reads what ended; a method is called by its label, whatever key sets it apart. */
+static nl_status analyse(const struct input *in, const nl_grid *g, const nl_job *jobs, int count)
+{
+    int64_t ended = 0;
+    nl_compare *c = NULL;
+    nl_rundata **runs = nl_alloc((size_t)count, sizeof *runs);
+    if (!runs)
+        return nl_fail(NL_ENOMEM, "%d runs", count);
+    nl_status st = NL_OK;
+    nl_compare_options how = NL_COMPARE_DEFAULTS;
+    how.baseline = in->baseline;
+    if (g->run[0].target > 0)
+        how.target = g->run[0].target;
+    for (int i = 0; i < count; i++) {
+        if (jobs[i].state != NL_JOB_DONE && jobs[i].state != NL_JOB_SKIPPED)
+            continue;
+        NL_GO(nl_rundata_open(&runs[ended], jobs[i].folder));
+        NL_GO(nl_rundata_set_text(runs[ended++], "norm", jobs[i].label));
+    }
+    if (ended > 0) {
+        NL_GO(nl_compare_runs(&c, (const nl_rundata *const *)runs, ended, &how));
+        NL_GO(say_comparison(in, g, c));
+    }
+done:
+    nl_compare_close(c);
+    for (int i = 0; i < count; i++)
+        nl_rundata_close(runs[i]);
+    nl_free(runs);
+    return st;
+}
+
+static nl_status compare(const struct input *in, const nl_grid *g, int *status)
+{
+    const int count = g->methods * g->seeds;
+    nl_engine e;
+    nl_job *jobs = nl_alloc((size_t)count, sizeof *jobs);
+    if (!jobs)
+        return nl_fail(NL_ENOMEM, "%d runs", count);
+    nl_status st;
+    NL_GO(check_baseline(g, in->baseline));
+    NL_GO(place_all(g, jobs));
+    NL_GO(run_all(g, jobs, &e));
+    if (!stop)
+        NL_GO(analyse(in, g, jobs, count));
+    *status = say_troubles(&e, jobs, count);
+done:
+    nl_free(jobs);
+    return st;
+}
+
+int cli_compare(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "[FILE.yaml] [key=value ...]",
+        "Runs every method with every seed, as many runs at once as there are cores, and compares "
+        "them seed by seed. Keys are those of train; commas make a list, one or two keys besides "
+        "the seed may have one. Runs that are finished are not run again. Without arguments it is "
+        "a "
+        "demonstration on generated digits."
+        "\vMore keys: seeds=5 or seeds=1,2,3; jobs=, the runs at the same time.\n\n"
+        "Example: normlab compare data=mnist norm=none,batch:eps=1e-3,layer steps=5000 seeds=5",
+        NULL,
+        NULL,
+        NULL};
+    struct input in = {0};
+    nl_grid grid = {0};
+    int status = CLI_WRONG;
+    if (cli_parse(&argp, argc, argv, &in)) {
+        nl_status st = add_usual(&in.words);
+        if (st == NL_OK)
+            st = nl_grid_make(&in.words, &grid);
+        if (st != NL_OK) {
+            status = cli_misuse(st);
+        } else {
+            st = cli_be_precision(grid.run[0].precision.is == NL_PRECISION_DOUBLE);
+            if (st == NL_OK)
+                st = compare(&in, &grid, &status);
+            if (st != NL_OK)
+                status = cli_failure(st);
+        }
+    }
+    nl_grid_free(&grid);
+    nl_words_free(&in.words);
+    return status;
+}

@@ -1,0 +1,132 @@
+/* normlab train: one run. */
+#include "train/train.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "cli/cli.h"
+#include "train/engine.h"
+#include "train/spec.h"
+
+struct input {
+    nl_words words;
+    bool resume;
+    int64_t progress_fd;
+};
+
+enum { KEY_RESUME = 256, KEY_PROGRESS }; /* no short options */
+
+static const struct argp_option options[] = {
+    {"resume", KEY_RESUME, NULL, 0, "go on from the last checkpoint, if there is one", 0},
+    {"progress-fd", KEY_PROGRESS, "FD", OPTION_HIDDEN, "lines 'step N/M loss X' to this descriptor",
+     0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct input *in = state->input;
+    switch (key) {
+    case KEY_RESUME: in->resume = true; return 0;
+    case KEY_PROGRESS:
+        if (nl_read_int(arg, &in->progress_fd) && in->progress_fd > 2 && in->progress_fd < 1024)
+            return 0;
+        cli_wrong("train: --progress-fd=%s is not an open descriptor", arg);
+        return EINVAL;
+    case ARGP_KEY_ARG: return cli_word(&in->words, arg);
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The folder follows the content of the data, so they are read once before training. */
+static nl_status place(const nl_run_spec *spec, nl_job *job)
+{
+    nl_dataset *data;
+    NL_TRY(nl_dataset_open(&data, spec->data.is, NULL));
+    nl_status st = nl_spec_fits(spec, data);
+    *job = (nl_job){.spec = spec, .progress = -1};
+    if (st == NL_OK)
+        st = nl_job_place(job, data->checksum);
+    nl_dataset_close(data);
+    return st;
+}
+
+static void say_result(const nl_job *job, const nl_train_result *r)
+{
+    printf("%s after %lld steps", r->outcome, (long long)r->steps);
+    if (isfinite(r->train_loss))
+        printf(", train loss %.4g", r->train_loss);
+    if (isfinite(r->test_loss))
+        printf(", test loss %.4g", r->test_loss);
+    if (isfinite(r->test_accuracy))
+        printf(", test accuracy %.2f %%", 100 * r->test_accuracy);
+    printf("\n%s/run.h5\n", job->folder);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    nl_train_stop();
+}
+
+/* As a child of many runs it ends with its parent. */
+static nl_status train(const struct input *in, const nl_run_spec *spec, bool *stopped)
+{
+    nl_job job;
+    nl_train_result result;
+    if (in->progress_fd >= 0)
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+    NL_TRY(place(spec, &job));
+    if (nl_job_finished(&job)) {
+        printf("finished before\n%s/run.h5\n", job.folder);
+        return NL_OK;
+    }
+    const nl_train_setting setting = {.resume = in->resume,
+                                      .threads = spec->threads ? (int)spec->threads : 1,
+                                      .progress_fd = (int)in->progress_fd,
+                                      .out = job.folder};
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    NL_TRY(nl_train(spec, &setting, &result));
+    say_result(&job, &result);
+    *stopped = strcmp(result.outcome, "stopped") == 0;
+    return NL_OK;
+}
+
+int cli_train(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "[FILE.yaml] [key=value ...]",
+        "Trains one network and writes its run file below out= (runs). A run that is finished is "
+        "not run again."
+        "\vKeys: data, model, norm, norm.SLOT, optimizer, init, batch, epochs or steps, seed, "
+        "order, "
+        "last, eval, eval_batch, precision, target; threads, out, log, checkpoint, record. "
+        "docs/command-line.md describes them.\n\n"
+        "Example: normlab train data=glyphs model=mlp:hidden=100x3:act=sigmoid norm=batch "
+        "steps=500",
+        NULL,
+        NULL,
+        NULL};
+    struct input in = {.progress_fd = -1};
+    nl_run_spec spec;
+    bool stopped = false;
+    if (!cli_parse(&argp, argc, argv, &in)) {
+        nl_words_free(&in.words);
+        return CLI_WRONG;
+    }
+    nl_status st = nl_spec_parse(&in.words, &spec);
+    nl_words_free(&in.words);
+    if (st != NL_OK)
+        return cli_misuse(st);
+    st = cli_be_precision(spec.precision.is == NL_PRECISION_DOUBLE);
+    if (st == NL_OK)
+        st = train(&in, &spec, &stopped);
+    if (st != NL_OK)
+        return cli_failure(st);
+    return stopped ? CLI_STOPPED : CLI_DONE;
+}

@@ -1,0 +1,72 @@
+# shellcheck shell=sh
+# train, compare, show: small runs on generated points.
+small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
+
+# shellcheck disable=SC2086 # one word a key
+{
+    good "done after 20 steps" train $small norm=batch
+    good "finished before" train $small norm=batch threads=2
+    good "done after 20 steps" train $small precision=double out=double
+    good "outcome" show runs/batch-seed1-*
+    printf 'data: circles:train=200:test=100\nmodel: {name: mlp, hidden: [8, 8]}\nsteps: 20\nbatch: 20\n' >run.yaml
+    good "done after 10 steps" train run.yaml steps=10
+
+    run compare $small norm=none,batch seeds=2 out=many
+    [ "$status" -eq 0 ] || complain "status $status, expected 0"
+    [ "$(wc -l <err)" -eq 4 ] || complain "stderr is not one line a run"
+    grep -q "done, 20 steps" err || complain "stderr does not tell of a run's end"
+    grep -q "2 methods x 2 seeds" out || complain "no table"
+    [ -s many/report.html ] || complain "no report"
+    run compare $small norm=none,batch seeds=2 out=many --no-report --json
+    [ "$(grep -c 'was finished before' err)" -eq 4 ] || complain "finished runs are run again"
+    grep -q '^{' out || complain "no JSON"
+    run compare $small optimizer=sgd,adam norm=none out=many --baseline=optimizer=adam
+    grep -q "optimizer=adam" out || complain "methods are not named by what differs"
+
+    # a run that fails: the others end, the message is its own
+    mkdir -p broken && "$program" train $small norm=none out=broken >out 2>err
+    for folder in broken/none-*; do
+        rm -f "$folder"/* && mkdir "$folder/run.h5.part"
+    done
+    run compare $small norm=none,batch seed=1 out=broken --no-report
+    [ "$status" -eq 1 ] || complain "status $status, expected 1 when a run fails"
+    grep -q "1 of 2 runs failed" err || complain "stderr does not count the failed runs"
+    grep -q "run.h5" err || complain "stderr does not say what failed"
+
+    # told to stop, it ends its children and can be started again
+    "$program" compare data=circles steps=1000000 norm=none,batch seeds=1 out=long >out 2>err &
+    words="compare, ended by SIGTERM"
+    sleep 1
+    kill -TERM $!
+    wait $!
+    [ $? -eq 130 ] || complain "status is not 130"
+    grep -q "goes on from here" err || complain "stderr does not say how to go on"
+
+    bad 2 "run: batch=201 is larger than the 200 training examples" train data=circles:train=200 batch=201
+    bad 2 "batch=201 is larger" compare data=circles:train=200 batch=201
+    bad 1 "Not a directory" train $small out=/dev/null/there
+    bad 1 "Not a directory" compare $small out=/dev/null/there
+    bad 2 "no method of this comparison is called 'batch'" compare $small norm=none,layer --baseline=batch
+}
+bad 2 "did you mean 'batch'?" train bacth=60
+bad 2 "did you mean 'batch'?" train norm=bacth
+bad 2 "batch has no option 'epss'; did you mean 'eps'?" train norm=batch:epss=1
+bad 2 "is outside" train norm=batch:eps=-1
+bad 2 "did you mean 'adam'?" train optimizer=adma
+bad 2 "lr" train optimizer=sgd:lr=fast
+bad 2 "is outside" train steps=-1
+bad 2 "a budget is one of them" train steps=1 epochs=1
+bad 2 "one run takes one" train norm=none,batch
+bad 2 "neither key=value nor the name of a .yaml file" train mnist
+bad 2 "none.yaml: No such file or directory" train none.yaml
+bad 2 "are the same run" compare data=circles norm=none,identity
+bad 2 "at most two keys" compare norm=none,batch batch=1,2 order=fixed,reshuffle
+bad 2 "did you mean 'no-report'?" compare --no-reprot
+bad 2 "--baseline wants a value" compare --baseline
+printf 'steps: 10\nnorm: [none, bacth]\n' >bad.yaml
+bad 2 "bad.yaml:2:14: " compare bad.yaml
+printf 'steps: 10\n  norm: none\n' >bad.yaml
+bad 2 "bad.yaml:2:" train bad.yaml
+NORMLAB_DATA=$here/nothing bad 1 "nothing" train data=mnist
+bad 1 "nothing.h5" show nothing.h5
+bad 2 "wants a run file" show
