@@ -321,6 +321,19 @@ static nl_status group(nl_compare *c, const nl_rundata *const *runs, int64_t cou
     return NL_OK;
 }
 
+/* Accuracies on different data are not comparable, whatever a table would say. */
+static nl_status same_data(const nl_rundata *const *runs, int64_t count)
+{
+    const char *first = nl_rundata_text(runs[0], "data", "");
+    for (int64_t i = 1; i < count; i++) {
+        const char *data = nl_rundata_text(runs[i], "data", "");
+        if (strcmp(data, first) != 0)
+            return nl_fail(NL_EOPTION, "compare: %s has data '%s', %s has '%s'",
+                           nl_rundata_path(runs[0]), first, nl_rundata_path(runs[i]), data);
+    }
+    return NL_OK;
+}
+
 static nl_status find_baseline(nl_compare *c, const char *label)
 {
     nl_nearest nearest = {.wanted = label};
@@ -385,6 +398,7 @@ nl_status nl_compare_runs(nl_compare **out, const nl_rundata *const *runs, int64
         c->target = NAN;
     for (int64_t i = 0; i < count; i++)
         c->synthetic = c->synthetic || is_true(nl_rundata_text(runs[i], "synthetic", ""));
+    NL_GO(same_data(runs, count));
     NL_GO(group(c, runs, count));
     NL_GO(find_baseline(c, options->baseline));
     NL_GO(compute(c));

@@ -86,7 +86,8 @@ typedef struct nl_compare {
     int64_t runs_count;
 } nl_compare;
 
-/* Reads `count` run files. Two runs of one method and seed are an error that names both. */
+/* Reads `count` run files. Runs of different data, and two runs of one method and
+ * seed, are an error that names both. */
 nl_status nl_compare_open(nl_compare **out, const char *const *paths, int64_t count,
                           const nl_compare_options *options) NL_CHECKED;
 /* The same from runs in memory, which must outlive the comparison. */

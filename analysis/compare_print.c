@@ -60,7 +60,10 @@ static void add_difference(nl_text *out, const nl_interval *is, double scale)
 
 static void add_factor(nl_text *out, double v)
 {
-    nl_text_add(out, "%.*f", v < 0.1 ? 3 : v < 10 ? 2 : v < 100 ? 1 : 0, v);
+    if (v >= 1e4)
+        nl_text_add(out, "%.1e", v);
+    else
+        nl_text_add(out, "%.*f", v < 0.1 ? 3 : v < 10 ? 2 : v < 100 ? 1 : 0, v);
 }
 
 /* ---- Columns: a title and a cell each */

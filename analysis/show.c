@@ -8,6 +8,18 @@
 
 enum { COLUMNS = 60, LINES = 10, DOTS_X = 2 * COLUMNS, DOTS_Y = 4 * LINES };
 
+/* A value of several lines, the spec, stays in its column. */
+static void add_fact(nl_text *out, const char *name, const char *value)
+{
+    nl_text_add(out, "  %-14s ", name);
+    for (const char *end; *value; value = end + (*end != 0)) {
+        end = value + strcspn(value, "\n");
+        nl_text_add(out, "%.*s\n", (int)(end - value), value);
+        if (end[0] && end[1])
+            nl_text_add(out, "%17s", "");
+    }
+}
+
 static void show_facts(const nl_rundata *run, nl_text *out)
 {
     static const char *const names[] = {"outcome", "spec", "seed", "steps", "wall_seconds", "cite"};
@@ -15,7 +27,7 @@ static void show_facts(const nl_rundata *run, nl_text *out)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = nl_rundata_text(run, names[i], "");
         if (value[0])
-            nl_text_add(out, "  %-14s %s\n", names[i], value);
+            add_fact(out, names[i], value);
     }
     const char *synthetic = nl_rundata_text(run, "synthetic", "0");
     if (strcmp(synthetic, "1") == 0 || strcmp(synthetic, "true") == 0)

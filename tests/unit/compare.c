@@ -252,6 +252,10 @@ START_TEST(refusals_name_what_is_wrong)
                      NL_EOPTION);
     ck_assert_ptr_nonnull(strstr(nl_last_error(), "two runs of seed 1"));
     ck_assert_int_eq(nl_compare_runs(&c, NULL, 0, &options), NL_EOPTION);
+    text(run[1], "data", "circles");
+    ck_assert_int_eq(nl_compare_runs(&c, (const nl_rundata *const *)run, runs, &options),
+                     NL_EOPTION);
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "has data 'glyphs:train=20000'"));
     const char *const missing[] = {"/nowhere/run.h5"};
     ck_assert_int_ne(nl_compare_open(&c, missing, 1, &options), NL_OK);
     ck_assert_ptr_nonnull(strstr(nl_last_error(), "/nowhere/run.h5"));
