@@ -49,19 +49,25 @@ static inline void remove_test_folder(const char *folder)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* The bytes of a run: its final checkpoint file, and its loss curve. */
-static inline uint64_t bytes_of_run(const char *folder)
+static inline uint64_t bytes_of_file(const char *folder, const char *name, uint64_t hash)
 {
     char path[96];
     unsigned char block[4096];
     size_t got;
-    uint64_t hash = NL_HASH_START;
-    snprintf(path, sizeof path, "%s/checkpoint.nlc", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "rb");
     ck_assert_ptr_nonnull(f);
     while ((got = fread(block, 1, sizeof block, f)) > 0)
         hash = nl_hash_bytes(hash, block, got);
     fclose(f);
+    return hash;
+}
+
+/* The bytes of a run: its final checkpoint file, and its loss curve. */
+static inline uint64_t bytes_of_run(const char *folder)
+{
+    char path[96];
+    uint64_t hash = bytes_of_file(folder, "checkpoint.nlc", NL_HASH_START);
     static const char *const channels[] = {"/steps/loss",
                                            "/steps/accuracy",
                                            "/epochs/train_loss",

@@ -126,6 +126,30 @@ START_TEST(at_least_a_hundred_rows_of_statistics)
 }
 END_TEST
 
+static uint64_t checkpoint_bytes(const char *words)
+{
+    char folder[64];
+    nl_train_result result;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
+    const uint64_t bytes = bytes_of_file(folder, "checkpoint.nlc", NL_HASH_START);
+    remove_test_folder(folder);
+    return bytes;
+}
+
+START_TEST(logging_never_changes_training)
+{
+    static const char *const norms[] = {"none",  "batch",       "batch_renorm:r_max=2:d_max=1",
+                                        "layer", "batch_layer", "weight:init=data+batch"};
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
+        char often[256], seldom[256];
+        snprintf(often, sizeof often, SMALL "norm=%s batch=30 steps=40 log=1 eval=3", norms[i]);
+        snprintf(seldom, sizeof seldom, SMALL "norm=%s batch=30 steps=40 log=40 eval=3", norms[i]);
+        ck_assert_msg(checkpoint_bytes(often) == checkpoint_bytes(seldom), "%s", norms[i]);
+    }
+}
+END_TEST
+
 static const char *refusal(const char *folder, const char *words)
 {
     nl_train_result result;
@@ -183,6 +207,7 @@ int main(void)
     tcase_add_test(t, a_diverged_run_is_an_outcome_with_its_data);
     tcase_add_test(t, threads_do_not_change_a_byte);
     tcase_add_test(t, at_least_a_hundred_rows_of_statistics);
+    tcase_add_test(t, logging_never_changes_training);
     tcase_add_test(t, a_checkpoint_of_another_run_is_refused);
     tcase_add_test(t, refusals_say_what_was_wanted);
     tcase_add_test(t, nothing_is_left_allocated);
