@@ -7,7 +7,11 @@ good "normlab 0." version
 for command in $("$program" help | awk '/^  [a-z]/ { print $1 }'); do
     case $command in
     help | version) ;;
-    *) good "Example: normlab $command" "$command" --help && good Usage: help "$command" ;;
+    *)
+        good Usage: help "$command"
+        good Example "$command" --help
+        grep -q "normlab $command " out || complain "no example of its own"
+        ;;
     esac
 done
 good "Batch normalization" norms
