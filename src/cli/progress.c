@@ -51,7 +51,7 @@ static void draw(const cli_progress *p, const nl_job *jobs, int count)
     fprintf(stderr, "] %d/%d runs", p->ended, count);
     if (fresh > 0.05 && seconds > 1)
         fprintf(stderr, ", %.0f s left", seconds * (count - done) / fresh);
-    if (latest)
+    if (latest && latest->steps > 0)
         fprintf(stderr, ", %.20s seed %lld loss %.3g", latest->label, (long long)latest->spec->seed,
                 latest->loss);
     fprintf(stderr, "\033[K");
