@@ -29,8 +29,7 @@ void nl_contract_expect(nl_contract *c, bool ok, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
-    snprintf(c->detail, sizeof c->detail, "%s: %s (%s, seed %d)", c->spec, what, c->where,
-             NL_RIG_SEED);
+    snprintf(c->detail, sizeof c->detail, "%s (%s, seed %d)", what, c->where, NL_RIG_SEED);
 }
 
 void nl_contract_near(nl_contract *c, const char *what, double seen, double expected, double bound)
