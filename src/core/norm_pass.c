@@ -509,9 +509,14 @@ static void update_populations(nl_pass *p)
 {
     if (p->args->phase != NL_TRAIN || !p->args->update)
         return;
-    for (int k = 0; k < p->m->nareas; k++)
-        if (p->m->area[k].is.population)
-            nl_update_population(p, k, 0, p->plan[k].statistics);
+    for (int k = 0; k < p->m->nareas; k++) {
+        if (!p->m->area[k].is.population)
+            continue;
+        /* state kept by example has as many places as the spec's batch */
+        const nl_bound *kept = &p->call.v[p->m->area[k].state[NL_RUN_MEAN]];
+        const int64_t places = kept->rows * kept->cols, have = p->plan[k].statistics;
+        nl_update_population(p, k, 0, have < places ? have : places);
+    }
 }
 
 /* Batch moments and sources of every area that is not fused. */
