@@ -1,0 +1,161 @@
+/* Summaries of activations: percentiles against a sorted copy, values that are not finite, dead and
+ * saturated units. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "train/moments.h"
+
+enum { MOST = 1000 };
+static nl_real values[MOST], work[MOST];
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Linear between order statistics, of a sorted copy. */
+static double by_sorting(double percent, int64_t count)
+{
+    static double sorted[MOST];
+    for (int64_t i = 0; i < count; i++)
+        sorted[i] = (double)values[i];
+    qsort(sorted, (size_t)count, sizeof *sorted, by_size);
+    const double at = percent / 100 * (double)(count - 1), below = floor(at);
+    const int64_t i = (int64_t)below;
+    return i + 1 < count ? sorted[i] + (at - below) * (sorted[i + 1] - sorted[i]) : sorted[i];
+}
+
+static double normal(int64_t i, int64_t count)
+{
+    (void)count;
+    return nl_random_normal((nl_key){1, NL_STREAM_TEST, 0}, (uint64_t)i);
+}
+static double ties(int64_t i, int64_t count) { return floor(2 * normal(i, count)); }
+static double equal(int64_t i, int64_t count) { return 0.5 + 0 * (double)(i + count); }
+static double growing(int64_t i, int64_t count) { return (double)i / (double)count; }
+static double falling(int64_t i, int64_t count) { return (double)(count - i); }
+static double two_humps(int64_t i, int64_t count) { return i % 2 ? normal(i, count) : -50; }
+
+START_TEST(percentiles_are_those_of_a_sorted_copy)
+{
+    static double (*const kinds[])(int64_t, int64_t) = {normal,  ties,    equal,
+                                                        growing, falling, two_humps};
+    static const int64_t counts[] = {1, 2, 3, 4, 7, 100, 101, MOST};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+            const int64_t count = counts[k];
+            nl_summary s;
+            for (int64_t i = 0; i < count; i++)
+                values[i] = (nl_real)kinds[kind](i, count);
+            nl_summarize(values, count, 1, NL_LINEAR, work, &s);
+            for (int p = 0; p < NL_PERCENTILES; p++)
+                ck_assert_double_eq_tol(s.percentiles[p], by_sorting(nl_percentiles[p], count),
+                                        1e-12);
+            ck_assert_double_eq(s.min, by_sorting(0, count));
+            ck_assert_double_eq(s.max, by_sorting(100, count));
+        }
+}
+END_TEST
+
+START_TEST(one_value_is_every_percentile_of_itself)
+{
+    const nl_real v = 3;
+    nl_summary s;
+    nl_summarize(&v, 1, 1, NL_RELU, work, &s);
+    ck_assert_double_eq(s.mean, 3);
+    ck_assert_double_eq(s.std, 0);
+    ck_assert(s.min == 3 && s.max == 3 && s.dead == 0 && s.saturated == 0);
+    for (int p = 0; p < NL_PERCENTILES; p++)
+        ck_assert_double_eq(s.percentiles[p], 3);
+}
+END_TEST
+
+START_TEST(the_spread_is_biased_and_safe_far_from_zero)
+{
+    nl_summary s;
+    for (int i = 0; i < MOST; i++)
+        values[i] = i % 2 ? 2001 : 1999;
+    nl_summarize(values, MOST / 4, 4, NL_LINEAR, work, &s);
+    ck_assert_double_eq_tol(s.mean, 2000, 1e-9);
+    ck_assert_double_eq_tol(s.std, 1, 1e-9);
+}
+END_TEST
+
+START_TEST(values_that_are_not_finite_show_in_the_mean_and_in_no_percentile)
+{
+    const nl_real bad[] = {(nl_real)NAN, (nl_real)INFINITY, (nl_real)-INFINITY};
+    for (int k = 0; k < 3; k++) {
+        nl_real v[] = {4, bad[k], 1, 3, 2, bad[k], 5};
+        nl_summary s;
+        nl_summarize(v, 7, 1, NL_LINEAR, work, &s);
+        ck_assert(!isfinite(s.mean));
+        ck_assert(!isfinite(s.std));
+        ck_assert(s.min == 1 && s.max == 5);
+        ck_assert_double_eq(s.percentiles[3], 3); /* the median */
+        ck_assert_double_eq_tol(s.percentiles[0], 1.04, 1e-12);
+        ck_assert(v[0] == 4 && v[6] == 5); /* the values stay where they are */
+    }
+}
+END_TEST
+
+START_TEST(nothing_finite_gives_nan)
+{
+    const nl_real v[] = {(nl_real)NAN, (nl_real)INFINITY};
+    nl_summary s;
+    nl_summarize(v, 2, 1, NL_SIGMOID, work, &s);
+    ck_assert(isnan(s.mean) && isnan(s.std) && isnan(s.min) && isnan(s.max));
+    for (int p = 0; p < NL_PERCENTILES; p++)
+        ck_assert(isnan(s.percentiles[p]));
+}
+END_TEST
+
+/* Columns: always flat, flat in one of two rows, never. */
+START_TEST(a_unit_is_dead_when_it_is_flat_for_every_row)
+{
+    static const struct {
+        nl_act act;
+        nl_real v[6];
+    } cases[] = {
+        {NL_RELU, {-1, 0, 2, 0, 1, (nl_real)1e-3}},
+        {NL_SIGMOID, {6, -6, (nl_real)5.28, (nl_real)-5.29, (nl_real)-5.28, 0}},
+        {NL_TANH, {-3, (nl_real)2.65, 1, (nl_real)2.65, (nl_real)-2.64, (nl_real)2.64}},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        nl_summary s;
+        nl_summarize(cases[k].v, 2, 3, cases[k].act, work, &s);
+        ck_assert_double_eq_tol(s.dead, 1.0 / 3, 1e-15);
+        ck_assert_double_eq_tol(s.saturated, 3.0 / 6, 1e-15);
+    }
+}
+END_TEST
+
+START_TEST(without_an_activation_nothing_is_dead_or_saturated)
+{
+    const nl_real v[] = {-9, 9};
+    nl_summary s;
+    nl_summarize(v, 1, 2, NL_LINEAR, work, &s);
+    ck_assert(isnan(s.dead) && isnan(s.saturated));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("moments");
+    TCase *t = tcase_create("all");
+    tcase_add_test(t, percentiles_are_those_of_a_sorted_copy);
+    tcase_add_test(t, one_value_is_every_percentile_of_itself);
+    tcase_add_test(t, the_spread_is_biased_and_safe_far_from_zero);
+    tcase_add_test(t, values_that_are_not_finite_show_in_the_mean_and_in_no_percentile);
+    tcase_add_test(t, nothing_finite_gives_nan);
+    tcase_add_test(t, a_unit_is_dead_when_it_is_flat_for_every_row);
+    tcase_add_test(t, without_an_activation_nothing_is_dead_or_saturated);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
