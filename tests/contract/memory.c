@@ -1,13 +1,10 @@
 /* A step asks nobody for memory: malloc and its kin and mmap are counted while every method runs
  * forward, backward and its hooks, on one thread and on two. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/contract_rig.h"
 #include "par/par.h"
+#include "requests.h"
 
 #define NL_ENTRY(name) extern const nl_norm_ops nl_norm_##name;
 #include "norms_table.inc"
@@ -17,54 +14,7 @@ static const nl_norm_ops *const table[] = {
 #include "norms_table.inc"
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 1 /* the sanitizer's, not to be replaced */
-#else
-#define OWN_MALLOC 0
-static volatile int counting;
-static volatile long asked;
-
-static void note(void)
-{
-    if (counting)
-        __atomic_fetch_add(&asked, 1, __ATOMIC_RELAXED);
-}
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *p, size_t bytes);
-void *__libc_memalign(size_t align, size_t bytes);
-
-void *malloc(size_t bytes)
-{
-    note();
-    return __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    note();
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *p, size_t bytes)
-{
-    note();
-    return __libc_realloc(p, bytes);
-}
-
-void *aligned_alloc(size_t align, size_t bytes)
-{
-    note();
-    return __libc_memalign(align, bytes);
-}
-
-void *mmap(void *at, size_t bytes, int protection, int flags, int file, off_t offset)
-{
-    note();
-    return (void *)syscall(SYS_mmap, at, bytes, protection, flags, file, offset);
-}
-
+#if !OWN_MALLOC
 static int failures;
 
 static void steps(nl_rig *r, int count)
@@ -94,29 +44,16 @@ static void asks_nobody(const nl_norm_ops *ops, int threads)
     nl_par_ignore_work(true);
     nl_rig_act(&r, NL_SIGMOID, true);
     steps(&r, 3); /* the threads start */
-    asked = 0;
-    counting = 1;
+    start_counting();
     steps(&r, 6);
-    counting = 0;
+    const long seen = stop_counting();
     nl_par_ignore_work(false);
     nl_threads_set(1);
-    if (asked) {
-        printf("%s, %d threads: %ld requests for memory in 6 steps\n", ops->name, threads, asked);
+    if (seen) {
+        printf("%s, %d threads: %ld requests for memory in 6 steps\n", ops->name, threads, seen);
         failures++;
     }
     nl_rig_close(&r);
-}
-
-static void counter_counts(void)
-{
-    counting = 1;
-    void *volatile p = malloc(100);
-    counting = 0;
-    free(p);
-    if (asked != 1) {
-        printf("the counter saw %ld of 1 request\n", asked);
-        failures++;
-    }
 }
 #endif
 
@@ -127,7 +64,10 @@ int main(void)
     puts("skipped: the sanitizer brings its own malloc");
     return 77;
 #else
-    counter_counts();
+    if (!counter_counts()) {
+        puts("requests for memory are not seen");
+        return 1;
+    }
     for (int k = 0; nl_norm_at(k); k++)
         for (int threads = 1; threads <= 2; threads++)
             asks_nobody(nl_norm_at(k), threads);

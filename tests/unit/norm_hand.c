@@ -210,6 +210,11 @@ START_TEST(batch_renorm)
     /* r / sigma_B = 0.75: G = 1, H = -1, dL/dmu = -0.75, dL/dvar = 0.75 / 8 */
     goes_back(&b, OF(1, 0), OF(0.75 - 0.375 - 0.09375, -0.375 + 0.09375));
     shut(&b);
+    /* mu = 20, sigma = 8: r = 1/4 and d = -18/8 are clipped from below, to 1/1.25 and -2 */
+    open_at(&b, "batch_renorm:eps=3:r_max=1.25:d_max=2:run_mean.init=20:run_std.init=8",
+            SHAPE(2, 1, 1), OF(1, 3));
+    gives(&b, OF(-2.4, -1.6));
+    shut(&b);
     open_at(&b, "batch_renorm:eps=3", SHAPE(2, 1, 1), OF(1, 3)); /* step 0: batch normalization */
     gives(&b, OF(-0.5, 0.5));
     b.a.step = 22500; /* r_max = 2, d_max = 4.375: r = 2 / 1.01, d = 1.98 / 1.01 fit */
@@ -240,6 +245,28 @@ START_TEST(batch_layer)
 }
 END_TEST
 
+/* By columns, by rows, by parts, in the weight slot. */
+START_TEST(gradients_of_parameters_are_added_up)
+{
+    static const char *const specs[] = {"batch", "layer", "batch_layer", "weight"};
+    for (int k = 0; k < 4; k++) {
+        bench b;
+        double twice[4];
+        open_at(&b, specs[k], SHAPE(4, 1, 4),
+                OF(3, -1, 4, 1, -5, 9, 2, -6, 5, 3, -5, 8, 9, 7, 9, 3));
+        set(b.dy, OF(1, 1.5, 2, 1, 1.5, 2, 1, 1.5, 2, 1, 1.5, 2, 1, 1.5, 2, 1), b.values);
+        nl_norm_forward(b.m, &b.a);
+        nl_norm_backward(b.m, &b.a);
+        const nl_real *g = nl_store_grads(b.store, NULL); /* of gamma; of g */
+        for (int i = 0; i < 4; i++)
+            twice[i] = 2 * (double)g[i];
+        nl_norm_backward(b.m, &b.a);
+        near(g, twice, 4);
+        shut(&b);
+    }
+}
+END_TEST
+
 int main(void)
 {
     nl_norm_use(table, sizeof table / sizeof *table);
@@ -254,6 +281,7 @@ int main(void)
     tcase_add_test(t, weight);
     tcase_add_test(t, batch_renorm);
     tcase_add_test(t, batch_layer);
+    tcase_add_test(t, gradients_of_parameters_are_added_up);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
