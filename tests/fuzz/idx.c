@@ -1,7 +1,4 @@
-/* libFuzzer: any bytes as an IDX file are read or refused, and nothing stays allocated.
- *     clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/idx.c \
- *         src/core/{idx,dataset,dataset_prepare,option}.c src/base/{alloc,status,text,random}.c \
- *         src/par/par.c -DNL_PAR_PTHREAD -lz -lm -pthread -o fuzz_idx && ./fuzz_idx -max_total_time=120 */
+/* Any bytes as an IDX file are read or refused, and nothing stays allocated. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
