@@ -260,10 +260,15 @@ static uint64_t hash_values(uint64_t hash, const nl_real *x, int64_t count)
 {
     uint64_t lane[LANES] = {0};
     float chunk[CHUNK];
-    for (int64_t i = 0; i < count; i += CHUNK) {
-        const int64_t n = count - i < CHUNK ? count - i : CHUNK;
+    int64_t i = 0;
+    for (; i + CHUNK <= count; i += CHUNK) {
+        for (int k = 0; k < CHUNK; k++)
+            chunk[k] = (float)x[i + k];
+        hash_chunk(lane, chunk);
+    }
+    if (i < count) { /* the rest, filled up with zeros */
         memset(chunk, 0, sizeof chunk);
-        for (int64_t k = 0; k < n; k++)
+        for (int k = 0; i + k < count; k++)
             chunk[k] = (float)x[i + k];
         hash_chunk(lane, chunk);
     }
