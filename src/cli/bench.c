@@ -171,7 +171,7 @@ int cli_bench(int argc, char **argv)
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "
         "with one thread and with all; share is the part of the limit that was reached, bytes "
         "counted as bench/README.md says.\nExample: normlab bench kernels norm=batch,layer\n"
-        "Example: normlab bench step data=mnist model=mlp:hidden=100x3 norm=batch optimizer=adam batch=60",
+        "Example: normlab bench step data=mnist model=mlp:hidden=100x3 norm=batch batch=60",
         NULL,
         NULL,
         NULL};

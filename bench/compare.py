@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""Runs normlab's benchmarks and PyTorch's in turn and prints the ratios. Each row is the better of
+ROUNDS turns on either side, PyTorch's best variant; medians decide, minima stand beside them.
+
+    python3 bench/compare.py [--normlab PATH] [--rounds N] [--only steps|kernels] [--json]
+
+Needs a PyTorch (Debian: python3-torch); README.md beside this says how to read it.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MLP = {"sigmoid": ["model=mlp:hidden=100x3:act=sigmoid", "norm=batch", "batch=60"],
+       "relu": ["model=mlp:hidden=1000x2:act=relu", "norm=none", "batch=128"]}
+STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0))  # case, threads, wanted ratio
+KERNEL_SHARE = {"128x1000": 0.5, "2000x512": 0.7, "131072x64": 0.7}
+
+
+def rows(command):
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def better(best, row):
+    return row if best is None or row["median_ms"] < best["median_ms"] else best
+
+
+def compare_step(args, case, threads, wanted):
+    ours = theirs = None
+    for _ in range(args.rounds):
+        for row in rows([args.normlab, "bench", "step", "--json", "data=mnist", "optimizer=adam",
+                         "steps=1000", f"threads={threads}"] + MLP[case]):
+            ours = better(ours, row)
+        for used in range(1, threads + 1):  # with more threads allowed, fewer may be its best
+            for row in rows([sys.executable, os.path.join(HERE, "torch_step.py"), case, str(used)]):
+                theirs = better(theirs, row)
+    return {"name": f"step 784-{case}", "threads": threads, "normlab_ms": ours["median_ms"],
+            "normlab_min_ms": ours["min_ms"], "torch_ms": theirs["median_ms"],
+            "torch_min_ms": theirs["min_ms"], "ratio": theirs["median_ms"] / ours["median_ms"],
+            "wanted": wanted}
+
+
+def compare_kernels(args, threads):
+    ours, theirs = {}, {}
+    for _ in range(args.rounds):
+        for row in rows([args.normlab, "bench", "kernels", "--json", f"threads={threads}"]):
+            ours[row["name"]] = better(ours.get(row["name"]), row)
+        for row in rows([sys.executable, os.path.join(HERE, "torch_kernels.py"), str(threads)]):
+            theirs[row["name"]] = better(theirs.get(row["name"]), row)
+    for name, mine in ours.items():
+        other = theirs[name]
+        yield {"name": name, "threads": threads, "normlab_ms": mine["median_ms"],
+               "normlab_min_ms": mine["min_ms"], "torch_ms": other["median_ms"],
+               "torch_min_ms": other["min_ms"], "ratio": other["median_ms"] / mine["median_ms"],
+               "wanted": 1.0, "limit_share": mine["limit_share"],
+               "wanted_share": KERNEL_SHARE[name.split()[-1]]}
+
+
+def show(args, row):
+    if args.json:
+        print(json.dumps(row), flush=True)
+        return
+    share = ""
+    if "limit_share" in row:
+        share = f"{row['limit_share']:6.2f} (>= {row['wanted_share']})"
+    print(f"{row['name']:28} {row['threads']:7d} {row['normlab_ms']:11.4f} {row['torch_ms']:11.4f} "
+          f"{row['ratio']:6.2f} (>= {row['wanted']}) {share}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="normlab and PyTorch, turn and turn about")
+    parser.add_argument("--normlab", default=os.path.join(HERE, "../build/release/normlab"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("steps", "kernels"))
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    if not args.json:
+        print(f"{'':28} {'threads':>7} {'normlab ms':>11} {'PyTorch ms':>11}  ratio        "
+              "share of the limit")
+    if args.only != "kernels":
+        for case, threads, wanted in STEPS:
+            show(args, compare_step(args, case, threads, wanted))
+    if args.only != "steps":
+        for threads in (1, 2):
+            for row in compare_kernels(args, threads):
+                show(args, row)
+
+
+main()
