@@ -14,7 +14,7 @@ enum { CURVE_POINTS = 300, PANEL_POINTS = 120, PERCENTILES = 7, FIGURES_MAX = 51
 
 static const char style[] =
     ":root{color-scheme:light}body{margin:0;background:#fff;color:#1b1f24;font:16px/1.55 "
-    "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif}main{max-width:1120px;"
+    "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif}main{max-width:1240px;"
     "margin:0 auto;padding:40px 28px 64px}h1{font-size:1.9rem;line-height:1.2;margin:0 0 .3rem;"
     "letter-spacing:-.01em}h2{font-size:1.25rem;margin:2.8rem 0 .5rem;padding-top:.9rem;border-top:"
     "1px solid #dde1e6}h3{font-size:.95rem;margin:1.5rem 0 .3rem}p{margin:.4rem 0;max-width:78ch}"
@@ -39,7 +39,8 @@ static const char style[] =
     "14px}.small{grid-template-columns:repeat(auto-fill,minmax(170px,1fr))}.grid figure{margin:0}"
     ".grid figcaption{font-weight:600;color:#1b1f24}.key{display:flex;flex-wrap:wrap;gap:.2rem "
     "1.3rem;font-size:.88rem;margin:.6rem 0}code{font:.86em ui-monospace,Menlo,Consolas,monospace}"
-    "@media print{main{max-width:none;padding:0}h2,figure,table{break-inside:avoid}}";
+    "h2::first-letter{text-transform:uppercase}@media "
+    "print{main{max-width:none;padding:0}h2,figure,table{break-inside:avoid}}";
 
 /* ---- Curves: binned over steps, averaged over seeds */
 
