@@ -34,9 +34,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static void report(void *to, const nl_finding *f)
 {
-    static const char *const verdicts[] = {"kept", "BROKEN", "not asked"};
+    static const char *const verdicts[] = {"ok", "FAIL", "not asked"};
     const struct input *in = to;
-    if (!in->verbose && f->verdict != NL_BROKEN)
+    if (!in->verbose && !in->spec && f->verdict != NL_BROKEN)
         return;
     printf("%-9s %-24s %s\n", verdicts[f->verdict], f->property, f->says);
     if (f->detail && *f->detail)

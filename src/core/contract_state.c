@@ -212,6 +212,12 @@ static nl_status step_alone(nl_shot *out, nl_contract *c, nl_geom g, int t, nl_p
         r.a.update = true;
         nl_rig_forward(&r);
     }
+    if (g.steps > 1) { /* nobody is left at the last step: it is not trained by that */
+        r.a.t = TIMES - 1;
+        nl_rig_call(&r, g.n, NL_NOBODY);
+        nl_rig_forward(&r);
+        nl_rig_call(&r, g.n, NL_ALL);
+    }
     r.a.t = g.steps == 1 ? 0 : t;
     r.a.phase = phase;
     r.a.update = false;

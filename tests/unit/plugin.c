@@ -55,6 +55,34 @@ static const char *refusal(const char *path, nl_status expected)
     return nl_last_error();
 }
 
+static const struct {
+    const char *path, *breaks;
+} wrong[] = {
+    {FILE_OF("wrong_gradient", MINE), "gradients"},
+    {FILE_OF("wrong_promise", MINE), "promises"},
+    {FILE_OF("missing_promise", MINE), "promises"},
+};
+
+static void note_break(void *to, const nl_finding *f)
+{
+    const char **awaited = to;
+    if (f->verdict == NL_BROKEN && *awaited && strcmp(f->property, *awaited) == 0) {
+        ck_assert_ptr_nonnull(strstr(f->detail, "seed"));
+        *awaited = NULL;
+    }
+}
+
+START_TEST(a_wrong_method_is_found_out)
+{
+    int broken = 0;
+    const char *name, *awaited = wrong[_i].breaks;
+    ck_assert_int_eq(nl_norm_plugin(wrong[_i].path, &name), NL_OK);
+    ck_assert_int_eq(nl_contract_check(name, note_break, &awaited, &broken), NL_OK);
+    ck_assert_int_gt(broken, 0);
+    ck_assert_msg(!awaited, "%s keeps '%s'", wrong[_i].path, wrong[_i].breaks);
+}
+END_TEST
+
 START_TEST(what_is_no_plugin_is_refused_with_a_reason)
 {
     ck_assert_ptr_nonnull(strstr(refusal("nowhere.so", NL_EIO), "No such file"));
@@ -84,6 +112,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_method_of_coefficients_keeps_the_contract);
     tcase_add_test(t, a_method_of_whole_passes_keeps_the_contract);
+    tcase_add_loop_test(t, a_wrong_method_is_found_out, 0, sizeof wrong / sizeof *wrong);
     tcase_add_test(t, what_is_no_plugin_is_refused_with_a_reason);
     tcase_add_test(t, a_name_is_given_once);
     suite_add_tcase(s, t);
