@@ -103,6 +103,10 @@ static nl_status threads_at(nl_contract *c, nl_geom g, nl_mask mask)
     nl_status st = NL_OK;
     nl_threads_set(1);
     NL_TRY(shot_of(&one, c, g, mask, NL_TRAIN, (manner){.threads = 1}));
+    bool finite = true; /* or padding came in: it is full of NaN */
+    for (int64_t i = 0; i < one.reals; i++)
+        finite = finite && isfinite((double)one.outputs[i]);
+    nl_contract_expect(c, finite, "y, dx or a gradient is not finite");
     for (int k = 0; k < 3; k++) {
         nl_threads_set(teams[k]);
         (void)nl_par_workers_seen();

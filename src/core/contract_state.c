@@ -35,6 +35,10 @@ static nl_status state_here(nl_contract *c, nl_rig *r)
     NL_TRY(stays(c, r, NL_TRAIN, false, "training with update=false"));
     NL_TRY(stays(c, r, NL_EVAL, false, "evaluation"));
     NL_TRY(stays(c, r, NL_EVAL, true, "evaluation with update=true"));
+    const nl_policy batch = {.own_weight = 1};
+    r->a.policy = &batch;
+    NL_TRY(stays(c, r, NL_EVAL, true, "evaluation with batch statistics"));
+    r->a.policy = NULL;
     return NL_OK;
 }
 
