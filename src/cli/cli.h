@@ -25,6 +25,7 @@ int cli_datasets(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_recover(int argc, char **argv);
+int cli_apply(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 
 /* Prints "normlab: MESSAGE" of the latest failure, with NORMLAB_TRACE=1 also where it was. 2 when

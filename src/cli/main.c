@@ -23,6 +23,7 @@ const cli_command cli_commands[] = {
     {"check", "the contract on a method or plugin", cli_check},
     {"show", "one run in the terminal", cli_show},
     {"recover", "make the file of a killed run an ordinary one", cli_recover},
+    {"apply", "one method on arrays of an HDF5 file", cli_apply},
     {"bench", "time norm kernels and training steps", cli_bench},
     {"help", "this page, or the page of a command", help},
     {"version", "the version", version},
