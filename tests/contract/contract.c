@@ -49,6 +49,12 @@ static const char *const variants[] = {
     "batch_renorm:r_max=1:d_max=0:eval=batch",
 };
 
+#ifdef __SANITIZE_THREAD__
+enum { STRIDE = 6 }; /* each parallel loop starts its threads anew: a sample has to do */
+#else
+enum { STRIDE = 1 };
+#endif
+
 static void say(void *to, const nl_finding *f)
 {
     const char *spec = to;
@@ -83,9 +89,9 @@ int main(int argc, char **argv)
             broken += broken_by(argv[k]);
         return broken != 0;
     }
-    for (int k = 0; nl_norm_at(k); k++)
+    for (int k = 0; nl_norm_at(k); k += STRIDE)
         broken += broken_by(nl_norm_at(k)->name);
-    for (size_t k = 0; !quick && k < sizeof variants / sizeof *variants; k++)
+    for (size_t k = 0; !quick && k < sizeof variants / sizeof *variants; k += STRIDE)
         broken += broken_by(variants[k]);
     return broken != 0;
 }
