@@ -190,7 +190,20 @@ START_TEST(gradients_accumulate_when_asked)
 }
 END_TEST
 
-/* `pre` is the slot's input, `post` its output; the layer's output stays as it is. */
+static uint64_t state_of(nl_model *m)
+{
+    nl_store *s = nl_model_store(m);
+    uint64_t hash = NL_HASH_START;
+    for (int i = 0; i < nl_store_count(s); i++) {
+        const nl_item *it = nl_store_at(s, i);
+        if (it->decl->role == NL_STATE)
+            hash =
+                nl_hash_bytes(hash, it->val, (uint64_t)it->count * nl_type_bytes(it->decl->type));
+    }
+    return hash;
+}
+
+/* `pre` is the slot's input, `post` its output; the layer's output and state stay as they are. */
 START_TEST(observing_a_slot_changes_nothing)
 {
     static const char *const norms[] = {"none", "batch", "batch_renorm:r_max=3:d_max=5"};
@@ -205,7 +218,9 @@ START_TEST(observing_a_slot_changes_nothing)
         nl_real *y = nl_model_forward(r.model, &r.call);
         memcpy(keep, y, VALUES * sizeof *keep);
         nl_model_layer_input(r.model, r.layer, &r.call, &in);
+        const uint64_t state = state_of(r.model);
         r.layer->ops->observe(r.layer, &in, 0, pre, post);
+        ck_assert(state_of(r.model) == state);
         ck_assert_mem_eq(y, keep, VALUES * sizeof *keep);
         for (int i = 0; i < VALUES; i++) {
             ck_assert(k >= 2 || pre[i] == post[i]);

@@ -1,5 +1,8 @@
 /* The trainer: outcomes are data, threads and interruptions change nothing, bad input is refused. */
 #include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "par/par.h"
 #include "train_run.h"
@@ -188,6 +191,62 @@ START_TEST(refusals_say_what_was_wanted)
 }
 END_TEST
 
+/* Means over examples, the short last batch included. */
+START_TEST(evaluation_does_not_depend_on_its_batches)
+{
+    const nl_train_result all = run_done(SMALL "norm=batch batch=30 steps=40 eval_batch=100");
+    const nl_train_result some = run_done(SMALL "norm=batch batch=30 steps=40 eval_batch=33");
+    ck_assert_double_eq_tol(all.test_loss, some.test_loss, 1e-6 * all.test_loss);
+    ck_assert_double_eq(all.test_accuracy, some.test_accuracy);
+}
+END_TEST
+
+static void on_term(int signal)
+{
+    (void)signal;
+    nl_train_stop();
+}
+
+/* A run in another process, told to stop once it has written a checkpoint; it has 19 more to go. */
+static void run_until_stopped(const char *folder, const char *words)
+{
+    char checkpoint[96];
+    int status;
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.nlc", folder);
+    const pid_t child = fork();
+    if (child == 0) {
+        nl_train_result result;
+        signal(SIGTERM, on_term);
+        const nl_status st = train_in(folder, words, 1, false, &result);
+        _exit(st != NL_OK);
+    }
+    ck_assert_int_gt(child, 0);
+    while (access(checkpoint, F_OK) != 0 && waitpid(child, &status, WNOHANG) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+}
+
+START_TEST(a_stopped_run_goes_on_where_it_was)
+{
+    static const char *const words = SMALL "norm=batch optimizer=adam:lr=1e-3 batch=30 steps=6000 "
+                                           "checkpoint=300";
+    char folder[64];
+    nl_train_result result;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
+    const uint64_t whole = bytes_of_run(folder);
+    remove_test_folder(folder);
+    make_test_folder(folder);
+    run_until_stopped(folder, words);
+    ck_assert_int_eq(train_in(folder, words, 1, true, &result), NL_OK);
+    ck_assert_str_eq(result.outcome, "done");
+    ck_assert(bytes_of_run(folder) == whole);
+    remove_test_folder(folder);
+}
+END_TEST
+
 START_TEST(nothing_is_left_allocated)
 {
     const long before = nl_alloc_live();
@@ -211,7 +270,14 @@ int main(void)
     tcase_add_test(t, a_checkpoint_of_another_run_is_refused);
     tcase_add_test(t, refusals_say_what_was_wanted);
     tcase_add_test(t, nothing_is_left_allocated);
+    TCase *evaluation = tcase_create("evaluation");
+    tcase_add_test(evaluation, evaluation_does_not_depend_on_its_batches);
+    TCase *resumed = tcase_create("resumed");
+    tcase_set_timeout(resumed, 300);
+    tcase_add_test(resumed, a_stopped_run_goes_on_where_it_was);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, evaluation);
+    suite_add_tcase(s, resumed);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     const int failed = srunner_ntests_failed(r);
