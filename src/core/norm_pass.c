@@ -66,10 +66,12 @@ static void bind_area(nl_pass *p, int k)
     nl_norm *m = p->m;
     const nl_norm_area *area = &m->area[k];
     nl_area_memory *mem = &p->mem[k];
-    double **const saved[NL_SAVED_ARRAYS] = {&mem->mean, &mem->var, &mem->a,
-                                             &mem->d,    &mem->own, &mem->count};
+    double *saved[NL_SAVED_ARRAYS];
     for (int i = 0; i < NL_SAVED_ARRAYS; i++)
-        *saved[i] = area->saved[i] < 0 ? mem->mean : item_at(m, area->saved[i], p->args->t);
+        saved[i] = area->saved[i] < 0 ? NULL : item_at(m, area->saved[i], p->args->t);
+    mem->mean = saved[0], mem->var = saved[1], mem->a = saved[2], mem->d = saved[3];
+    mem->own = saved[4] ? saved[4] : mem->mean;
+    mem->count = saved[5];
     if (area->scratch >= 0) {
         const int64_t room = nl_store_at(m->store, area->scratch)->cols;
         double *at = nl_store_at(m->store, area->scratch)->val;

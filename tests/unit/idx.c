@@ -349,13 +349,13 @@ START_TEST(gzip_files_with_any_wrong_bit_are_refused_or_read_the_same)
     make_images(good, 2);
     for (size_t n = 0; n < count; n++) {
         nl_idx f;
-        gz[n] ^= 1 << n % 8;
+        gz[n] = (unsigned char)(gz[n] ^ 1 << n % 8);
         put("one", gz, count);
         if (nl_idx_read(&f, path, 3) == NL_OK) { /* a header field or a padding bit */
             ck_assert_mem_eq(f.bytes, good + HEAD, 2 * PIXELS);
             nl_idx_free(&f);
         }
-        gz[n] ^= 1 << n % 8;
+        gz[n] = (unsigned char)(gz[n] ^ 1 << n % 8);
     }
 }
 END_TEST
