@@ -1,6 +1,6 @@
-/* observe.h: what the run file shows of a model on logged steps: activations before and after each slot,
- * the norms' variables, norms of parameters and gradients. Declares its channels before the run begins
- * and never changes training. */
+/* observe.h: what the run file shows of a model on logged steps: activations before and after each
+ * slot, the norms' variables, norms of parameters and gradients. Declares its channels before the
+ * run begins and never changes training. */
 #ifndef NL_OBSERVE_H
 #define NL_OBSERVE_H
 

@@ -27,7 +27,8 @@ typedef struct nl_train_result {
 nl_status nl_train(const nl_run_spec *spec, const nl_train_setting *setting,
                    nl_train_result *result) NL_CHECKED;
 
-/* Asks a running nl_train to checkpoint and end ("stopped") after its step. Safe in a signal handler. */
+/* Asks a running nl_train to checkpoint and end ("stopped") after its step. Safe in a signal
+ * handler. */
 void nl_train_stop(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* trainer.h: a run in progress. Private to src/train: train.c is the loop, train_log.c the run file,
- * train_state.c the checkpoints. */
+/* trainer.h: a run in progress. Private to src/train: train.c is the loop, train_log.c the run
+ * file, train_state.c the checkpoints. */
 #ifndef NL_TRAINER_H
 #define NL_TRAINER_H
 
@@ -11,7 +11,7 @@
 #include "train/observe.h"
 #include "train/train.h"
 
-/* Sums over the steps of the epoch so far; checkpoints carry them, so that a resumed epoch ends alike. */
+/* Sums over the steps of the epoch so far; checkpoints carry them: a resumed epoch ends alike. */
 enum { EPOCH_LOSS, EPOCH_CORRECT, EPOCH_EXAMPLES, SUMS };
 
 typedef struct score {

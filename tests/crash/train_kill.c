@@ -1,5 +1,5 @@
-/* Runs killed with SIGKILL at 20 random moments and resumed, on 1, 2 and 4 threads, leave the same bytes
- * as one that was not: loss curve, statistics, final checkpoint. */
+/* Runs killed with SIGKILL at 20 random moments and resumed, on 1, 2 and 4 threads, leave the same
+ * bytes as one that was not: loss curve, statistics, final checkpoint. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-/* The trainer: outcomes are data, threads and interruptions change nothing, bad input is refused. */
+/* The trainer: outcomes are data, threads and interruptions change nothing, bad input refused. */
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
