@@ -9,10 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 1 /* the sanitizer's, not to be replaced */
-#else
-#define OWN_MALLOC 0
 static volatile int counting;
 static volatile long asked;
 
@@ -93,6 +89,5 @@ static int counter_counts(void)
     free(theirs);
     return seen == 3;
 }
-#endif
 
 #endif

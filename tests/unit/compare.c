@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/compare.h"
 #include "analysis/report.h"
@@ -346,7 +347,8 @@ END_TEST
 
 START_TEST(run_files_are_read_as_they_were_written)
 {
-    const char *path = "compare_test_run.h5";
+    char path[48]; /* both number types may run at once */
+    snprintf(path, sizeof path, "compare_test_run_%d.h5", (int)getpid());
     nl_log *log;
     nl_rundata *r;
     int steps, loss;

@@ -10,7 +10,6 @@
 #include "registry.h"
 #include "requests.h"
 
-#if !OWN_MALLOC
 enum { BATCH = 60, SHORT = 37, EVALUATED = 250, SHORT_EVALUATION = 111, IN = 784, OUT = 10 };
 
 typedef struct net {
@@ -131,14 +130,9 @@ static int requests_of(const char *norm, int threads)
     close_net(&n);
     return seen != 0;
 }
-#endif
 
 int main(void)
 {
-#if OWN_MALLOC
-    puts("skipped: the sanitizer brings its own malloc");
-    return 77;
-#else
     static const char *const norms[] = {
         "none",  "batch", "batch:eval=example",           "layer",  "batch_layer:inference=FFFF",
         "group", "rms",   "batch_renorm:r_max=3:d_max=5", "weight", "weight:init=data+batch"};
@@ -152,5 +146,4 @@ int main(void)
         for (int threads = 1; threads <= 2; threads++)
             failures += requests_of(norms[k], threads);
     return failures != 0;
-#endif
 }
