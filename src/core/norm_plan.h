@@ -59,7 +59,7 @@ enum {
     NL_CHUNK_VALUES = 32768, /* values of one block: part of the results */
     NL_CHUNKS_MAX = 64,
     NL_STREAM_BYTES = 1 << 21, /* results of this size do not stay in cache */
-    NL_TILE_BYTES = 16384 /* rows that stay in the first-level cache; not part of the results */
+    NL_TILE_BYTES = 32768      /* rows that stay in the nearest caches; not part of the results */
 };
 
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);
