@@ -437,7 +437,7 @@ START_TEST(mnist_is_what_it_should_be)
     nl_dataset *d;
     int64_t seen[10] = {0};
     if (!getenv("NORMLAB_DATA")) {
-        puts("idx: NORMLAB_DATA is not set; the real MNIST was not looked at");
+        puts("skipped: the real MNIST, NORMLAB_DATA is not set");
         return;
     }
     ck_assert_msg(nl_dataset_open(&d, "mnist:standardize=none", NULL) == NL_OK, "%s",
