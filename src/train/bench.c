@@ -150,7 +150,7 @@ static nl_bench_row summary(bench *b, int way)
 static nl_status take_memory(bench *b)
 {
     const int64_t n = b->values;
-    double *seconds = nl_alloc((size_t)(WAYS * (1 + LOOPS) * b->samples), sizeof *seconds);
+    double *seconds = nl_alloc((size_t)b->samples * (WAYS * (1 + LOOPS)), sizeof *seconds);
     b->kernel[0] = seconds;
     b->tensors = nl_alloc((size_t)(4 * n), sizeof *b->tensors);
     b->memory = nl_alloc((size_t)(3 * n), sizeof *b->memory);

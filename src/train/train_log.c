@@ -29,7 +29,7 @@ static nl_status declare_scores(trainer *t, int timeline, const char *folder, co
     return NL_OK;
 }
 
-static nl_status declare_channels(trainer *t)
+static nl_status declare_training(trainer *t)
 {
     nl_log *log = t->log;
     NL_TRY(nl_log_timeline(log, "/steps", "step", "optimizer steps", 512, &t->steps_tl));
@@ -44,6 +44,13 @@ static nl_status declare_channels(trainer *t)
                    false, &t->channel.train_loss));
     NL_TRY(declare(t, t->epochs_tl, "/epochs/train_accuracy", "1", "mean over the epoch's steps",
                    false, &t->channel.train_accuracy));
+    return NL_OK;
+}
+
+static nl_status declare_channels(trainer *t)
+{
+    nl_log *log = t->log;
+    NL_TRY(declare_training(t));
     static const char *const splits[] = {"val", "test"};
     for (int i = 0; i < 2; i++) {
         NL_TRY(declare_scores(t, t->epochs_tl, "/epochs", splits[i], t->channel.epoch[i]));
