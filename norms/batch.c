@@ -44,6 +44,16 @@ static const nl_variable variables[] = {
     NL_GAMMA_ROW(GAMMA, "scale"), NL_BETA_ROW(BETA, "center"),
     NL_POPULATION(POPULATION, "", "var", 0, NL_PER_STEP), [VARIABLES] = NL_ENDS_VARIABLES};
 
+static nl_status check(const void *self, const nl_geom *g)
+{
+    const struct batch *o = self;
+    if (sources[o->eval.is] == NL_FROM_EXAMPLE && g->s < 2)
+        return nl_fail(NL_ESHAPE,
+                       "batch: eval=example has %lld position per example, at least 2 needed",
+                       (long long)g->s);
+    return NL_OK;
+}
+
 static int areas(const void *self, const nl_geom *g, nl_area *area)
 {
     const struct batch *o = self;
@@ -90,6 +100,7 @@ NL_NORM_DEFINE(batch) = {
     .self_size = sizeof(struct batch),
     .options = options,
     .variables = variables,
+    .check = check,
     .areas = areas,
     .evaluation = evaluation,
     .forward = forward,

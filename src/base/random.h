@@ -18,7 +18,8 @@ typedef enum nl_stream {
     NL_STREAM_AUGMENT,
     NL_STREAM_SPLIT,
     NL_STREAM_PROBE,
-    NL_STREAM_TEST
+    NL_STREAM_TEST,
+    NL_STREAM_NORM /* methods that draw; `epoch` is the step mixed with the norm's place */
 } nl_stream;
 
 typedef struct nl_key {

@@ -198,7 +198,7 @@ static void do_block_of(const call *c, int64_t row_block, int64_t column_block, 
     const int64_t i = row_block * c->plan->m.block, j = column_block * c->plan->n.block;
     const int64_t end = least((part + 1) * c->span, c->p);
     nl_real *to = c->c + part * c->m * c->n + i * c->ldc + j;
-    int64_t p = part * c->span;
+    int64_t p = least(part * c->span, c->p); /* a last part may be empty: it adds zeros */
     bool add = c->add;
     do {
         const int64_t depth = least(end - p, c->plan->p.block);

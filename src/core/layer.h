@@ -69,6 +69,8 @@ typedef struct nl_layer_ops {
     void (*observe)(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
     /* Activation of the slot's output, for the fractions of dead and saturated units. */
     nl_act (*activation)(const nl_layer *l);
+    /* Bias (out.c) added between that slot's output and the activation, or NULL. */
+    const nl_real *(*late_bias)(const nl_layer *l);
 } nl_layer_ops;
 
 #define NL_LAYER_HEADER .abi = NL_LAYER_ABI, .real_bytes = sizeof(nl_real)

@@ -102,9 +102,15 @@ static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, bool
         NL_TRY(nl_spec_split(one, name, &rest));
         NL_TRY(nl_norm_find_or_say(name, &ops));
         const bool on_weights = ops->sites == NL_AT_WEIGHT;
-        if (on_weights ? slot->site == NL_AT_WEIGHT : is_default && normed)
-            snprintf(part, room, "%s", one);
+        if (on_weights ? slot->site != NL_AT_WEIGHT : !is_default)
+            continue;
+        if (part[0])
+            return nl_fail(NL_EOPTION, "norm: %s has two methods for slot %s", m->setup.norm,
+                           slot->name);
+        snprintf(part, room, "%s", one);
     }
+    if (!normed && slot->site != NL_AT_WEIGHT)
+        part[0] = 0;
     return NL_OK;
 }
 
@@ -294,7 +300,7 @@ nl_args nl_layer_norm_args(const nl_layer_call *c)
                      .policy = c->policy,
                      .step = c->step,
                      .epoch = c->epoch,
-                     .key = {c->seed, NL_STREAM_DROPOUT, (uint64_t)c->step}};
+                     .key = {c->seed, NL_STREAM_NORM, (uint64_t)c->step}};
 }
 
 static nl_real *values(nl_model *m, const int *item, int i)

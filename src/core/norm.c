@@ -152,6 +152,8 @@ nl_status nl_norm_next_part(const char **spec, char *part)
         return nl_fail(NL_EOPTION, "norm: a spec of more than %d characters", NL_STRING_MAX - 1);
     memcpy(part, *spec, n);
     part[n] = 0;
+    if ((*spec)[n] == '+' && !(*spec)[n + 1])
+        return nl_fail(NL_EOPTION, "norm: no method behind the '+' of '%s'", *spec);
     *spec += n + ((*spec)[n] == '+');
     return NL_OK;
 }
@@ -342,6 +344,7 @@ nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_sto
     m->gamma_rows = 1;
     m->nvars = variable_count(m->ops);
     snprintf(m->owner, sizeof m->owner, "%s", owner);
+    m->place = nl_hash_text(owner);
     if (m->ops->check)
         NL_GO(m->ops->check(m->self, &m->g));
     find_areas(m);

@@ -121,7 +121,7 @@ typedef struct nl_args {
     bool hold;   /* gradient checks: NL_HELD variables stay what the last forward saved */
     const nl_policy *policy; /* of evaluation; NULL: the method's own choice */
     int64_t step, epoch;
-    nl_key key; /* for methods that draw random numbers */
+    nl_key key; /* of the step; methods draw by nl_call.key */
     const uint8_t
         *live;  /* (n, s): 0 is padding, which enters nothing and gets y = 0, dx = 0; or NULL */
     nl_act act; /* applied after gamma and beta; backward needs y */
@@ -138,6 +138,7 @@ typedef struct nl_args {
 typedef struct nl_call {
     const nl_args *args;
     const nl_geom *geom;
+    nl_key key;       /* of args, mixed with the norm's place: no two norms draw the same numbers */
     nl_policy policy; /* in force */
     nl_stats stats[NL_AREAS_MAX];
     nl_bound v[NL_NORM_VARS_MAX]; /* by the method's own enum */

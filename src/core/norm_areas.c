@@ -110,7 +110,8 @@ void nl_reduce_moments(nl_pass *p, int k)
         const double m = p->counts[o * plan->chunks], per_m = m > 0 ? 1 / m : 0;
         for (int64_t i = 0; i < w; i++) {
             mem->own[o * w + i] = about_zero ? 0 : mean[i];
-            mem->var[o * w + i] = m2[i] * per_m + (about_zero ? mean[i] * mean[i] : 0);
+            mem->var[o * w + i] =
+                nl_nan_if_infinite(m2[i] * per_m + (about_zero ? mean[i] * mean[i] : 0));
         }
         if (p->call.stats[k].counts_differ)
             for (int64_t i = 0; i < w; i++)

@@ -127,6 +127,8 @@ static void begin(nl_pass *p, nl_norm *m, const nl_args *a)
     p->ldy = a->ldy ? a->ldy : p->c;
     p->call.args = a;
     p->call.geom = &m->g;
+    p->call.key = a->key;
+    p->call.key.epoch ^= m->place;
     p->differentiate = false;
     p->stream = p->rows * p->c * (int64_t)sizeof(nl_real) >= NL_STREAM_BYTES;
     choose_policy(p);
@@ -252,7 +254,7 @@ static void fused_forward(const nl_pass *p, tile *t, int k)
         nl_area_kernel()->row_moments(tile_rows(p, t), p->c, p->plan[k].width,
                                       area->is.moments == NL_MEAN_SQUARE, own, var);
         for (int64_t i = 0; i < st->statistics; i++)
-            var[i] *= per_m;
+            var[i] = nl_nan_if_infinite(var[i] * per_m);
     }
     if (area->is.population)
         nl_take_sources(p, k, st, mem->own + st->first, mean, var);
@@ -544,6 +546,14 @@ static void whole_coefficients(nl_pass *p)
             p->m->ops->forward(p->m->self, &p->call, k);
 }
 
+/* g.init=0.1 rules over a start from data. */
+static void keep_given_values(nl_norm *m)
+{
+    for (int i = 0; i < m->nvars; i++)
+        if (m->item[i] >= 0)
+            nl_item_given_init(nl_store_at(m->store, m->item[i]));
+}
+
 void nl_norm_start(nl_norm *m, const nl_args *a)
 {
     nl_pass p;
@@ -552,6 +562,7 @@ void nl_norm_start(nl_norm *m, const nl_args *a)
     begin(&p, m, a);
     whole_statistics(&p);
     m->ops->start(m->self, &p.call);
+    keep_given_values(m);
 }
 
 bool nl_norm_wants_output(const nl_norm *m) { return m->ops->start_output; }
@@ -569,6 +580,7 @@ void nl_norm_start_output(nl_norm *m, const nl_real *out, int64_t rows, int64_t 
     for (int64_t j = 0; j < c; j++)
         var[j] /= count;
     m->ops->start_output(m->self, &p.call, mean, var, bias);
+    keep_given_values(m);
 }
 
 void nl_norm_forward(nl_norm *m, const nl_args *a)

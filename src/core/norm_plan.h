@@ -43,6 +43,7 @@ struct nl_norm {
     void *self;
     nl_store *store;
     char owner[96];
+    uint64_t place;                    /* hash of owner */
     int nvars, item[NL_NORM_VARS_MAX]; /* store items, -1: switched off */
     int gamma, beta;                   /* variable indices, or -1 */
     bool per_step;                     /* some state has a copy for each time step */
@@ -106,6 +107,8 @@ void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t s
 /* Takes this call's batch statistics into the population statistics. */
 void nl_update_population(nl_pass *p, int k, int64_t first, int64_t count);
 bool nl_needs_batch(const nl_policy *p, int k);
+/* An overflow is told, not hidden: an infinite variance would quietly give y = 0. */
+static inline double nl_nan_if_infinite(double v) { return v + (v - v); }
 /* Reals of scratch that one block of rows needs in the write passes. */
 int64_t nl_strip_reals(const nl_norm *m);
 /* A call with variables bound and nothing else, for hooks. */

@@ -201,6 +201,12 @@ static void write_init(nl_item *it)
         }
 }
 
+void nl_item_given_init(nl_item *it)
+{
+    if (it->set.init.is[0])
+        write_init(it);
+}
+
 static void point(nl_store *s, entry *e)
 {
     if (e->item.count == 0)

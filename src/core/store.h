@@ -42,10 +42,10 @@ typedef enum nl_purpose {
 } nl_purpose;
 
 enum {
-    NL_DECAYS = 1,   /* the optimizer's weight decay applies (weights; not gains and biases) */
-    NL_PER_STEP = 2, /* one copy for each time step */
-    NL_LOGGED = 4,   /* a channel of the run file */
-    NL_HELD = 8,     /* stop-gradient: kept as it is when a call says hold */
+    NL_DECAYS = 1,     /* the optimizer's weight decay applies (weights; not gains and biases) */
+    NL_PER_STEP = 2,   /* one copy for each time step */
+    NL_LOGGED = 4,     /* a channel of the run file */
+    NL_HELD = 8,       /* stop-gradient: kept as it is when a call says hold */
     NL_OVERWRITES = 16 /* backward writes this gradient instead of adding to it */
 };
 
@@ -111,6 +111,9 @@ nl_real *nl_store_params(nl_store *s, int64_t *count);
 nl_real *nl_store_grads(nl_store *s, int64_t *count);
 void nl_store_zero_grads(nl_store *s);
 size_t nl_type_bytes(nl_vartype type);
+
+/* Writes the initial value that the user gave (set.init) once more; nothing without one. */
+void nl_item_given_init(nl_item *it);
 
 /* Writes the defaults into settings[], which runs parallel to variables[]. */
 nl_status nl_settings_preset(const nl_variable *variables, nl_setting *settings,

@@ -351,9 +351,13 @@ static void backward(nl_layer *l, const nl_layer_call *c)
 
 /* ---- what the log sees */
 
+static const nl_real *late_bias(const nl_layer *l)
+{
+    return l->norm[PREACT] && dense_of(l)->bias.is == AFTER ? nl_layer_value(l, B) : NULL;
+}
+
 static void observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post)
 {
-    const struct dense *o = l->self;
     const size_t bytes = (size_t)(c->n * l->out.c) * sizeof *pre;
     nl_args p = nl_layer_norm_args(c);
     p.update = false;
@@ -365,8 +369,7 @@ static void observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre,
         memcpy(pre, nl_layer_value(l, T), bytes);
     } else {
         multiply(l, c, pre);
-        if (o->bias.is == BEFORE)
-            add_bias(l, c->n, NL_LINEAR, nl_layer_value(l, B), pre);
+        add_bias(l, c->n, NL_LINEAR, nl_layer_value(l, B), pre); /* no norm it could come after */
     }
     if (l->norm[slot])
         nl_norm_forward(l->norm[slot], &p);
@@ -383,5 +386,5 @@ const nl_layer_ops nl_layer_dense = {
     .open = open,           .close = close,
     .init = init,           .forward = forward,
     .backward = backward,   .observe = observe,
-    .activation = act_of,
+    .activation = act_of,   .late_bias = late_bias,
 };

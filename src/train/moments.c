@@ -67,13 +67,14 @@ static int is_flat(nl_act act, nl_real v)
     return 0;
 }
 
-static void flat_shares(const nl_real *v, int64_t rows, int64_t c, nl_act act, nl_summary *out)
+static void flat_shares(const nl_real *v, int64_t rows, int64_t c, nl_act act, const nl_real *bias,
+                        nl_summary *out)
 {
     int64_t dead = 0, flat = 0;
     for (int64_t k = 0; k < c; k++) {
         int64_t here = 0;
         for (int64_t r = 0; r < rows; r++)
-            here += is_flat(act, v[r * c + k]);
+            here += is_flat(act, v[r * c + k] + (bias ? bias[k] : 0));
         flat += here;
         dead += here == rows;
     }
@@ -90,8 +91,8 @@ static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *work)
     return kept;
 }
 
-void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, nl_real *work,
-                  nl_summary *out)
+void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, const nl_real *bias,
+                  nl_real *work, nl_summary *out)
 {
     const int64_t count = rows * c;
     double sum = 0, squares = 0;
@@ -117,5 +118,5 @@ void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, nl_real
     if (act == NL_LINEAR)
         out->dead = out->saturated = NAN;
     else
-        flat_shares(v, rows, c, act, out);
+        flat_shares(v, rows, c, act, bias, out);
 }

@@ -21,9 +21,10 @@ typedef struct nl_summary {
     double saturated;
 } nl_summary;
 
-/* Of (rows, c) values v; work (rows * c) is overwritten. dead and saturated are those of act(v). A
- * value that is not finite makes mean and std NaN and counts in no percentile. Cannot fail. */
-void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, nl_real *work,
-                  nl_summary *out);
+/* Of (rows, c) values v; work (rows * c) is overwritten. dead and saturated are those of
+ * act(v + bias), bias of c values or NULL. A value that is not finite makes mean and std NaN and
+ * counts in no percentile. Cannot fail. */
+void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, const nl_real *bias,
+                  nl_real *work, nl_summary *out);
 
 #endif

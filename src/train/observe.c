@@ -214,24 +214,26 @@ static void put_side(nl_observer *o, const side *s, const nl_summary *v)
     nl_log_put(o->log, s->saturated, &v->saturated);
 }
 
-nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call)
+nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call, int64_t step)
 {
-    nl_layer_call c = *call;
+    nl_layer_call c;
     for (int i = 0; i < o->places; i++) {
         const place *p = &o->place[i];
         const nl_layer *l = p->layer;
         nl_summary summary;
         nl_model_layer_input(o->model, p->layer, call, &c);
+        c.update = false;
         l->ops->observe(p->layer, &c, p->slot, o->pre, o->post);
         const bool preact = l->ops->slots[p->slot].site == NL_AT_PREACT;
         const nl_act act = preact ? l->ops->activation(l) : NL_LINEAR;
-        nl_summarize(o->pre, c.n * l->out.s, l->out.c, act, o->work, &summary);
+        const nl_real *bias = preact ? l->ops->late_bias(l) : NULL;
+        nl_summarize(o->pre, c.n * l->out.s, l->out.c, act, bias, o->work, &summary);
         put_side(o, &p->pre, &summary);
         if (l->norm[p->slot])
-            nl_summarize(o->post, c.n * l->out.s, l->out.c, act, o->work, &summary);
+            nl_summarize(o->post, c.n * l->out.s, l->out.c, act, bias, o->work, &summary);
         put_side(o, &p->post, &summary);
     }
-    NL_TRY(nl_log_row(o->log, o->layers, call->step));
+    NL_TRY(nl_log_row(o->log, o->layers, step));
     return NL_OK;
 }
 

@@ -51,12 +51,14 @@ static void plan_schedule(trainer *t)
     t->checkpoint_every = pick(s->checkpoint, t->batches.steps);
 }
 
+enum { EVAL_BATCH = 500 };
+
 static nl_status open_model(trainer *t)
 {
     const nl_run_spec *s = t->spec;
     const int64_t batch = t->batches.batch;
     t->outputs = t->data->classes == 2 ? 1 : t->data->classes;
-    t->eval_batch = s->eval_batch > 0 ? s->eval_batch : 250;
+    t->eval_batch = s->eval_batch > 0 ? s->eval_batch : EVAL_BATCH;
     nl_model_setup setup = {.shape = t->data->shape,
                             .outputs = t->outputs,
                             .batch = batch,
@@ -151,10 +153,8 @@ static nl_status train_step(trainer *t)
     const nl_real *logits = nl_model_forward(t->model, &c);
     const double loss =
         nl_cross_entropy(t->outputs, logits, t->label, n, 1 / (double)n, t->d_logits, &correct);
-    c.step = t->step + 1;
     if (logged)
-        NL_TRY(nl_observe_layers(t->observer, &c));
-    c.step = t->step;
+        NL_TRY(nl_observe_layers(t->observer, &c, t->step + 1));
     nl_model_backward(t->model, &c, t->d_logits);
     if (logged)
         NL_TRY(nl_observe_parameters(t->observer, t->step + 1));
@@ -191,10 +191,10 @@ static void tell_progress(trainer *t)
 static nl_status run(trainer *t)
 {
     t->started = nl_wall_seconds();
-    if (t->step == 0) {
+    if (t->step == 0 || t->step == t->total) /* all done before: say the result again */
         evaluate_splits(t);
+    if (t->step == 0)
         NL_TRY(nl_trainer_log_evaluation(t));
-    }
     while (t->step < t->total && !t->diverged && !stop_asked) {
         NL_TRY(train_step(t));
         const bool last = t->step == t->total || t->diverged;
@@ -210,6 +210,9 @@ static nl_status run(trainer *t)
             NL_TRY(nl_trainer_save(t));
         tell_progress(t);
     }
+    /* what the last update broke shows in the evaluation, not in a training loss */
+    if (t->step == t->total && t->data->test.count > 0)
+        t->diverged = t->diverged || !isfinite(t->test.loss);
     if (!t->diverged)
         NL_TRY(nl_trainer_save(t));
     return NL_OK;
@@ -244,7 +247,9 @@ static nl_status open_all(trainer *t)
     NL_TRY(take_buffers(t));
     if (t->set->resume)
         NL_TRY(nl_trainer_load(t, &found));
-    NL_TRY(nl_trainer_open_log(t, found, t->step / t->batches.steps));
+    if (!found)
+        NL_TRY(nl_trainer_forget(t));
+    NL_TRY(nl_trainer_open_log(t, found));
     return NL_OK;
 }
 

@@ -64,12 +64,19 @@ static nl_status declare_channels(trainer *t)
     return NL_OK;
 }
 
-nl_status nl_trainer_open_log(trainer *t, bool resume, int64_t epoch)
+/* Epochs that have their row once t->step is done: the last one may be cut short by the budget. */
+static int64_t epochs_logged(const trainer *t)
+{
+    const int64_t steps = t->batches.steps;
+    return t->step == t->total ? (t->step + steps - 1) / steps : t->step / steps;
+}
+
+nl_status nl_trainer_open_log(trainer *t, bool resume)
 {
     char path[NL_TRAIN_PATH_MAX];
     snprintf(path, sizeof path, "%s/run.h5", t->set->out);
     if (resume)
-        NL_TRY(nl_log_resume(&t->log, path, t->step, epoch));
+        NL_TRY(nl_log_resume(&t->log, path, t->step, epochs_logged(t)));
     else
         NL_TRY(nl_log_open(&t->log, path));
     NL_TRY(declare_channels(t));
@@ -77,6 +84,10 @@ nl_status nl_trainer_open_log(trainer *t, bool resume, int64_t epoch)
     if (t->spec->record_init && !resume)
         NL_TRY(nl_log_record_init(t->log, nl_model_store(t->model)));
     NL_TRY(nl_log_begin(t->log));
+    if (nl_log_rows(t->log, t->steps_tl) != t->step)
+        return nl_fail(NL_ESTATE,
+                       "%s: holds %lld steps, the checkpoint beside it %lld: not one run", path,
+                       (long long)nl_log_rows(t->log, t->steps_tl), (long long)t->step);
     return NL_OK;
 }
 

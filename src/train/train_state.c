@@ -1,4 +1,5 @@
 /* train_state.c: checkpoints of a run. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,11 +69,20 @@ static nl_status check_checkpoint(const trainer *t, const char *path, const nl_c
     if (!t->set->anyway && strcmp(nl_text_of(&c->cpu), nl_text_of(&now.cpu)) != 0)
         NL_BAIL(NL_ESTATE,
                 "%s: made with %s kernels, this CPU runs %s: the rest would not be the same bytes "
-                "(--resume=anyway goes on)",
+                "(--resume-anyway goes on)",
                 path, nl_text_of(&c->cpu), nl_text_of(&now.cpu));
 done:
     nl_checkpoint_free(&now);
     return st;
+}
+
+nl_status nl_trainer_forget(const trainer *t)
+{
+    char path[NL_TRAIN_PATH_MAX];
+    checkpoint_path(t, path, sizeof path);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return nl_fail(NL_EIO, "%s: cannot be removed: %s", path, strerror(errno));
+    return NL_OK;
 }
 
 nl_status nl_trainer_load(trainer *t, bool *found)

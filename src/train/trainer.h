@@ -48,7 +48,7 @@ typedef struct trainer {
 enum { NL_TRAIN_PATH_MAX = NL_STRING_MAX + 32 };
 
 /* The run file in the folder: opened, or with `resume` gone on from t->step. */
-nl_status nl_trainer_open_log(trainer *t, bool resume, int64_t epoch) NL_CHECKED;
+nl_status nl_trainer_open_log(trainer *t, bool resume) NL_CHECKED;
 nl_status nl_trainer_log_step(trainer *t, int64_t n, double loss, double correct) NL_CHECKED;
 nl_status nl_trainer_log_evaluation(trainer *t) NL_CHECKED;
 nl_status nl_trainer_log_epoch(trainer *t) NL_CHECKED;
@@ -56,6 +56,8 @@ nl_status nl_trainer_finish_log(trainer *t, const char *outcome) NL_CHECKED;
 
 /* checkpoint.nlc in the folder, after what the run file holds is on the disk. */
 nl_status nl_trainer_save(trainer *t) NL_CHECKED;
+/* Removes the folder's checkpoint: a run that starts anew has none. */
+nl_status nl_trainer_forget(const trainer *t) NL_CHECKED;
 /* Sets the state and t->step from it; *found false when there is none. */
 nl_status nl_trainer_load(trainer *t, bool *found) NL_CHECKED;
 

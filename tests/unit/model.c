@@ -180,6 +180,17 @@ START_TEST(weights_normalized_by_length_start_as_they_were)
 }
 END_TEST
 
+START_TEST(a_given_initial_value_rules_over_a_start)
+{
+    rig r;
+    open_rig(&r, "mlp:hidden=8", "weight:g.init=0.25", NULL);
+    const nl_item *g = nl_store_find(nl_model_store(r.model), "h1/weight", "g");
+    for (int64_t i = 0; i < g->count; i++)
+        ck_assert_double_eq((double)((const nl_real *)g->val)[i], 0.25);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(a_data_dependent_start_gives_unit_variance)
 {
     rig r;
@@ -274,6 +285,12 @@ START_TEST(refusals_name_what_was_wanted)
                      "batch cannot sit in slot weight of h1 (on the weights)");
     ck_assert_str_eq(refusal("mlp", "group:groups=7", NULL),
                      "group: 100 channels cannot be cut into 7 groups");
+    ck_assert_str_eq(refusal("mlp", "batch+layer", NULL),
+                     "norm: batch+layer has two methods for slot preact");
+    ck_assert_str_eq(refusal("mlp", "weight+batch+", NULL),
+                     "norm: no method behind the '+' of 'batch+'");
+    ck_assert_str_eq(refusal("mlp", "batch:eval=example", NULL),
+                     "batch: eval=example has 1 position per example, at least 2 needed");
     ck_assert_str_eq(refusal("mlp:hidden=0", "none", NULL),
                      "mlp: hidden=0 is outside [1, 16777216]");
 }
@@ -288,6 +305,7 @@ int main(void)
     tcase_add_test(t, gradients_are_the_difference_quotients);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
     tcase_add_test(t, weights_normalized_by_length_start_as_they_were);
+    tcase_add_test(t, a_given_initial_value_rules_over_a_start);
     tcase_add_test(t, a_data_dependent_start_gives_unit_variance);
     tcase_add_test(t, initial_weights_do_not_depend_on_the_method);
     tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);

@@ -50,7 +50,7 @@ START_TEST(percentiles_are_those_of_a_sorted_copy)
             nl_summary s;
             for (int64_t i = 0; i < count; i++)
                 values[i] = (nl_real)kinds[kind](i, count);
-            nl_summarize(values, count, 1, NL_LINEAR, work, &s);
+            nl_summarize(values, count, 1, NL_LINEAR, NULL, work, &s);
             for (int p = 0; p < NL_PERCENTILES; p++)
                 ck_assert_double_eq_tol(s.percentiles[p], by_sorting(nl_percentiles[p], count),
                                         1e-12);
@@ -64,7 +64,7 @@ START_TEST(one_value_is_every_percentile_of_itself)
 {
     const nl_real v = 3;
     nl_summary s;
-    nl_summarize(&v, 1, 1, NL_RELU, work, &s);
+    nl_summarize(&v, 1, 1, NL_RELU, NULL, work, &s);
     ck_assert_double_eq(s.mean, 3);
     ck_assert_double_eq(s.std, 0);
     ck_assert(s.min == 3 && s.max == 3 && s.dead == 0 && s.saturated == 0);
@@ -78,7 +78,7 @@ START_TEST(the_spread_is_biased_and_safe_far_from_zero)
     nl_summary s;
     for (int i = 0; i < MOST; i++)
         values[i] = i % 2 ? 2001 : 1999;
-    nl_summarize(values, MOST / 4, 4, NL_LINEAR, work, &s);
+    nl_summarize(values, MOST / 4, 4, NL_LINEAR, NULL, work, &s);
     ck_assert_double_eq_tol(s.mean, 2000, 1e-9);
     ck_assert_double_eq_tol(s.std, 1, 1e-9);
 }
@@ -90,7 +90,7 @@ START_TEST(values_that_are_not_finite_show_in_the_mean_and_in_no_percentile)
     for (int k = 0; k < 3; k++) {
         nl_real v[] = {4, bad[k], 1, 3, 2, bad[k], 5};
         nl_summary s;
-        nl_summarize(v, 7, 1, NL_LINEAR, work, &s);
+        nl_summarize(v, 7, 1, NL_LINEAR, NULL, work, &s);
         ck_assert(!isfinite(s.mean));
         ck_assert(!isfinite(s.std));
         ck_assert(s.min == 1 && s.max == 5);
@@ -105,7 +105,7 @@ START_TEST(nothing_finite_gives_nan)
 {
     const nl_real v[] = {(nl_real)NAN, (nl_real)INFINITY};
     nl_summary s;
-    nl_summarize(v, 2, 1, NL_SIGMOID, work, &s);
+    nl_summarize(v, 2, 1, NL_SIGMOID, NULL, work, &s);
     ck_assert(isnan(s.mean) && isnan(s.std) && isnan(s.min) && isnan(s.max));
     for (int p = 0; p < NL_PERCENTILES; p++)
         ck_assert(isnan(s.percentiles[p]));
@@ -125,7 +125,7 @@ START_TEST(a_unit_is_dead_when_it_is_flat_for_every_row)
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         nl_summary s;
-        nl_summarize(cases[k].v, 2, 3, cases[k].act, work, &s);
+        nl_summarize(cases[k].v, 2, 3, cases[k].act, NULL, work, &s);
         ck_assert_double_eq_tol(s.dead, 1.0 / 3, 1e-15);
         ck_assert_double_eq_tol(s.saturated, 3.0 / 6, 1e-15);
     }
@@ -136,7 +136,7 @@ START_TEST(without_an_activation_nothing_is_dead_or_saturated)
 {
     const nl_real v[] = {-9, 9};
     nl_summary s;
-    nl_summarize(v, 1, 2, NL_LINEAR, work, &s);
+    nl_summarize(v, 1, 2, NL_LINEAR, NULL, work, &s);
     ck_assert(isnan(s.dead) && isnan(s.saturated));
 }
 END_TEST

@@ -92,7 +92,7 @@ START_TEST(policies_that_cannot_be_are_refused)
 {
     slot s;
     nl_policy p = {.own_weight = 1};
-    ck_assert_int_eq(open_slot(&s, policies[_i].spec, (nl_geom){.n = 6, .s = 1, .c = 8}), NL_OK);
+    ck_assert_int_eq(open_slot(&s, policies[_i].spec, (nl_geom){.n = 6, .s = 2, .c = 8}), NL_OK);
     p.mean[policies[_i].area] = policies[_i].mean;
     p.var[policies[_i].area] = policies[_i].var;
     const nl_status st = nl_norm_accepts(s.m, &p, policies[_i].n);

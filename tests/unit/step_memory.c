@@ -134,7 +134,7 @@ static int requests_of(const char *norm, int threads)
 int main(void)
 {
     static const char *const norms[] = {
-        "none",  "batch", "batch:eval=example",           "layer",  "batch_layer:inference=FFFF",
+        "none",  "batch", "batch:eval=mixture",           "layer",  "batch_layer:inference=FFFF",
         "group", "rms",   "batch_renorm:r_max=3:d_max=5", "weight", "weight:init=data+batch"};
     int failures = 0;
     use_registries();

@@ -140,10 +140,55 @@ static uint64_t checkpoint_bytes(const char *words)
     return bytes;
 }
 
+/* A method that looks at the step: a look from outside at the wrong one would show. */
+struct parity {
+    char nothing;
+};
+static const nl_option parity_options[] = {NL_OPT_END};
+
+static int parity_areas(const void *self, const nl_geom *g, nl_area *area)
+{
+    (void)self, (void)g;
+    area[0] = (nl_area){.over = NL_OVER_C, .moments = NL_MEAN_SQUARE};
+    return 1;
+}
+
+static void parity_forward(const void *self, nl_call *c, int k)
+{
+    const nl_stats *st = &c->stats[k];
+    (void)self;
+    for (int64_t i = 0; i < st->statistics; i++) {
+        st->a[i] = c->args->step % 2 ? 1 : 0.5;
+        st->d[i] = 0;
+    }
+}
+
+static void parity_backward(const void *self, nl_call *c, int k)
+{
+    const nl_stats *st = &c->stats[k];
+    (void)self;
+    for (int64_t i = 0; i < st->statistics; i++)
+        st->dmean[i] = st->dvar[i] = 0;
+}
+
+static const nl_norm_ops parity = {NL_NORM_HEADER,
+                                   .name = "parity",
+                                   .title = "Scales by the parity of the step",
+                                   .cite = "",
+                                   .sites = NL_AT_PREACT,
+                                   .self_size = sizeof(struct parity),
+                                   .options = parity_options,
+                                   .areas = parity_areas,
+                                   .forward = parity_forward,
+                                   .backward = parity_backward};
+
 START_TEST(logging_never_changes_training)
 {
     static const char *const norms[] = {"none",  "batch",       "batch_renorm:r_max=2:d_max=1",
-                                        "layer", "batch_layer", "weight:init=data+batch"};
+                                        "layer", "batch_layer", "weight:init=data+batch",
+                                        "parity"};
+    if (!nl_norm_find("parity"))
+        ck_assert_int_eq(nl_norm_register(&parity), NL_OK);
     for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
         char often[256], seldom[256];
         snprintf(often, sizeof often, SMALL "norm=%s batch=30 steps=40 log=1 eval=3", norms[i]);
@@ -247,6 +292,51 @@ START_TEST(a_stopped_run_goes_on_where_it_was)
 }
 END_TEST
 
+/* Killed between its last checkpoint and its end, a run has nothing left to do but to say so. */
+START_TEST(a_run_resumed_at_its_end_stays_whole)
+{
+    static const char *const words = SMALL "norm=batch batch=30 steps=25";
+    char folder[64];
+    nl_train_result first, again;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &first), NL_OK);
+    const uint64_t whole = bytes_of_run(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, true, &again), NL_OK);
+    ck_assert(bytes_of_run(folder) == whole);
+    ck_assert_str_eq(again.outcome, "done");
+    ck_assert_double_eq(first.test_accuracy, again.test_accuracy);
+    remove_test_folder(folder);
+}
+END_TEST
+
+START_TEST(a_log_and_a_checkpoint_of_two_attempts_are_refused)
+{
+    static const char *const words = SMALL "norm=batch batch=30 steps=6000 checkpoint=300";
+    char folder[64], other[64], command[256];
+    nl_train_result result;
+    make_test_folder(folder);
+    make_test_folder(other);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
+    run_until_stopped(other, words);
+    snprintf(command, sizeof command, "cp %s/checkpoint.nlc %s/", folder, other);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_ptr_nonnull(strstr(refusal(other, words), "not one run"));
+    ck_assert_int_eq(train_in(other, words, 1, false, &result), NL_OK); /* anew: nothing stale */
+    ck_assert(bytes_of_run(other) == bytes_of_run(folder));
+    remove_test_folder(folder);
+    remove_test_folder(other);
+}
+END_TEST
+
+START_TEST(parameters_broken_by_the_last_update_are_a_divergence)
+{
+    const nl_train_result r =
+        run_done("data=circles:train=300:test=100 model=mlp:hidden=16x80:act=linear norm=none "
+                 "batch=30 steps=1 optimizer=sgd:lr=1e6");
+    ck_assert_str_eq(r.outcome, "diverged");
+}
+END_TEST
+
 START_TEST(nothing_is_left_allocated)
 {
     const long before = nl_alloc_live();
@@ -274,6 +364,9 @@ int main(void)
     tcase_add_test(evaluation, evaluation_does_not_depend_on_its_batches);
     TCase *resumed = tcase_create("resumed");
     tcase_set_timeout(resumed, 300);
+    tcase_add_test(resumed, a_run_resumed_at_its_end_stays_whole);
+    tcase_add_test(resumed, a_log_and_a_checkpoint_of_two_attempts_are_refused);
+    tcase_add_test(t, parameters_broken_by_the_last_update_are_a_divergence);
     tcase_add_test(resumed, a_stopped_run_goes_on_where_it_was);
     suite_add_tcase(s, t);
     suite_add_tcase(s, evaluation);
