@@ -584,13 +584,25 @@ static void json_real(nl_text *out, const char *key, double v)
     nl_escape_json_real(out, v);
 }
 
-static void json_interval(nl_text *out, const char *key, const nl_interval *is)
+static void json_bounds(nl_text *out, const char *key, const nl_interval *is)
 {
     json_key(out, key, false);
     nl_text_add(out, "{\"n\": %" PRId64, is->n);
     json_real(out, "mean", is->n ? is->mean : NAN);
     json_real(out, "low", is->n ? is->low : NAN);
     json_real(out, "high", is->n ? is->high : NAN);
+}
+
+static void json_interval(nl_text *out, const char *key, const nl_interval *is)
+{
+    json_bounds(out, key, is);
+    nl_text_add(out, "}");
+}
+
+/* A mean against 0 is no question; a difference or ratio to the baseline is one. */
+static void json_tested(nl_text *out, const char *key, const nl_interval *is)
+{
+    json_bounds(out, key, is);
     json_real(out, "p", is->n ? is->p : NAN);
     nl_text_add(out, "}");
 }
@@ -604,7 +616,7 @@ static void json_steps(nl_text *out, const nl_method *m)
     json_real(out, "budget", m->budget);
     json_interval(out, "steps", &m->steps);
     nl_text_add(out, ", \"ratio_bound\": \"%s\"", bound_words[m->ratio.bound]);
-    json_interval(out, "ratio", &m->ratio.is);
+    json_tested(out, "ratio", &m->ratio.is);
     json_real(out, "ratio_p_holm", m->ratio_p);
     nl_text_add(out, ", \"verdict\": \"%s\"}", verdict_words[m->ratio_verdict]);
 }
@@ -621,7 +633,7 @@ static void json_method(const nl_compare *c, const nl_method *m, nl_text *out)
                 "], \"runs\": %" PRId64 ", \"diverged\": %" PRId64 ", \"unfinished\": %" PRId64,
                 m->count, m->diverged, m->unfinished);
     json_interval(out, c->score->key, &m->score);
-    json_interval(out, "difference", &m->difference);
+    json_tested(out, "difference", &m->difference);
     json_real(out, "difference_p_holm", m->difference_p);
     nl_text_add(out, ", \"verdict\": \"%s\"", verdict_words[m->verdict]);
     if (strcmp(c->score->key, "test_loss") != 0)

@@ -120,6 +120,16 @@ error_t cli_word(nl_words *words, const char *word)
     return st == NL_OK ? 0 : EINVAL;
 }
 
+error_t cli_record(nl_words *words, const char *list)
+{
+    char word[64];
+    snprintf(word, sizeof word, "record=%s", list);
+    const nl_status st = nl_words_take(words, NL_WORD_LINE, word);
+    if (st != NL_OK)
+        cli_misuse(st);
+    return st == NL_OK ? 0 : EINVAL;
+}
+
 /* ---- the other executable */
 
 static char **words_of_user;

@@ -44,6 +44,9 @@ bool cli_parse(const struct argp *argp, int argc, char **argv, void *input);
  * message printed. */
 error_t cli_word(nl_words *words, const char *word);
 
+/* --record=LIST, which is the word record=LIST; as cli_word. */
+error_t cli_record(nl_words *words, const char *list);
+
 /* Path of normlab or normlab-f64 beside the running executable. */
 const char *cli_program(bool f64);
 /* Starts the executable of the wanted precision with the words of the user, if this is the other

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "train/engine.h"
 #include "train/grid.h"
+#include "train/rehearse.h"
 
 /* What compare does unless told otherwise. The second part belongs to the model of the first and is
  * left out when another model is named. */
@@ -26,12 +27,13 @@ struct input {
     bool json, no_report;
 };
 
-enum { KEY_BASELINE = 256, KEY_JSON, KEY_NO_REPORT }; /* no short options */
+enum { KEY_BASELINE = 256, KEY_JSON, KEY_NO_REPORT, KEY_RECORD }; /* no short options */
 
 static const struct argp_option options[] = {
     {"baseline", KEY_BASELINE, "METHOD", 0, "what the others are compared with (the first)", 0},
     {"json", KEY_JSON, NULL, 0, "print the comparison as JSON", 0},
     {"no-report", KEY_NO_REPORT, NULL, 0, "write no report.html", 0},
+    {"record", KEY_RECORD, "LIST", 0, "init, order or init,order: the same as record=LIST", 0},
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -41,6 +43,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_BASELINE: in->baseline = arg; return 0;
     case KEY_JSON: in->json = true; return 0;
     case KEY_NO_REPORT: in->no_report = true; return 0;
+    case KEY_RECORD: return cli_record(&in->words, arg);
     case ARGP_KEY_ARG: return cli_word(&in->words, arg);
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -83,30 +86,59 @@ static nl_status check_baseline(const nl_grid *g, const char *baseline)
                    nl_nearest_hint(&near, hint, sizeof hint));
 }
 
-/* Places all jobs, seed by seed, so that an unfinished comparison is still paired. Data are opened
- * once for each spec of data. */
+/* Accuracies on different data are not comparable. */
+static nl_status check_data(const nl_grid *g)
+{
+    const char *first = g->run[0].data.is;
+    for (int m = 1; m < g->methods; m++) {
+        const char *data = g->run[m * g->seeds].data.is;
+        if (strcmp(data, first) != 0)
+            return nl_fail(NL_EOPTION,
+                           "compare: data is '%s' and '%s'; one data set is compared on", first,
+                           data);
+    }
+    return NL_OK;
+}
+
+/* Every method's set-up is tried before the first run starts. */
+static nl_status rehearse(const nl_grid *g, const nl_dataset *data)
+{
+    for (int m = 0; m < g->methods; m++) {
+        const nl_status st = nl_run_rehearse(&g->run[m * g->seeds], data);
+        if (st != NL_OK) {
+            nl_error_prefix("%s: ", g->label[m].is);
+            return nl_trace(__FILE__, __LINE__, st);
+        }
+    }
+    return NL_OK;
+}
+
+/* Places all jobs, seed by seed, so that an unfinished comparison is still paired. */
 static nl_status place_all(const nl_grid *g, nl_job *jobs)
 {
-    const char *last = NULL;
-    nl_dataset *data = NULL;
-    nl_status st = NL_OK;
+    nl_dataset *data;
+    nl_status st;
+    NL_TRY(nl_dataset_open(&data, g->run[0].data.is, NULL));
     for (int m = 0; m < g->methods; m++)
         for (int s = 0; s < g->seeds; s++) {
-            const nl_run_spec *spec = &g->run[m * g->seeds + s];
             nl_job *job = &jobs[s * g->methods + m];
-            *job = (nl_job){.spec = spec, .label = g->label[m].is, .progress = -1};
-            if (!last || strcmp(last, spec->data.is) != 0) {
-                nl_dataset_close(data);
-                data = NULL;
-                NL_GO(nl_dataset_open(&data, spec->data.is, NULL));
-                last = spec->data.is;
-            }
-            NL_GO(nl_spec_fits(spec, data));
+            *job = (nl_job){
+                .spec = &g->run[m * g->seeds + s], .label = g->label[m].is, .progress = -1};
             NL_GO(nl_job_place(job, data->checksum));
         }
+    NL_GO(rehearse(g, data));
 done:
     nl_dataset_close(data);
     return st;
+}
+
+/* Cores are shared out among runs unless jobs= says how many go at once. */
+static int at_once(const nl_run_spec *spec)
+{
+    const int threads = spec->threads ? (int)spec->threads : 1;
+    if (spec->jobs)
+        return (int)spec->jobs;
+    return nl_cores() > threads ? nl_cores() / threads : 1;
 }
 
 static nl_status run_all(const nl_grid *g, nl_job *jobs, nl_engine *e)
@@ -114,7 +146,7 @@ static nl_status run_all(const nl_grid *g, nl_job *jobs, nl_engine *e)
     cli_progress progress;
     *e = (nl_engine){.program = cli_program(sizeof(nl_real) == sizeof(double)),
                      .before = cli_plugin_arguments(),
-                     .at_once = g->run[0].jobs ? (int)g->run[0].jobs : nl_cores(),
+                     .at_once = at_once(g->run),
                      .stop = &stop,
                      .report = cli_progress_report,
                      .arg = &progress};
@@ -206,6 +238,7 @@ static nl_status compare(const struct input *in, const nl_grid *g, int *status)
     if (!jobs)
         return nl_fail(NL_ENOMEM, "%d runs", count);
     nl_status st;
+    NL_GO(check_data(g));
     NL_GO(check_baseline(g, in->baseline));
     NL_GO(place_all(g, jobs));
     NL_GO(run_all(g, jobs, &e));

@@ -13,14 +13,18 @@
 
 struct input {
     nl_words words;
-    bool resume;
+    bool fresh, anyway;
     int64_t progress_fd;
 };
 
-enum { KEY_RESUME = 256, KEY_PROGRESS }; /* no short options */
+enum { KEY_FRESH = 256, KEY_RESUME, KEY_ANYWAY, KEY_RECORD, KEY_PROGRESS }; /* no short options */
 
 static const struct argp_option options[] = {
-    {"resume", KEY_RESUME, NULL, 0, "go on from the last checkpoint, if there is one", 0},
+    {"fresh", KEY_FRESH, NULL, 0, "start anew: the run's file and checkpoint are removed first", 0},
+    {"resume", KEY_RESUME, NULL, 0, "go on from the last checkpoint, as without it", 0},
+    {"resume-anyway", KEY_ANYWAY, NULL, 0,
+     "go on from a checkpoint of another class of CPU; the bytes may differ", 0},
+    {"record", KEY_RECORD, "LIST", 0, "init, order or init,order: the same as record=LIST", 0},
     {"progress-fd", KEY_PROGRESS, "FD", OPTION_HIDDEN, "lines 'step N/M loss X' to this descriptor",
      0},
     {0}};
@@ -29,7 +33,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct input *in = state->input;
     switch (key) {
-    case KEY_RESUME: in->resume = true; return 0;
+    case KEY_FRESH: in->fresh = true; return 0;
+    case KEY_RESUME: return 0;
+    case KEY_ANYWAY: in->anyway = true; return 0;
+    case KEY_RECORD: return cli_record(&in->words, arg);
     case KEY_PROGRESS:
         if (nl_read_int(arg, &in->progress_fd) && in->progress_fd > 2 && in->progress_fd < 1024)
             return 0;
@@ -79,11 +86,18 @@ static nl_status train(const struct input *in, const nl_run_spec *spec, bool *st
     if (in->progress_fd >= 0)
         prctl(PR_SET_PDEATHSIG, SIGTERM);
     NL_TRY(place(spec, &job));
+    if (in->fresh)
+        NL_TRY(nl_job_forget(&job));
     if (nl_job_finished(&job)) {
         printf("finished before\n%s/run.h5\n", job.folder);
         return NL_OK;
     }
-    const nl_train_setting setting = {.resume = in->resume,
+    int64_t step;
+    if (nl_job_checkpoint(&job, &step))
+        printf("resuming at step %lld\n", (long long)step);
+    fflush(stdout);
+    const nl_train_setting setting = {.resume = true,
+                                      .anyway = in->anyway,
                                       .threads = spec->threads ? (int)spec->threads : 1,
                                       .progress_fd = (int)in->progress_fd,
                                       .out = job.folder};
@@ -95,6 +109,13 @@ static nl_status train(const struct input *in, const nl_run_spec *spec, bool *st
     return NL_OK;
 }
 
+static int check(const struct input *in)
+{
+    if (in->fresh && in->anyway)
+        return cli_wrong("train: --fresh and --resume-anyway exclude each other");
+    return CLI_DONE;
+}
+
 int cli_train(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -102,7 +123,7 @@ int cli_train(int argc, char **argv)
         parse,
         "[FILE.yaml] [key=value ...]",
         "Trains one network and writes its run file below out= (runs). A run that is finished is "
-        "not run again."
+        "not run again, an unfinished one goes on from its last checkpoint."
         "\vKeys: data, model, norm, norm.SLOT, optimizer, init, batch, epochs or steps, seed, "
         "order, "
         "last, eval, eval_batch, precision, target; threads, out, log, checkpoint, record. "
@@ -115,7 +136,7 @@ int cli_train(int argc, char **argv)
     struct input in = {.progress_fd = -1};
     nl_run_spec spec;
     bool stopped = false;
-    if (!cli_parse(&argp, argc, argv, &in)) {
+    if (!cli_parse(&argp, argc, argv, &in) || check(&in) != CLI_DONE) {
         nl_words_free(&in.words);
         return CLI_WRONG;
     }

@@ -16,9 +16,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "io/checkpoint.h"
 #include "io/h5.h"
 
-enum { PROGRESS_FD = 3, POLL_MS = 200, ARGS_MAX = 96, TAIL = 4096 };
+enum { PROGRESS_FD = 3, POLL_MS = 200, ARGS_MAX = 96, TAIL = 4096, OUT_MAX = 900 };
 
 extern char **environ;
 
@@ -30,9 +31,24 @@ int nl_cores(void)
 
 /* ---- folders */
 
+/* An empty path would be the root of the file system; a line break would part the words of a
+ * child. */
+static nl_status check_out(const char *out)
+{
+    if (!out[0])
+        return nl_fail(NL_EOPTION, "run: out is empty; a folder is wanted, '.' for this one");
+    if (strlen(out) > OUT_MAX)
+        return nl_fail(NL_EOPTION, "run: out has %zu characters, at most %d are wanted",
+                       strlen(out), OUT_MAX);
+    if (strpbrk(out, "\r\n"))
+        return nl_fail(NL_EOPTION, "run: out has a line break");
+    return NL_OK;
+}
+
 nl_status nl_job_place(nl_job *job, uint64_t data_checksum)
 {
     char name[NL_FOLDER_MAX];
+    NL_TRY(check_out(job->spec->out.is));
     NL_TRY(nl_spec_hash(job->spec, data_checksum, &job->hash));
     nl_spec_folder(job->spec, job->hash, name);
     snprintf(job->folder, sizeof job->folder, "%s/%s", job->spec->out.is, name);
@@ -82,6 +98,29 @@ static nl_status make_folder(const char *path)
             return NL_OK;
         *at = was;
     }
+}
+
+bool nl_job_checkpoint(const nl_job *job, int64_t *step)
+{
+    char path[NL_PATH_MAX];
+    nl_checkpoint c = {0};
+    path_in(job, "checkpoint.nlc", path);
+    const bool readable = access(path, F_OK) == 0 && nl_checkpoint_peek(path, &c) == NL_OK;
+    *step = c.step;
+    nl_checkpoint_free(&c);
+    return readable;
+}
+
+nl_status nl_job_forget(const nl_job *job)
+{
+    static const char *const files[] = {"checkpoint.nlc", "run.h5.part", "run.h5", NULL};
+    char path[NL_PATH_MAX];
+    for (int i = 0; files[i]; i++) {
+        path_in(job, files[i], path);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return nl_fail(NL_EIO, "%s: cannot be removed: %s", path, strerror(errno));
+    }
+    return NL_OK;
 }
 
 nl_status nl_job_make_folder(const nl_job *job)

@@ -1,8 +1,8 @@
 /* engine.h: runs many specs as child processes of our own program, `PROGRAM train key=value ...`,
  * as many at once as wanted. The parent computes nothing and writes no HDF5.
  *
- * A run lives in the folder OUT/NORM-seedS-HASH. Finished ones are skipped, unfinished ones are
- * started with --resume, so starting the same work again is always right. A failed run stops no
+ * A run lives in the folder OUT/NORM-seedS-HASH. Finished ones are skipped, unfinished ones go on
+ * from their checkpoint, so starting the same work again is always right. A failed run stops no
  * other. What a child says goes to log.txt in its folder; its progress comes through a pipe, whose
  * number it is told by --progress-fd=FD, as lines "step N/M loss X". */
 #ifndef NL_ENGINE_H
@@ -52,7 +52,8 @@ typedef struct nl_engine {
     int done, failed, skipped, stopped; /* filled */
 } nl_engine;
 
-/* Sets folder and hash of a job from its spec and the content of its data. */
+/* Sets folder and hash of a job from its spec and the content of its data. NL_EOPTION: out is not a
+ * path that runs can lie below. */
 nl_status nl_job_place(nl_job *job, uint64_t data_checksum) NL_CHECKED;
 
 /* Makes the folder and those above it. NL_EIO with the system's reason. */
@@ -60,6 +61,12 @@ nl_status nl_job_make_folder(const nl_job *job) NL_CHECKED;
 
 /* Whether the folder holds this run, ended (done or diverged). */
 bool nl_job_finished(const nl_job *job);
+
+/* The step of the checkpoint in the folder; false where there is none that can be read. */
+bool nl_job_checkpoint(const nl_job *job, int64_t *step);
+
+/* Removes run file and checkpoint, so that the run starts anew. */
+nl_status nl_job_forget(const nl_job *job) NL_CHECKED;
 
 /* Runs all jobs, in their order. NL_OK also when runs failed: see e->failed. Another status is the
  * engine's own trouble (no process, no folder); children are ended first. */

@@ -46,6 +46,21 @@ small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
     bad 2 "batch=201 is larger" compare data=circles:train=200 batch=201
     bad 1 "Not a directory" train $small out=/dev/null/there
     bad 1 "Not a directory" compare $small out=/dev/null/there
+    bad 2 "out is empty" train $small out=
+    bad 2 "out is empty" compare $small out=
+    bad 2 "at most 900 are wanted" train $small out="$(printf '%0901d' 0)"
+    bad 2 "line break" compare $small out="a
+b"
+    bad 2 "gamma.init=abc: " compare $small norm=none,batch:gamma.init=abc out=checked
+    bad 1 "instance: " compare $small norm=none,instance out=checked
+    bad 1 "group:groups=3: " compare $small norm=none,group:groups=3 out=checked
+    bad 2 "data is 'circles' and 'moons'" compare data=circles,moons norm=none out=checked
+    [ -e checked ] && complain "runs were started before all were checked"
+    good "done after 20 steps" train $small norm=layer --record=init,order
+    grep -aq record runs/layer-*/run.h5 || complain "--record keeps nothing"
+    grep -aq record runs/batch-seed1-*/run.h5 && complain "without --record something is kept"
+    bad 2 "record is given twice" train $small record=init --record=order
+    bad 2 "record wants init, order or init,order, got 'inti'" compare $small --record=inti
     bad 2 "no method of this comparison is called 'batch'" compare $small norm=none,layer --baseline=batch
 }
 bad 2 "did you mean 'batch'?" train bacth=60
