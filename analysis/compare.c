@@ -278,7 +278,7 @@ static nl_status compute(nl_compare *c)
 
 /* ---- Which runs belong together */
 
-static const char *label_of(const nl_rundata *run) { return nl_rundata_text(run, "norm", "none"); }
+static const char *spec_of(const nl_rundata *run) { return nl_rundata_text(run, "norm", "none"); }
 
 static nl_status add_run(nl_compare *c, nl_method *m, const nl_rundata *run)
 {
@@ -298,10 +298,10 @@ static nl_status add_run(nl_compare *c, nl_method *m, const nl_rundata *run)
     return NL_OK;
 }
 
-static bool method_known(const nl_compare *c, const char *label)
+static bool method_known(const nl_compare *c, const char *spec)
 {
     for (int64_t i = 0; i < c->count; i++)
-        if (strcmp(c->methods[i].label, label) == 0)
+        if (strcmp(c->methods[i].spec, spec) == 0)
             return true;
     return false;
 }
@@ -309,16 +309,41 @@ static bool method_known(const nl_compare *c, const char *label)
 static nl_status group(nl_compare *c, const nl_rundata *const *runs, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        const char *label = label_of(runs[i]);
-        if (method_known(c, label))
+        const char *spec = spec_of(runs[i]);
+        if (method_known(c, spec))
             continue;
         nl_method *m = &c->methods[c->count++];
-        m->label = label;
+        m->spec = m->label = spec;
         for (int64_t j = i; j < count; j++)
-            if (strcmp(label_of(runs[j]), label) == 0)
+            if (strcmp(spec_of(runs[j]), spec) == 0)
                 NL_TRY(add_run(c, m, runs[j]));
     }
     return NL_OK;
+}
+
+/* Only of methods that differ in norm alone: elsewhere the spec is "key=value, key=value". */
+static bool take_name(nl_method *m)
+{
+    const size_t n = strcspn(m->spec, ":");
+    if (n >= sizeof m->name || memchr(m->spec, '=', n))
+        return false;
+    memcpy(m->name, m->spec, n);
+    m->name[n] = 0;
+    return !strchr(m->spec, ',');
+}
+
+/* Tables stay narrow where names say which method is meant. */
+static void shorten_labels(nl_compare *c)
+{
+    for (int64_t i = 0; i < c->count; i++) {
+        if (!take_name(&c->methods[i]))
+            return;
+        for (int64_t j = 0; j < i; j++)
+            if (strcmp(c->methods[i].name, c->methods[j].name) == 0)
+                return;
+    }
+    for (int64_t i = 0; i < c->count; i++)
+        c->methods[i].label = c->methods[i].name;
 }
 
 /* Accuracies on different data are not comparable, whatever a table would say. */
@@ -340,7 +365,7 @@ static nl_status find_baseline(nl_compare *c, const char *label)
     char hint[HINT_CHARS];
     for (int64_t i = 0; label && i < c->count; i++) {
         nl_nearest_offer(&nearest, c->methods[i].label);
-        if (strcmp(c->methods[i].label, label) == 0) {
+        if (strcmp(c->methods[i].label, label) == 0 || strcmp(c->methods[i].spec, label) == 0) {
             c->baseline = i;
             return NL_OK;
         }
@@ -400,6 +425,7 @@ nl_status nl_compare_runs(nl_compare **out, const nl_rundata *const *runs, int64
         c->synthetic = c->synthetic || is_true(nl_rundata_text(runs[i], "synthetic", ""));
     NL_GO(same_data(runs, count));
     NL_GO(group(c, runs, count));
+    shorten_labels(c);
     NL_GO(find_baseline(c, options->baseline));
     NL_GO(compute(c));
     *out = c;

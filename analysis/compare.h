@@ -23,7 +23,7 @@
 #include "base/text.h"
 
 typedef struct nl_compare_options {
-    const char *baseline; /* a method's label; NULL: the first run's */
+    const char *baseline; /* a method's spec or label; NULL: the first run's */
     double target; /* accuracy to be reached, 0 .. 1; NaN: the runs' attribute `target`, if any */
     double level;  /* of intervals and tests: 0.95 */
 } nl_compare_options;
@@ -56,7 +56,9 @@ typedef struct nl_ratio {
 } nl_ratio;
 
 typedef struct nl_method {
-    const char *label;
+    const char *spec;  /* in full: the attribute norm */
+    const char *label; /* what it is called: the name, where no other method has it, or spec */
+    char name[64];
     const nl_rundata *const *runs; /* by growing seed */
     int64_t count, diverged, unfinished;
 

@@ -306,6 +306,21 @@ static bool note_synthetic(const nl_compare *c, nl_text *out)
     return c->synthetic;
 }
 
+static bool note_specs(const nl_compare *c, nl_text *out)
+{
+    bool found = false;
+    for (int64_t i = 0; i < c->count; i++) {
+        const nl_method *m = &c->methods[i];
+        if (strcmp(m->label, m->spec) == 0)
+            continue;
+        nl_text_add(out, "%s%s", found ? ", " : "In full: ", m->spec);
+        found = true;
+    }
+    if (found)
+        nl_text_add(out, ".");
+    return found;
+}
+
 static bool note_intervals(const nl_compare *c, nl_text *out)
 {
     if (most_seeds(c) < 2)
@@ -468,8 +483,8 @@ static bool note_differing(const nl_compare *c, nl_text *out)
 }
 
 static bool (*const notes[])(const nl_compare *c, nl_text *out) = {
-    note_synthetic,  note_differing,  note_intervals, note_verdicts, note_diverged,
-    note_unmeasured, note_unfinished, note_target,    note_censored, note_bounds,
+    note_synthetic,  note_specs,      note_differing, note_intervals, note_verdicts, note_diverged,
+    note_unmeasured, note_unfinished, note_target,    note_censored,  note_bounds,
 };
 
 bool nl_compare_note(const nl_compare *c, int64_t i, nl_text *out)
@@ -625,7 +640,7 @@ static void json_method(const nl_compare *c, const nl_method *m, nl_text *out)
 {
     nl_text_add(out, "{");
     json_key(out, "norm", true);
-    nl_escape_json(out, m->label);
+    nl_escape_json(out, m->spec);
     nl_text_add(out, ", \"seeds\": [");
     for (int64_t i = 0; i < m->count; i++)
         nl_text_add(out, "%s%.0f", i ? ", " : "", nl_rundata_number(m->runs[i], "seed", 0));
@@ -658,7 +673,7 @@ void nl_compare_json(const nl_compare *c, nl_text *out)
     nl_escape_json(out, nl_text_of(&text));
     nl_text_add(out, ", \"synthetic\": %s", c->synthetic ? "true" : "false");
     json_key(out, "baseline", false);
-    nl_escape_json(out, baseline_of(c)->label);
+    nl_escape_json(out, baseline_of(c)->spec);
     json_real(out, "target", c->target);
     json_real(out, "level", c->level);
     nl_text_add(out, ",\n \"methods\": [");

@@ -369,6 +369,7 @@ static void add_facts(const nl_compare *c, nl_text *out)
 {
     static const char *const names[] = {"data",
                                         "model",
+                                        "norm",
                                         "optimizer",
                                         "seed",
                                         "train_examples",

@@ -61,6 +61,8 @@ b"
     grep -aq record runs/batch-seed1-*/run.h5 && complain "without --record something is kept"
     bad 2 "record is given twice" train $small record=init --record=order
     bad 2 "record wants init, order or init,order, got 'inti'" compare $small --record=inti
+    run compare $small norm=none,layer:eps=1e-3 seeds=1 out=many --no-report --baseline=layer
+    grep -q "In full: layer:eps=1e-3" out || complain "the specs are not said in full"
     bad 2 "no method of this comparison is called 'batch'" compare $small norm=none,layer --baseline=batch
 }
 bad 2 "did you mean 'batch'?" train bacth=60

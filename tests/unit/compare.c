@@ -273,6 +273,25 @@ START_TEST(a_difference_in_other_settings_is_said)
 }
 END_TEST
 
+START_TEST(methods_go_by_their_names_where_these_differ)
+{
+    three_methods(3);
+    nl_compare *c = compared(NAN, "layer:eps=1e-3");
+    ck_assert_str_eq(c->methods[2].label, "layer");
+    ck_assert_str_eq(c->methods[2].spec, "layer:eps=1e-3");
+    ck_assert_int_eq(c->baseline, 2);
+    says(c, "difference to layer ", true);
+    says(c, "In full: layer:eps=1e-3.", true);
+    nl_compare_close(c);
+    add_run("layer", 1, 0.9, 400);
+    c = compared(NAN, NULL);
+    ck_assert_str_eq(c->methods[2].label, "layer:eps=1e-3");
+    ck_assert_str_eq(c->methods[3].label, "layer");
+    says(c, "In full", false);
+    nl_compare_close(c);
+}
+END_TEST
+
 START_TEST(json_has_the_same_numbers_and_no_nan)
 {
     nl_text out = {0};
@@ -389,6 +408,7 @@ int main(void)
     tcase_add_test(t, one_seed_gives_no_interval_and_no_verdict);
     tcase_add_test(t, refusals_name_what_is_wrong);
     tcase_add_test(t, a_difference_in_other_settings_is_said);
+    tcase_add_test(t, methods_go_by_their_names_where_these_differ);
     tcase_add_test(t, json_has_the_same_numbers_and_no_nan);
     tcase_add_test(t, the_page_stands_alone_escapes_text_and_repeats_to_the_byte);
     tcase_add_test(t, without_gnuplot_the_page_says_so_and_keeps_its_tables);
