@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Commands that list, describe, help, check, recover.
+# shellcheck disable=SC2034,SC2154 # shared with use.sh
 good "Usage: normlab COMMAND" help
 good "Usage: normlab COMMAND" --help
 good "normlab 0." --version

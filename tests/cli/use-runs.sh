@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # train, compare, show: small runs on generated points.
+# shellcheck disable=SC2034,SC2154 # shared with use.sh
 small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
 
 # shellcheck disable=SC2086 # one word a key

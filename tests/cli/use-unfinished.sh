@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Runs that did not end: they go on by themselves, or start anew; their files are read as they are.
+# shellcheck disable=SC2034,SC2154 # shared with use.sh
 long="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20000 batch=20 eval=20000 log=200 checkpoint=5000"
 
 killed() { # ARGS...: a run that got SIGKILL after its first checkpoint

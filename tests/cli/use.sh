@@ -2,6 +2,7 @@
 # Good and bad use of the command: exit status, one line on stderr, what the message must say.
 #     use.sh PATH/OF/normlab
 # Silence means pass.
+# shellcheck disable=SC2317 # the parts call these functions
 program=$1
 parts=$(cd "$(dirname "$0")" && pwd)
 here=$(mktemp -d) || exit 1
