@@ -1,0 +1,39 @@
+# shellcheck shell=sh
+# apply and bench, and disks without room.
+bad 2 "apply wants a method" apply
+bad 2 "wants --in FILE and --out FILE" apply batch --in in.h5
+bad 2 "are the same file" apply batch --in in.h5 --out in.h5
+bad 2 "nchw or nhwc, got 'ncwh'" apply batch --in in.h5 --out out.h5 --layout ncwh
+bad 2 "train or eval, got 'tran'" apply batch --in in.h5 --out out.h5 --phase tran
+bad 2 "one method, got 'batch' and 'layer'" apply batch layer --in in.h5 --out out.h5
+bad 2 "did you mean 'layout'?" apply batch --laoyut nchw
+bad 1 "nothing.h5" apply batch --in nothing.h5 --out out.h5
+echo "not a file of arrays" >text.h5
+bad 1 "text.h5" apply batch --in text.h5 --out out.h5
+
+good '"limit_share": ' bench kernels norm=rms threads=1 --json
+[ "$(grep -c '^{"name": "rms .*"min_ms": .*}$' out)" -eq 6 ] || complain "not six rows of JSON"
+good '"median_ms": ' bench step data=circles model=mlp:hidden=8 batch=20 --json
+[ "$(wc -l <out)" -eq 1 ] || complain "one step is not one row of JSON"
+bad 2 "'kernels' or 'step'" bench
+bad 2 "'kernels' or 'step', got 'kernel'" bench kernel
+bad 2 "takes norm= and threads=, got 'eps='" bench kernels eps=1
+bad 2 "did you mean 'batch'?" bench step norm=bacth
+
+# A disk of 100 kB where one can be mounted, and files of at most 50 kB: one line, status 1.
+run_long="train data=circles:train=200:test=100 model=mlp:hidden=8 steps=2000 batch=20 checkpoint=500"
+# shellcheck disable=SC2086 # one word a key
+{
+    mkdir small_disk
+    if mount -t tmpfs -o size=100k none small_disk 2>/dev/null; then
+        bad 1 "No space left on device" $run_long out=small_disk
+        umount small_disk
+    fi
+    (
+        failed=0
+        ulimit -f 100
+        bad 1 "cannot be written: File too large" $run_long out=small_files
+        exit $failed
+    ) || failed=1
+    good "done after 2000 steps" $run_long out=small_files
+}
