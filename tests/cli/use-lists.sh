@@ -6,6 +6,8 @@ good "Usage: normlab COMMAND" --help
 good "normlab 0." --version
 good "normlab 0." version
 for command in $("$program" help | awk '/^  [a-z]/ { print $1 }'); do
+    grep -q "^|.*\`$command\`" "$parts/../../docs/command-line.md" ||
+        complain "docs/command-line.md does not describe $command"
     case $command in
     help | version) ;;
     *)
