@@ -237,6 +237,19 @@ nl_status nl_spec_split(const char *spec, char *name, const char **rest)
     return NL_OK;
 }
 
+/* Whether one of the options of list has this key. */
+static bool is_given(const char *list, const char *key)
+{
+    const size_t n = strlen(key);
+    while (*list) {
+        if (strncmp(list, key, n) == 0 && list[n] == '=')
+            return true;
+        list += strcspn(list, ":");
+        list += *list == ':';
+    }
+    return false;
+}
+
 nl_status nl_spec_next(const char **list, const char *owner, char *key, char *value, bool *more)
 {
     *more = (*list)[0] != 0;
@@ -251,6 +264,8 @@ nl_status nl_spec_next(const char **list, const char *owner, char *key, char *va
     memcpy(value, *list + eq + 1, n - eq - 1);
     value[n - eq - 1] = 0;
     *list += n + ((*list)[n] == ':');
+    if (is_given(*list, key))
+        return nl_fail(NL_EOPTION, "%s: %s is given twice", owner, key);
     return NL_OK;
 }
 

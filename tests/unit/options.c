@@ -63,6 +63,7 @@ START_TEST(refusals_say_what_was_wanted_and_what_came)
 {
     ck_assert_str_eq(refusal("salz=1"), "cook has no option 'salz'; did you mean 'salt'? "
                                         "(known: salt, eggs, lid, pan, times, note, heat)");
+    ck_assert_str_eq(refusal("salt=1:eggs=3:salt=0"), "cook: salt is given twice");
     ck_assert_str_eq(refusal("salt=2"), "cook: salt=2 is outside [0, 1]");
     ck_assert_str_eq(refusal("salt=nan"), "cook: salt wants a number, got 'nan'");
     ck_assert_str_eq(refusal("eggs=2.5"), "cook: eggs wants a whole number, got '2.5'");
