@@ -11,6 +11,8 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
+enum { FOLDER_MAX = 2048 }; /* characters of a path */
+
 enum { COPY_BYTES = 1 << 20 };
 
 bool nl_file_exists(const char *path)
@@ -147,4 +149,20 @@ nl_status nl_file_lock(const char *path, int *fd)
         return NL_OK; /* file systems without locks pass */
     close(*fd);
     return nl_fail(NL_EIO, "%s: another process has it open", path);
+}
+
+nl_status nl_file_make_folder(const char *path)
+{
+    char part[FOLDER_MAX];
+    if (strlen(path) >= sizeof part)
+        return nl_fail(NL_EIO, "out: a path of more than %zu characters", sizeof part - 1);
+    for (size_t i = 1; i <= strlen(path); i++) {
+        if (path[i] != '/' && path[i] != 0)
+            continue;
+        memcpy(part, path, i);
+        part[i] = 0;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return nl_fail(NL_EIO, "%s: the folder cannot be made: %s", part, strerror(errno));
+    }
+    return NL_OK;
 }

@@ -23,4 +23,7 @@ nl_status nl_file_rename(const char *from, const char *to) NL_CHECKED;
  * running process has it. File systems without locks always pass. */
 nl_status nl_file_lock(const char *path, int *fd) NL_CHECKED;
 
+/* Makes the folder and those above it; there already is fine. */
+nl_status nl_file_make_folder(const char *path) NL_CHECKED;
+
 #endif

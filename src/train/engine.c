@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "io/checkpoint.h"
+#include "io/file.h"
 #include "io/h5.h"
 
 enum { PROGRESS_FD = 3, POLL_MS = 200, ARGS_MAX = 96, TAIL = 4096, OUT_MAX = 900 };
@@ -83,23 +84,6 @@ bool nl_job_finished(const nl_job *job)
     return ended && same;
 }
 
-static nl_status make_folder(const char *path)
-{
-    char part[NL_PATH_MAX];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *at = part + 1;; at++) {
-        const char was = *at;
-        if (was && was != '/')
-            continue;
-        *at = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return nl_fail(NL_EIO, "%s: the folder cannot be made: %s", part, strerror(errno));
-        if (!was)
-            return NL_OK;
-        *at = was;
-    }
-}
-
 bool nl_job_checkpoint(const nl_job *job, int64_t *step)
 {
     char path[NL_PATH_MAX];
@@ -125,7 +109,7 @@ nl_status nl_job_forget(const nl_job *job)
 
 nl_status nl_job_make_folder(const nl_job *job)
 {
-    NL_TRY(make_folder(job->folder));
+    NL_TRY(nl_file_make_folder(job->folder));
     return NL_OK;
 }
 

@@ -4,11 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "io/file.h"
 #include "layers/cross_entropy.h"
 #include "par/par.h"
 #include "train/trainer.h"
@@ -21,17 +21,7 @@ void nl_train_stop(void) { stop_asked = 1; }
 
 static nl_status make_folder(const char *path)
 {
-    char part[NL_STRING_MAX * 2];
-    if (strlen(path) >= sizeof part)
-        return nl_fail(NL_EIO, "out: a path of more than %zu characters", sizeof part - 1);
-    for (size_t i = 1; i <= strlen(path); i++) {
-        if (path[i] != '/' && path[i] != 0)
-            continue;
-        memcpy(part, path, i);
-        part[i] = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return nl_fail(NL_EIO, "out: folder %s cannot be made: %s", part, strerror(errno));
-    }
+    NL_TRY(nl_file_make_folder(path));
     if (access(path, W_OK) != 0)
         return nl_fail(NL_EIO, "out: folder %s cannot be written: %s", path, strerror(errno));
     return NL_OK;
