@@ -29,13 +29,13 @@ static nl_status build(const void *self, nl_model *m)
     char name[NL_LAYER_NAME_MAX];
     for (int i = 0; i < o->hidden.count; i++) {
         snprintf(name, sizeof name, "h%d", i + 1);
-        NL_TRY(nl_model_add(m, name, true, "dense:out=%.0f:act=%s:bias=%s", o->hidden.at[i],
+        NL_TRY(nl_model_add(m, name, NL_NORMED, "dense:out=%.0f:act=%s:bias=%s", o->hidden.at[i],
                             acts[o->act.is], biases[o->bias.is]));
         snprintf(name, sizeof name, "drop%d", i + 1);
         if (o->dropout > 0)
-            NL_TRY(nl_model_add(m, name, false, "dropout:rate=%.17g", o->dropout));
+            NL_TRY(nl_model_add(m, name, NL_NOT_NORMED, "dropout:rate=%.17g", o->dropout));
     }
-    NL_TRY(nl_model_add(m, "out", false, "dense:out=%lld", (long long)nl_model_outputs(m)));
+    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld", (long long)nl_model_outputs(m)));
     return NL_OK;
 }
 

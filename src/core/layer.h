@@ -1,7 +1,8 @@
 /* layer.h: the interface of layers: dense, dropout, ... One file each in src/layers, one object
  * `const nl_layer_ops nl_layer_NAME`, the same two tables as a norm: options and variables.
  *
- * A layer maps (n, in.s, in.c) to (n, out.s, out.c). It has slots where norms sit: before the
+ * A layer maps (n, in.s, in.c) to (n, out.s, out.c), an image being s = h * w positions of c colours
+ * (the input of a model may lie flat, s = 1: nl_layer_image says what it is). It has slots where norms sit: before the
  * activation, after it, on its weights. Set-up may fail; forward and backward may not. */
 #ifndef NL_LAYER_H
 #define NL_LAYER_H
@@ -11,6 +12,8 @@
 #include "core/store.h"
 
 enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 3, NL_LAYER_VARS_MAX = 16, NL_LAYER_NAME_MAX = 48 };
+
+enum { NL_FROM_INPUT = -1, NL_NO_RESIDUAL = -2 };
 
 typedef struct nl_slot_decl {
     const char *name; /* as in norm.NAME= and in the run file */
@@ -24,13 +27,15 @@ typedef struct nl_layer_call {
     bool update;     /* running state may move */
     bool start;      /* the first batch: data-dependent initialization */
     bool accumulate; /* backward adds to weight gradients instead of writing them */
+    bool add_dx;     /* backward adds to dx: another layer reads the same x */
     int64_t step, epoch;
     uint64_t seed;
     const nl_policy *policy; /* NULL: the norms' own */
     const nl_real *x;
+    const nl_real *residual; /* like y, added before the activation; or NULL */
     nl_real *y;
-    const nl_real *dy; /* backward; dy is scratch afterwards */
-    nl_real *dx;       /* WRITTEN; NULL: not wanted */
+    nl_real *dy; /* backward; scratch afterwards, with a residual: dL/dresidual afterwards */
+    nl_real *dx; /* WRITTEN, or added to; NULL: not wanted */
 } nl_layer_call;
 
 typedef struct nl_layer {
@@ -38,6 +43,8 @@ typedef struct nl_layer {
     char name[NL_LAYER_NAME_MAX];
     void *self;       /* the options */
     nl_shape in, out; /* of one example */
+    int from;         /* layer whose output is x; NL_FROM_INPUT: the model's */
+    int residual;     /* layer whose output is added before the activation; NL_NO_RESIDUAL */
     int64_t n, batch; /* most examples of a call; those of a training step */
     nl_store *store;
     int item[NL_LAYER_VARS_MAX]; /* store items by the layer's own enum */
@@ -52,6 +59,7 @@ typedef struct nl_layer_ops {
     const nl_option *options;
     const nl_variable *variables; /* ends with {0} */
     const nl_slot_decl *slots;    /* ends with {0}; NULL: none */
+    bool adds_residual;           /* y = act(... + residual) is understood */
     /* layer->out from layer->in and the options. */
     nl_status (*shape)(nl_layer *l);
     /* What a norm in this slot sees. */
@@ -84,6 +92,10 @@ static inline nl_real *nl_layer_grad(const nl_layer *l, int id)
 {
     return l->item[id] < 0 ? NULL : nl_store_at(l->store, l->item[id])->grad;
 }
+
+/* x as positions of channels: an image that was given flat (s = 1) as h * w positions; fails, naming
+ * the layer, when x is no image. */
+nl_status nl_layer_image(const nl_layer *l, nl_shape *out) NL_CHECKED;
 
 /* Norm arguments common to the calls of a layer. */
 nl_args nl_layer_norm_args(const nl_layer_call *c);

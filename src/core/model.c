@@ -1,4 +1,4 @@
-/* model.c: layers in sequence, their storage, norms in their slots. */
+/* model.c: layers and what they read, their storage, norms in their slots. */
 #include "core/model.h"
 
 #include <stdarg.h>
@@ -17,6 +17,8 @@ struct nl_model {
     nl_layer *layer[NL_MODEL_LAYERS_MAX];
     int layers;
     int y[NL_MODEL_LAYERS_MAX], dy[NL_MODEL_LAYERS_MAX]; /* store items: outputs, their gradients */
+    nl_real *gradient[NL_MODEL_LAYERS_MAX]; /* in backward: where that of an output is, or NULL */
+    int next_from, next_residual;           /* of the layer to be added */
 };
 
 /* ---- registry */
@@ -87,8 +89,8 @@ nl_status nl_model_canonical(const char *spec, nl_text *out)
 /* ---- norms in slots */
 
 /* The part of "a+b" that belongs in this slot, copied into part; "" when there is none. */
-static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, bool normed, char *part,
-                               size_t room)
+static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, unsigned normed,
+                               char *part, size_t room)
 {
     bool is_default = false;
     part[0] = 0;
@@ -109,12 +111,12 @@ static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, bool
                            slot->name);
         snprintf(part, room, "%s", one);
     }
-    if (!normed && slot->site != NL_AT_WEIGHT)
+    if (!((normed | NL_AT_WEIGHT) & slot->site))
         part[0] = 0;
     return NL_OK;
 }
 
-static nl_status open_norm(nl_model *m, nl_layer *l, int k, bool normed)
+static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
 {
     const nl_slot_decl *slot = &l->ops->slots[k];
     char spec[NL_STRING_MAX], owner[96], name[NL_STRING_MAX];
@@ -124,7 +126,7 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, bool normed)
         if (strcmp(nl_model_slot_names[i], slot->name) == 0)
             override = m->setup.norm_slot[i];
     NL_TRY(part_for_slot(m, slot, normed, spec, sizeof spec));
-    if (override && override[0] && (normed || slot->site == NL_AT_WEIGHT))
+    if (override && override[0] && (normed | NL_AT_WEIGHT) & slot->site)
         snprintf(spec, sizeof spec, "%s", override);
     if (!spec[0])
         return NL_OK;
@@ -172,7 +174,7 @@ static nl_status add_variables(nl_model *m, nl_layer *l)
 static const nl_variable output_row = {
     "y", NL_SAVED, NL_TYPE_REAL, {NL_USER, NL_USER}, 0, 0, NULL, NL_OWN, 0, "output of the layer"};
 static const nl_variable gradient_row = {"dy",
-                                         NL_SCRATCH,
+                                         NL_SAVED,
                                          NL_TYPE_REAL,
                                          {NL_USER, NL_USER},
                                          0,
@@ -182,10 +184,26 @@ static const nl_variable gradient_row = {"dy",
                                          0,
                                          "gradient of the layer's output"};
 
-static nl_status open_layer(nl_model *m, nl_layer *l, bool normed)
+static nl_status check_residual(const nl_model *m, const nl_layer *l)
+{
+    if (l->residual == NL_NO_RESIDUAL)
+        return NL_OK;
+    const nl_shape *added = &m->layer[l->residual]->out;
+    if (!l->ops->adds_residual)
+        return nl_fail(NL_ESTATE, "%s: a %s layer adds no residual", l->name, l->ops->name);
+    if (added->s != l->out.s || added->c != l->out.c)
+        return nl_fail(NL_ESHAPE, "%s: a residual of %lld x %lld, wanted %lld x %lld", l->name,
+                       (long long)added->s, (long long)added->c, (long long)l->out.s,
+                       (long long)l->out.c);
+    return NL_OK;
+}
+
+static nl_status open_layer(nl_model *m, nl_layer *l, unsigned normed)
 {
     const int at = m->layers - 1;
     NL_TRY(l->ops->shape(l));
+    NL_TRY(check_residual(m, l));
+    nl_store_overlay_scratch(m->store); /* layers run one after another */
     for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++)
         NL_TRY(open_norm(m, l, k, normed));
     NL_TRY(add_variables(m, l));
@@ -198,7 +216,7 @@ static nl_status open_layer(nl_model *m, nl_layer *l, bool normed)
     return NL_OK;
 }
 
-nl_status nl_model_add(nl_model *m, const char *name, bool normed, const char *fmt, ...)
+nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *fmt, ...)
 {
     char spec[NL_STRING_MAX], kind[NL_STRING_MAX];
     const char *rest;
@@ -216,7 +234,11 @@ nl_status nl_model_add(nl_model *m, const char *name, bool normed, const char *f
     nl_layer *l = nl_alloc(1, sizeof *l);
     if (!l)
         return nl_fail(NL_ENOMEM, "%s: layer %s", m->ops->name, name);
+    l->from = m->next_from;
+    l->residual = m->next_residual;
     m->layer[m->layers++] = l;
+    m->next_from = nl_model_latest(m);
+    m->next_residual = NL_NO_RESIDUAL;
     l->ops = ops;
     snprintf(l->name, sizeof l->name, "%s", name);
     l->in = in;
@@ -231,9 +253,13 @@ nl_status nl_model_add(nl_model *m, const char *name, bool normed, const char *f
     return NL_OK;
 }
 
+int nl_model_latest(const nl_model *m) { return m->layers ? m->layers - 1 : NL_FROM_INPUT; }
+void nl_model_from(nl_model *m, int output) { m->next_from = output; }
+void nl_model_residual(nl_model *m, int output) { m->next_residual = output; }
+
 nl_shape nl_model_shape(const nl_model *m)
 {
-    return m->layers ? m->layer[m->layers - 1]->out : m->setup.shape;
+    return m->next_from == NL_FROM_INPUT ? m->setup.shape : m->layer[m->next_from]->out;
 }
 
 int64_t nl_model_outputs(const nl_model *m) { return m->setup.outputs; }
@@ -249,6 +275,23 @@ static nl_status initialize(nl_model *m)
     return NL_OK;
 }
 
+static bool is_read(const nl_model *m, int output)
+{
+    for (int i = output + 1; i < m->layers; i++)
+        if (m->layer[i]->from == output || m->layer[i]->residual == output)
+            return true;
+    return output == m->layers - 1;
+}
+
+static nl_status check_wires(const nl_model *m)
+{
+    for (int i = 0; i < m->layers; i++)
+        if (!is_read(m, i))
+            return nl_fail(NL_ESTATE, "%s: no layer reads the output of %s", m->ops->name,
+                           m->layer[i]->name);
+    return NL_OK;
+}
+
 nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup)
 {
     nl_status st = NL_OK;
@@ -257,9 +300,12 @@ nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *
     if (!m)
         return nl_fail(NL_ENOMEM, "the model %s", spec);
     m->setup = *setup;
+    m->next_from = NL_FROM_INPUT;
+    m->next_residual = NL_NO_RESIDUAL;
     NL_GO(parse(spec, &m->ops, &m->self));
     NL_GO(nl_store_open(&m->store));
     NL_GO(m->ops->build(m->self, m));
+    NL_GO(check_wires(m));
     NL_GO(nl_store_commit(m->store));
     NL_GO(initialize(m));
     *out = m;
@@ -292,6 +338,18 @@ void nl_model_close(nl_model *m)
 
 /* ---- passes */
 
+nl_status nl_layer_image(const nl_layer *l, nl_shape *out)
+{
+    *out = l->in;
+    const int64_t pixels = out->h * out->w;
+    if (pixels <= 0 || (out->s != pixels && (out->s != 1 || out->c % pixels)))
+        return nl_fail(NL_ESHAPE, "%s: a %s layer reads images, got %lld x %lld values without one",
+                       l->name, l->ops->name, (long long)out->s, (long long)out->c);
+    if (out->s != pixels)
+        *out = (nl_shape){.s = pixels, .c = out->c / pixels, .h = out->h, .w = out->w};
+    return NL_OK;
+}
+
 nl_args nl_layer_norm_args(const nl_layer_call *c)
 {
     return (nl_args){.n = c->n,
@@ -308,26 +366,33 @@ static nl_real *values(nl_model *m, const int *item, int i)
     return nl_store_at(m->store, item[i])->val;
 }
 
+/* The call as layer i sees it in a forward pass. */
+static nl_layer_call call_of(nl_model *m, int i, const nl_layer_call *call)
+{
+    const nl_layer *l = m->layer[i];
+    nl_layer_call c = *call;
+    if (l->from != NL_FROM_INPUT)
+        c.x = values(m, m->y, l->from);
+    c.residual = l->residual == NL_NO_RESIDUAL ? NULL : values(m, m->y, l->residual);
+    c.y = values(m, m->y, i);
+    return c;
+}
+
 nl_real *nl_model_forward(nl_model *m, const nl_layer_call *call)
 {
-    nl_layer_call c = *call;
     for (int i = 0; i < m->layers; i++) {
-        c.y = values(m, m->y, i);
+        const nl_layer_call c = call_of(m, i, call);
         m->layer[i]->ops->forward(m->layer[i], &c);
-        c.x = c.y;
     }
-    return c.y;
+    return values(m, m->y, m->layers - 1);
 }
 
 void nl_model_layer_input(nl_model *m, const nl_layer *l, const nl_layer_call *call,
                           nl_layer_call *out)
 {
-    *out = *call;
     for (int i = 0; i < m->layers; i++)
-        if (m->layer[i] == l) {
-            out->x = i ? values(m, m->y, i - 1) : call->x;
-            out->y = values(m, m->y, i);
-        }
+        if (m->layer[i] == l)
+            *out = call_of(m, i, call);
 }
 
 /* Gradients that backward adds to start at zero; weights are written whole. */
@@ -340,18 +405,44 @@ static void clear_small_gradients(nl_model *m)
     }
 }
 
+/* The gradient of an output that two layers read is written by the later one and added to by the
+ * earlier one, so a layer's own comes complete. */
+static void call_for_gradient(nl_model *m, const nl_layer *l, nl_layer_call *c)
+{
+    c->dx = NULL;
+    c->add_dx = false;
+    if (l->from == NL_FROM_INPUT)
+        return;
+    c->add_dx = m->gradient[l->from] != NULL;
+    if (!c->add_dx)
+        m->gradient[l->from] = values(m, m->dy, l->from);
+    c->dx = m->gradient[l->from];
+}
+
+/* dL/dresidual stands in the layer's dy, which serves as the gradient of what was added. */
+static void pass_to_residual(nl_model *m, const nl_layer *l, nl_real *d_residual, int64_t n)
+{
+    if (l->residual == NL_NO_RESIDUAL)
+        return;
+    nl_real *there = m->gradient[l->residual];
+    if (!there)
+        m->gradient[l->residual] = d_residual;
+    for (int64_t i = 0; there && i < n * l->out.s * l->out.c; i++)
+        there[i] += d_residual[i];
+}
+
 void nl_model_backward(nl_model *m, const nl_layer_call *call, nl_real *d_logits)
 {
-    nl_layer_call c = *call;
-    if (!c.accumulate)
+    if (!call->accumulate)
         clear_small_gradients(m);
-    c.dy = d_logits;
+    memset(m->gradient, 0, sizeof m->gradient);
+    m->gradient[m->layers - 1] = d_logits;
     for (int i = m->layers - 1; i >= 0; i--) {
-        c.x = i ? values(m, m->y, i - 1) : call->x;
-        c.y = values(m, m->y, i);
-        c.dx = i ? values(m, m->dy, i - 1) : NULL;
+        nl_layer_call c = call_of(m, i, call);
+        c.dy = m->gradient[i];
+        call_for_gradient(m, m->layer[i], &c);
         m->layer[i]->ops->backward(m->layer[i], &c);
-        c.dy = c.dx;
+        pass_to_residual(m, m->layer[i], c.dy, call->n);
     }
 }
 

@@ -1,4 +1,5 @@
-/* model.h: a network is layers in sequence. A model is one file, models/NAME.c, that defines one
+/* model.h: a network is layers, each reading the output of one before it and some adding that of
+ * another (residual connections). A model is one file, models/NAME.c, that defines one
  * object `const nl_model_ops nl_model_NAME`: options, the paper's protocol as defaults, and a
  * function that adds layers by spec string. */
 #ifndef NL_MODEL_H
@@ -25,12 +26,17 @@ typedef struct nl_model_ops {
 
 /* ---- for models/NAME.c */
 
-/* Appends a layer by spec ("dense:out=100:act=sigmoid"). With `normed` the run's norms go into its
- * slots; without, only weight-space methods do. */
-nl_status nl_model_add(nl_model *m, const char *name, bool normed, const char *spec, ...) NL_CHECKED
-    __attribute__((format(printf, 4, 5)));
-nl_shape nl_model_shape(const nl_model *m);  /* of the output so far */
-int64_t nl_model_outputs(const nl_model *m); /* logits the loss wants: classes, or 1 */
+/* Appends a layer by spec ("dense:out=100:act=sigmoid"), reading the latest output. The run's norms go
+ * into its slots at the sites in `normed` (NL_NORMED: any); weight-space methods always do. */
+enum { NL_NOT_NORMED = 0, NL_NORMED = NL_AT_PREACT | NL_AT_ACT };
+nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *spec,
+                       ...) NL_CHECKED __attribute__((format(printf, 4, 5)));
+/* Outputs have numbers: NL_FROM_INPUT, then one a layer. */
+int nl_model_latest(const nl_model *m);
+void nl_model_from(nl_model *m, int output);     /* the next layer reads that one instead */
+void nl_model_residual(nl_model *m, int output); /* and adds that one before its activation */
+nl_shape nl_model_shape(const nl_model *m);      /* of what the next layer reads */
+int64_t nl_model_outputs(const nl_model *m);     /* logits the loss wants: classes, or 1 */
 
 /* ---- for the trainer, tests and benchmarks */
 

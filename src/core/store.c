@@ -23,7 +23,7 @@ enum { PARAMS, GRADS, STATE, SAVED, SCRATCH, SLABS };
 
 typedef struct slab {
     char *at;
-    int64_t bytes;
+    int64_t bytes, next; /* next: where the next variable goes; bytes behind it without overlays */
 } slab;
 
 /* An item, its own copy of the declaration, and where its value starts in its slab. */
@@ -154,14 +154,17 @@ static nl_status place(nl_store *s, entry *e)
 {
     slab *to = &s->slab[slab_of(e->decl.role)];
     const int64_t bytes = padded_bytes(&e->item);
-    if (to->bytes > INT64_MAX - bytes)
+    if (to->next > INT64_MAX - bytes)
         return nl_fail(NL_ESHAPE, "%s: %s does not fit into memory", e->item.owner, e->decl.name);
-    e->byte = to->bytes;
+    e->byte = to->next;
     if (e->decl.role == NL_PARAM)
-        e->item.at = to->bytes / (int64_t)sizeof(nl_real);
-    to->bytes += bytes;
+        e->item.at = to->next / (int64_t)sizeof(nl_real);
+    to->next += bytes;
+    to->bytes = to->next > to->bytes ? to->next : to->bytes;
     return NL_OK;
 }
+
+void nl_store_overlay_scratch(nl_store *s) { s->slab[SCRATCH].next = 0; }
 
 nl_status nl_store_add(nl_store *s, const char *owner, const nl_variable *decl,
                        const nl_setting *set, int64_t rows, int64_t cols, int64_t steps, int *index)

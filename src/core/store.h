@@ -98,6 +98,10 @@ nl_status nl_store_add(nl_store *s, const char *owner, const nl_variable *decl,
                        const nl_setting *set, int64_t rows, int64_t cols, int64_t steps,
                        int *index) NL_CHECKED;
 
+/* Scratch added from here on lies over the scratch added before: for owners whose calls never
+ * overlap in time, as layers of a sequence. */
+void nl_store_overlay_scratch(nl_store *s);
+
 /* Takes the slabs and writes every variable's initial constant (decl->init, or set.init). */
 nl_status nl_store_commit(nl_store *s) NL_CHECKED;
 

@@ -346,7 +346,7 @@ static void backward(nl_layer *l, const nl_layer_call *c)
     if (c->dx)
         nl_gemm_nt(l->work, c->n, nl_layer_value(l, DT), l->out.c,
                    l->norm[WEIGHT] ? nl_layer_value(l, WEFF) : nl_layer_value(l, W), true, c->dx,
-                   l->in.c, false);
+                   l->in.c, c->add_dx);
 }
 
 /* ---- what the log sees */

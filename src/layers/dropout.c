@@ -31,6 +31,7 @@ typedef struct job {
     const nl_real *from;
     nl_real *to;
     int64_t n, c;
+    bool add;
 } job;
 
 static void drop_block(int64_t b, void *arg)
@@ -38,34 +39,41 @@ static void drop_block(int64_t b, void *arg)
     const job *j = arg;
     const int64_t blocks = nl_row_blocks(j->n, j->c);
     const nl_real keep = (nl_real)(1 / (1 - j->rate));
-    for (int64_t i = nl_edge(j->n, blocks, b) * j->c; i < nl_edge(j->n, blocks, b + 1) * j->c; i++)
-        j->to[i] = nl_random_uniform(j->key, (uint64_t)i) < j->rate ? 0 : j->from[i] * keep;
+    for (int64_t i = nl_edge(j->n, blocks, b) * j->c; i < nl_edge(j->n, blocks, b + 1) * j->c;
+         i++) {
+        const nl_real kept =
+            nl_random_uniform(j->key, (uint64_t)i) < j->rate ? 0 : j->from[i] * keep;
+        j->to[i] = j->add ? j->to[i] + kept : kept;
+    }
 }
 
-static void drop(const nl_layer *l, const nl_layer_call *c, const nl_real *from, nl_real *to)
+static void drop(const nl_layer *l, const nl_layer_call *c, const nl_real *from, nl_real *to,
+                 bool add)
 {
     const struct dropout *o = l->self;
     const int64_t width = l->out.s * l->out.c;
-    if (c->phase == NL_EVAL || o->rate == 0) {
+    const double rate = c->phase == NL_EVAL ? 0 : o->rate;
+    if (rate == 0 && !add) {
         memcpy(to, from, (size_t)(c->n * width) * sizeof *to);
         return;
     }
     const uint64_t step = (uint64_t)c->step;
     job j = {{c->seed, NL_STREAM_DROPOUT, nl_hash_bytes(nl_hash_text(l->name), &step, sizeof step)},
-             o->rate,
+             rate,
              from,
              to,
              c->n,
-             width};
+             width,
+             add};
     nl_for(nl_row_blocks(c->n, width), 16 * c->n * width, drop_block, &j);
 }
 
-static void forward(nl_layer *l, const nl_layer_call *c) { drop(l, c, c->x, c->y); }
+static void forward(nl_layer *l, const nl_layer_call *c) { drop(l, c, c->x, c->y, false); }
 
 static void backward(nl_layer *l, const nl_layer_call *c)
 {
     if (c->dx)
-        drop(l, c, c->dy, c->dx);
+        drop(l, c, c->dy, c->dx, c->add_dx);
 }
 
 const nl_layer_ops nl_layer_dropout = {

@@ -23,7 +23,7 @@ static char layer_spec[NL_STRING_MAX];
 static nl_status build(const void *self, nl_model *m)
 {
     const one *o = self;
-    return nl_model_add(m, o->name.is, true, "%s", layer_spec);
+    return nl_model_add(m, o->name.is, NL_NORMED, "%s", layer_spec);
 }
 
 static const nl_model_ops nl_model_one = {
