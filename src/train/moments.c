@@ -1,9 +1,65 @@
 #include "train/moments.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "kernel/area.h"
+
 const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
+
+/* Values are counted by the top bits of their float: sign, exponent and 7 bits of the mantissa. */
+enum { BINS = 1 << 16, LEAST_BINNED = 4096 };
+
+struct nl_summarizer {
+    nl_real *candidate, *strip;  /* values; 3 rows */
+    double *channel[2], *row[2]; /* mean and m2, then std */
+    int64_t *flat;               /* of each channel */
+    int32_t *bin;
+};
+
+nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, int64_t channels)
+{
+    const size_t c = (size_t)channels;
+    nl_summarizer *w = *out = nl_alloc(1, sizeof *w);
+    bool whole = w != NULL;
+    if (whole) {
+        w->candidate = nl_alloc((size_t)values, sizeof *w->candidate);
+        w->strip = nl_alloc(3 * c, sizeof *w->strip);
+        w->flat = nl_alloc(c, sizeof *w->flat);
+        w->bin = nl_alloc(BINS, sizeof *w->bin);
+        whole = w->candidate && w->strip && w->flat && w->bin;
+        for (int k = 0; k < 2; k++) {
+            w->channel[k] = nl_alloc(c, sizeof *w->channel[k]);
+            w->row[k] = nl_alloc((size_t)rows, sizeof *w->row[k]);
+            whole = whole && w->channel[k] && w->row[k];
+        }
+    }
+    if (whole)
+        return NL_OK;
+    nl_summarizer_close(w);
+    *out = NULL;
+    return nl_fail(NL_ENOMEM, "room to summarize %lld values", (long long)values);
+}
+
+void nl_summarizer_close(nl_summarizer *w)
+{
+    if (!w)
+        return;
+    for (int k = 0; k < 2; k++) {
+        nl_free(w->channel[k]);
+        nl_free(w->row[k]);
+    }
+    nl_free(w->candidate);
+    nl_free(w->strip);
+    nl_free(w->flat);
+    nl_free(w->bin);
+    nl_free(w);
+}
+
+/* ---- order statistics */
 
 /* Moves the rank-th smallest of v[from .. to) to its place, smaller ones before it (Hoare 1961). */
 static void select_rank(nl_real *v, int64_t from, int64_t to, int64_t rank)
@@ -40,83 +96,186 @@ static nl_real smallest(const nl_real *v, int64_t from, int64_t to)
     return least;
 }
 
-/* Percentiles in growing order: each selection starts behind the one before. */
-static void percentiles(nl_real *v, int64_t count, double *out)
+static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *kept)
 {
-    int64_t from = 0;
-    for (int k = 0; k < NL_PERCENTILES; k++) {
-        const double at = nl_percentiles[k] / 100 * (double)(count - 1);
-        const int64_t rank = (int64_t)at;
-        select_rank(v, from, count, rank);
-        const double here = (double)v[rank];
-        const double next = rank + 1 < count ? (double)smallest(v, rank + 1, count) : here;
-        out[k] = here + (at - (double)rank) * (next - here);
-        from = rank;
+    int64_t n = 0;
+    for (int64_t i = 0; i < count; i++) {
+        kept[n] = v[i];
+        n += isfinite(v[i]) != 0;
+    }
+    return n;
+}
+
+/* Number of a finite value's bin; bins follow the order of the values. */
+static uint32_t bin_of(nl_real v)
+{
+    const float f = (float)v;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    const uint32_t negative = 0 - (bits >> 31); /* all ones: those grow downwards */
+    return (bits ^ (negative | 0x80000000u)) >> 16;
+}
+
+enum { CANDIDATE = -1 };
+
+/* Marks the bins that hold value number rank[k], or the one after it, of all values in order, and
+ * turns rank[k] into its number among the values of marked bins. */
+static void mark_candidates(int32_t *bin, int64_t *rank)
+{
+    int64_t below = 0, candidates = 0;
+    int k = 0;
+    for (int b = 0; b < BINS && k < NL_PERCENTILES; b++) {
+        const int64_t here = bin[b];
+        bool wanted = false;
+        for (; k < NL_PERCENTILES && rank[k] + 1 < below + here; k++) {
+            wanted = true;
+            rank[k] += candidates - below;
+        }
+        if (k < NL_PERCENTILES && rank[k] < below + here && here > 0)
+            wanted = true; /* its last value is rank[k]: the one after it comes in a later bin */
+        if (wanted)
+            bin[b] = CANDIDATE;
+        below += here;
+        candidates += wanted ? here : 0;
     }
 }
 
-static int is_flat(nl_act act, nl_real v)
+/* Counts the values by bins; false when one of them is not finite. */
+static bool fill_bins(int32_t *bin, const nl_real *v, int64_t count)
 {
-    /* sigmoid' = 0.02 / 4 at |v| = 5.29, tanh' = 0.02 at |v| = 2.64 */
-    switch (act) {
-    case NL_RELU: return v <= 0;
-    case NL_SIGMOID: return fabs((double)v) > 5.2883;
-    case NL_TANH: return fabs((double)v) > 2.6442;
-    case NL_LINEAR: break;
-    }
-    return 0;
+    int64_t finite = 0;
+    memset(bin, 0, BINS * sizeof *bin);
+    for (int64_t i = 0; i < count; i++)
+        bin[bin_of(v[i])]++;
+    for (uint32_t b = bin_of((nl_real)-FLT_MAX); b <= bin_of((nl_real)FLT_MAX); b++)
+        finite += bin[b];
+    return finite == count;
 }
 
-static void flat_shares(const nl_real *v, int64_t rows, int64_t c, nl_act act, const nl_real *bias,
-                        nl_summary *out)
-{
-    int64_t dead = 0, flat = 0;
-    for (int64_t k = 0; k < c; k++) {
-        int64_t here = 0;
-        for (int64_t r = 0; r < rows; r++)
-            here += is_flat(act, v[r * c + k] + (bias ? bias[k] : 0));
-        flat += here;
-        dead += here == rows;
-    }
-    out->dead = (double)dead / (double)c;
-    out->saturated = (double)flat / (double)(rows * c);
-}
-
-static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *work)
+/* Of many values, copies those of a few bins, in which the percentiles lie. */
+static int64_t keep_candidates(nl_summarizer *w, const nl_real *v, int64_t count, int64_t *rank)
 {
     int64_t kept = 0;
-    for (int64_t i = 0; i < count; i++)
-        if (isfinite(v[i]))
-            work[kept++] = v[i];
+    mark_candidates(w->bin, rank);
+    for (int64_t i = 0; i < count; i++) {
+        w->candidate[kept] = v[i];
+        kept += w->bin[bin_of(v[i])] == CANDIDATE;
+    }
     return kept;
 }
 
-void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, const nl_real *bias,
-                  nl_real *work, nl_summary *out)
+static void find_range(const nl_real *finite, int64_t count, nl_summary *out)
 {
-    const int64_t count = rows * c;
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += (double)v[i];
-    out->mean = sum / (double)count;
-    for (int64_t i = 0; i < count; i++)
-        squares += ((double)v[i] - out->mean) * ((double)v[i] - out->mean);
-    out->std = sqrt(squares / (double)count);
-    const int64_t kept = keep_finite(v, count, work);
-    if (kept == 0) {
-        for (int k = 0; k < NL_PERCENTILES; k++)
-            out->percentiles[k] = NAN;
-        out->min = out->max = NAN;
-    } else {
-        percentiles(work, kept, out->percentiles);
-        out->min = out->max = (double)work[0];
-        for (int64_t i = 1; i < kept; i++) {
-            out->min = fmin(out->min, (double)work[i]);
-            out->max = fmax(out->max, (double)work[i]);
-        }
+    nl_real least = finite[0], most = finite[0];
+    for (int64_t i = 0; i < count; i++) {
+        least = finite[i] < least ? finite[i] : least;
+        most = finite[i] > most ? finite[i] : most;
     }
-    if (act == NL_LINEAR)
-        out->dead = out->saturated = NAN;
-    else
-        flat_shares(v, rows, c, act, bias, out);
+    out->min = (double)least;
+    out->max = (double)most;
+}
+
+static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, nl_summary *out)
+{
+    int64_t rank[NL_PERCENTILES], from = 0;
+    double part[NL_PERCENTILES];
+    const bool binned = count >= LEAST_BINNED && fill_bins(w->bin, v, count);
+    const nl_real *all = binned ? v : w->candidate;
+    const int64_t finite = binned ? count : keep_finite(v, count, w->candidate);
+    out->min = out->max = NAN;
+    for (int k = 0; k < NL_PERCENTILES; k++)
+        out->percentiles[k] = NAN;
+    if (finite == 0)
+        return;
+    find_range(all, finite, out);
+    for (int k = 0; k < NL_PERCENTILES; k++) {
+        const double at = nl_percentiles[k] / 100 * (double)(finite - 1);
+        rank[k] = (int64_t)at;
+        part[k] = at - (double)rank[k];
+    }
+    const int64_t kept = binned ? keep_candidates(w, v, count, rank) : finite;
+    for (int k = 0; k < NL_PERCENTILES; k++) { /* each starts behind the one before */
+        select_rank(w->candidate, from, kept, rank[k]);
+        const double here = (double)w->candidate[rank[k]];
+        const double next =
+            rank[k] + 1 < kept ? (double)smallest(w->candidate, rank[k] + 1, kept) : here;
+        out->percentiles[k] = here + part[k] * (next - here);
+        from = rank[k];
+    }
+}
+
+/* ---- moments */
+
+static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
+{
+    const nl_rows rows = {v->at, v->c, v->n * v->s, NULL, 1};
+    double *mean = w->channel[0], *m2 = w->channel[1], count = 0, all = 0, among = 0, within = 0;
+    memset(mean, 0, (size_t)v->c * sizeof *mean);
+    memset(m2, 0, (size_t)v->c * sizeof *m2);
+    nl_area_kernel()->column_moments(rows, v->c, &count, mean, m2, w->strip);
+    for (int64_t k = 0; k < v->c; k++) {
+        all += mean[k] / (double)v->c;
+        within += m2[k];
+    }
+    for (int64_t k = 0; k < v->c; k++) {
+        among += count * (mean[k] - all) * (mean[k] - all);
+        m2[k] = sqrt(m2[k] / count);
+    }
+    out->mean = all;
+    out->std = sqrt((within + among) / (count * (double)v->c));
+    out->channel_mean = mean;
+    out->channel_std = m2;
+}
+
+/* Means of rows are merged over the examples (Chan, Golub & LeVeque 1983, for equal counts). */
+static void find_positions(nl_summarizer *w, const nl_values *v, nl_summary *out)
+{
+    const nl_rows rows = {v->at, v->c, v->n * v->s, NULL, 1};
+    double *mean = w->row[0], *m2 = w->row[1];
+    out->position_mean = v->s > 1 ? mean : NULL;
+    out->position_std = v->s > 1 ? m2 : NULL;
+    if (v->s == 1)
+        return;
+    nl_area_kernel()->row_moments(rows, v->c, 1, 0, mean, m2);
+    for (int64_t n = 1; n < v->n; n++)
+        for (int64_t s = 0; s < v->s; s++) {
+            const double step = mean[n * v->s + s] - mean[s];
+            m2[s] += m2[n * v->s + s] + step * step * (double)(n * v->c) / (double)(n + 1);
+            mean[s] += step / (double)(n + 1);
+        }
+    for (int64_t s = 0; s < v->s; s++)
+        m2[s] = sqrt(m2[s] / (double)(v->n * v->c));
+}
+
+/* ---- flat parts of the activation */
+
+static void find_flat(nl_summarizer *w, const nl_values *v, nl_summary *out)
+{
+    /* sigmoid' = .02 / 4 at |v| = 5.2883, tanh' = .02 at 2.6442 */
+    const nl_real least = (nl_real)(v->act == NL_SIGMOID ? 5.2883 : 2.6442);
+    const int64_t rows = v->n * v->s;
+    int64_t dead = 0, flat = 0;
+    out->dead = out->saturated = NAN;
+    if (v->act == NL_LINEAR)
+        return;
+    memset(w->flat, 0, (size_t)v->c * sizeof *w->flat);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < v->c; k++) {
+            const nl_real u = v->at[r * v->c + k] + (v->bias ? v->bias[k] : 0);
+            w->flat[k] += v->act == NL_RELU ? u <= 0 : (u > least) | (u < -least);
+        }
+    for (int64_t k = 0; k < v->c; k++) {
+        flat += w->flat[k];
+        dead += w->flat[k] == rows;
+    }
+    out->dead = (double)dead / (double)v->c;
+    out->saturated = (double)flat / (double)(rows * v->c);
+}
+
+void nl_summarize(nl_summarizer *w, const nl_values *v, nl_summary *out)
+{
+    find_channels(w, v, out);
+    find_positions(w, v, out);
+    find_order(w, v->at, v->n * v->s * v->c, out);
+    find_flat(w, v, out);
 }

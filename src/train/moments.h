@@ -5,26 +5,40 @@
 #include <stdint.h>
 
 #include "base/real.h"
+#include "base/status.h"
 #include "kernel/act.h"
 
 enum { NL_PERCENTILES = 7 };
 extern const double nl_percentiles[NL_PERCENTILES]; /* 1, 5, 15, 50, 85, 95, 99 */
 
+/* Values (n, s, c) that enter act(value + bias); bias of c values, or NULL. */
+typedef struct nl_values {
+    const nl_real *at;
+    int64_t n, s, c;
+    nl_act act;
+    const nl_real *bias;
+} nl_values;
+
 typedef struct nl_summary {
     double mean, std; /* biased */
     double min, max;
     double percentiles[NL_PERCENTILES]; /* between order statistics linearly, as NumPy does */
-    double
-        dead; /* share of units that gave no signal for any row: relu 0, or saturated throughout */
+    /* share of channels that gave no signal anywhere: relu 0, or saturated throughout */
+    double dead;
     /* share of values where the activation is flat: relu v <= 0, |sigmoid'| and |tanh'| below 2 %
      * of their largest */
     double saturated;
+    const double *channel_mean, *channel_std;   /* (c), over n and s; the summarizer's memory */
+    const double *position_mean, *position_std; /* (s), over n and c; NULL when s is 1 */
 } nl_summary;
 
-/* Of (rows, c) values v; work (rows * c) is overwritten. dead and saturated are those of
- * act(v + bias), bias of c values or NULL. A value that is not finite makes mean and std NaN and
- * counts in no percentile. Cannot fail. */
-void nl_summarize(const nl_real *v, int64_t rows, int64_t c, nl_act act, const nl_real *bias,
-                  nl_real *work, nl_summary *out);
+/* Scratch for summaries of up to `values` values, `rows` = n s rows and `channels` channels. */
+typedef struct nl_summarizer nl_summarizer;
+nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows,
+                             int64_t channels) NL_CHECKED;
+void nl_summarizer_close(nl_summarizer *w); /* NULL is fine */
+
+/* A value that is not finite makes mean and std NaN and counts in no percentile. Cannot fail. */
+void nl_summarize(nl_summarizer *w, const nl_values *v, nl_summary *out);
 
 #endif

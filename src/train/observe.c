@@ -11,6 +11,7 @@
 /* Channels of one side (pre or post) of one slot. */
 typedef struct side {
     int mean, std, min, max, percentiles, dead, saturated;
+    int channel_mean, channel_std, position_mean, position_std; /* where there are positions */
 } side;
 
 typedef struct place {
@@ -38,16 +39,27 @@ struct nl_observer {
     parameter *parameter;
     int parameters;
     int grad_norm;
-    nl_real *pre, *post, *work;
+    nl_real *pre, *post;
+    nl_summarizer *summarizer;
     double *row; /* the largest variable, as doubles */
 };
 
 /* ---- declaring */
 
-static nl_status declare(nl_observer *o, int timeline, int *id, const char *unit, const char *doc,
-                         int64_t width, const char *scale, const char *fmt, ...) NL_PRINTF(8, 9);
-static nl_status declare(nl_observer *o, int timeline, int *id, const char *unit, const char *doc,
-                         int64_t width, const char *scale, const char *fmt, ...)
+/* Shape of a channel's row; rank 0 is a number. */
+typedef struct extent {
+    int rank;
+    int64_t dim[2];
+    const char *scale;
+} extent;
+
+static const extent number = {0};
+static extent vector(int64_t count) { return (extent){.rank = 1, .dim = {count}}; }
+
+static nl_status declare(nl_observer *o, int timeline, int *id, const char *doc, extent e,
+                         const char *fmt, ...) NL_PRINTF(6, 7);
+static nl_status declare(nl_observer *o, int timeline, int *id, const char *doc, extent e,
+                         const char *fmt, ...)
 {
     char path[256];
     va_list ap;
@@ -57,35 +69,56 @@ static nl_status declare(nl_observer *o, int timeline, int *id, const char *unit
     const nl_channel c = {.path = path,
                           .timeline = timeline,
                           .type = NL_TYPE_REAL,
-                          .unit = unit,
+                          .unit = "1",
                           .doc = doc,
-                          .rank = width > 0,
-                          .dim = {width},
-                          .scale = {scale}};
+                          .rank = e.rank,
+                          .dim = {e.dim[0], e.dim[1]},
+                          .scale = {e.scale}};
     NL_TRY(nl_log_channel(o->log, &c, id));
     return NL_OK;
 }
 
 #define PERCENTILE_LABELS "/layers/percentile"
 
+/* Positions of an image as (h, w), of a sequence as (s). */
+static extent positions_of(const nl_shape *out)
+{
+    if (out->h * out->w == out->s)
+        return (extent){.rank = 2, .dim = {out->h, out->w}};
+    return vector(out->s);
+}
+
 static nl_status declare_side(nl_observer *o, side *s, const place *p, const char *which)
 {
     const char *layer = p->layer->name, *slot = p->layer->ops->slots[p->slot].name;
+    const nl_shape *out = &p->layer->out;
+    const extent channels = vector(out->c), positions = positions_of(out);
+    const extent shares = {1, {NL_PERCENTILES}, PERCENTILE_LABELS};
     const struct {
         int *id;
         const char *name, *doc;
-    } rows[] = {{&s->mean, "mean", "mean over the batch and all units"},
-                {&s->std, "std", "standard deviation over the batch and all units"},
-                {&s->min, "min", "smallest value"},
-                {&s->max, "max", "largest value"},
-                {&s->dead, "dead", "share of units whose activation is flat for the whole batch"},
-                {&s->saturated, "saturated", "share of values where the activation is flat"}};
+        extent shape;
+        bool positional;
+    } rows[] = {
+        {&s->mean, "mean", "mean over the batch and all units", number, false},
+        {&s->std, "std", "standard deviation over the batch and all units", number, false},
+        {&s->min, "min", "smallest value", number, false},
+        {&s->max, "max", "largest value", number, false},
+        {&s->percentiles, "percentiles", "percentiles over the batch and all units", shares, false},
+        {&s->dead, "dead", "share of units whose activation is flat for the whole batch", number,
+         false},
+        {&s->saturated, "saturated", "share of values where the activation is flat", number, false},
+        {&s->channel_mean, "channel_mean", "mean over the batch and all positions", channels, true},
+        {&s->channel_std, "channel_std", "standard deviation over the batch and all positions",
+         channels, true},
+        {&s->position_mean, "position_mean", "mean over the batch and all channels", positions,
+         true},
+        {&s->position_std, "position_std", "standard deviation over the batch and all channels",
+         positions, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        NL_TRY(declare(o, o->layers, rows[i].id, "1", rows[i].doc, 0, NULL, "/layers/%s/%s/%s/%s",
-                       layer, slot, which, rows[i].name));
-    NL_TRY(declare(o, o->layers, &s->percentiles, "1", "percentiles over the batch and all units",
-                   NL_PERCENTILES, PERCENTILE_LABELS, "/layers/%s/%s/%s/percentiles", layer, slot,
-                   which));
+        if (out->s > 1 || !rows[i].positional)
+            NL_TRY(declare(o, o->layers, rows[i].id, rows[i].doc, rows[i].shape,
+                           "/layers/%s/%s/%s/%s", layer, slot, which, rows[i].name));
     return NL_OK;
 }
 
@@ -130,35 +163,38 @@ static nl_status declare_items(nl_observer *o)
             variable *v = &o->variable[o->variables++];
             v->item = i;
             widest = it->count > widest ? it->count : widest;
-            NL_TRY(declare(o, o->norms, &v->channel, "1", it->decl->doc, it->count, NULL,
+            NL_TRY(declare(o, o->norms, &v->channel, it->decl->doc, vector(it->count),
                            "/norms/%s/%s", it->owner, it->decl->name));
         }
         if (it->grad) {
             parameter *p = &o->parameter[o->parameters++];
             p->item = i;
-            NL_TRY(declare(o, o->params, &p->weight_norm, "1", "Euclidean norm of the values", 0,
-                           NULL, "/params/%s/%s/weight_norm", it->owner, it->decl->name));
-            NL_TRY(declare(o, o->params, &p->grad_norm, "1", "Euclidean norm of the gradient", 0,
-                           NULL, "/params/%s/%s/grad_norm", it->owner, it->decl->name));
+            NL_TRY(declare(o, o->params, &p->weight_norm, "Euclidean norm of the values", number,
+                           "/params/%s/%s/weight_norm", it->owner, it->decl->name));
+            NL_TRY(declare(o, o->params, &p->grad_norm, "Euclidean norm of the gradient", number,
+                           "/params/%s/%s/grad_norm", it->owner, it->decl->name));
         }
     }
     o->row = nl_alloc((size_t)widest, sizeof *o->row);
     return o->row ? NL_OK : nl_fail(NL_ENOMEM, "a row of %lld values", (long long)widest);
 }
 
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
 static nl_status take_buffers(nl_observer *o, int64_t n)
 {
-    int64_t widest = 1;
+    int64_t widest = 1, channels = 1, positions = 1;
     for (int i = 0; i < o->places; i++) {
         const nl_shape *out = &o->place[i].layer->out;
-        widest = out->s * out->c > widest ? out->s * out->c : widest;
+        widest = larger(widest, out->s * out->c);
+        channels = larger(channels, out->c);
+        positions = larger(positions, out->s);
     }
     o->pre = nl_alloc((size_t)(n * widest), sizeof *o->pre);
     o->post = nl_alloc((size_t)(n * widest), sizeof *o->post);
-    o->work = nl_alloc((size_t)(n * widest), sizeof *o->work);
-    if (!o->pre || !o->post || !o->work)
+    if (!o->pre || !o->post)
         return nl_fail(NL_ENOMEM, "buffers of %lld activations", (long long)(n * widest));
-    return NL_OK;
+    return nl_summarizer_open(&o->summarizer, n * widest, n * positions, channels);
 }
 
 nl_status nl_observer_open(nl_observer **out, nl_log *log, nl_model *m, int64_t n)
@@ -177,8 +213,8 @@ nl_status nl_observer_open(nl_observer **out, nl_log *log, nl_model *m, int64_t 
     NL_GO(nl_log_labels(log, PERCENTILE_LABELS, nl_percentiles, NL_PERCENTILES));
     NL_GO(declare_places(o));
     NL_GO(declare_items(o));
-    NL_GO(declare(o, o->params, &o->grad_norm, "1", "Euclidean norm of all gradients together", 0,
-                  NULL, "/params/grad_norm"));
+    NL_GO(declare(o, o->params, &o->grad_norm, "Euclidean norm of all gradients together", number,
+                  "/params/grad_norm"));
     NL_GO(take_buffers(o, n));
     *out = o;
     return NL_OK;
@@ -196,7 +232,7 @@ void nl_observer_close(nl_observer *o)
     nl_free(o->parameter);
     nl_free(o->pre);
     nl_free(o->post);
-    nl_free(o->work);
+    nl_summarizer_close(o->summarizer);
     nl_free(o->row);
     nl_free(o);
 }
@@ -212,6 +248,12 @@ static void put_side(nl_observer *o, const side *s, const nl_summary *v)
     nl_log_put(o->log, s->percentiles, v->percentiles);
     nl_log_put(o->log, s->dead, &v->dead);
     nl_log_put(o->log, s->saturated, &v->saturated);
+    if (!v->position_mean)
+        return;
+    nl_log_put(o->log, s->channel_mean, v->channel_mean);
+    nl_log_put(o->log, s->channel_std, v->channel_std);
+    nl_log_put(o->log, s->position_mean, v->position_mean);
+    nl_log_put(o->log, s->position_std, v->position_std);
 }
 
 nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call, int64_t step)
@@ -225,12 +267,16 @@ nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call, int64_t s
         c.update = false;
         l->ops->observe(p->layer, &c, p->slot, o->pre, o->post);
         const bool preact = l->ops->slots[p->slot].site == NL_AT_PREACT;
-        const nl_act act = preact ? l->ops->activation(l) : NL_LINEAR;
-        const nl_real *bias = preact ? l->ops->late_bias(l) : NULL;
-        nl_summarize(o->pre, c.n * l->out.s, l->out.c, act, bias, o->work, &summary);
+        nl_values v = {.at = o->pre, .n = c.n, .s = l->out.s, .c = l->out.c, .act = NL_LINEAR};
+        if (preact) {
+            v.act = l->ops->activation(l);
+            v.bias = l->ops->late_bias(l);
+        }
+        nl_summarize(o->summarizer, &v, &summary);
         put_side(o, &p->pre, &summary);
+        v.at = o->post;
         if (l->norm[p->slot])
-            nl_summarize(o->post, c.n * l->out.s, l->out.c, act, bias, o->work, &summary);
+            nl_summarize(o->summarizer, &v, &summary);
         put_side(o, &p->post, &summary);
     }
     NL_TRY(nl_log_row(o->log, o->layers, step));

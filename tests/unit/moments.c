@@ -7,8 +7,19 @@
 #include "base/random.h"
 #include "train/moments.h"
 
-enum { MOST = 1000 };
-static nl_real values[MOST], work[MOST];
+enum { MOST = 20000 };
+static nl_real values[MOST];
+
+/* The summary of (rows, c) values, without what stays in the summarizer. */
+static nl_summary summary_of(const nl_real *v, int64_t rows, int64_t c, nl_act act)
+{
+    nl_summarizer *w;
+    nl_summary s;
+    ck_assert_int_eq(nl_summarizer_open(&w, rows * c, rows, c), NL_OK);
+    nl_summarize(w, &(nl_values){v, rows, 1, c, act, NULL}, &s);
+    nl_summarizer_close(w);
+    return s;
+}
 
 static int by_size(const void *a, const void *b)
 {
@@ -43,14 +54,14 @@ START_TEST(percentiles_are_those_of_a_sorted_copy)
 {
     static double (*const kinds[])(int64_t, int64_t) = {normal,  ties,    equal,
                                                         growing, falling, two_humps};
-    static const int64_t counts[] = {1, 2, 3, 4, 7, 100, 101, MOST};
+    static const int64_t counts[] = {1, 2, 3, 4, 7, 100, 101, 4095, 4096, MOST};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
         for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
             const int64_t count = counts[k];
             nl_summary s;
             for (int64_t i = 0; i < count; i++)
                 values[i] = (nl_real)kinds[kind](i, count);
-            nl_summarize(values, count, 1, NL_LINEAR, NULL, work, &s);
+            s = summary_of(values, count, 1, NL_LINEAR);
             for (int p = 0; p < NL_PERCENTILES; p++)
                 ck_assert_double_eq_tol(s.percentiles[p], by_sorting(nl_percentiles[p], count),
                                         1e-12);
@@ -64,7 +75,7 @@ START_TEST(one_value_is_every_percentile_of_itself)
 {
     const nl_real v = 3;
     nl_summary s;
-    nl_summarize(&v, 1, 1, NL_RELU, NULL, work, &s);
+    s = summary_of(&v, 1, 1, NL_RELU);
     ck_assert_double_eq(s.mean, 3);
     ck_assert_double_eq(s.std, 0);
     ck_assert(s.min == 3 && s.max == 3 && s.dead == 0 && s.saturated == 0);
@@ -78,9 +89,34 @@ START_TEST(the_spread_is_biased_and_safe_far_from_zero)
     nl_summary s;
     for (int i = 0; i < MOST; i++)
         values[i] = i % 2 ? 2001 : 1999;
-    nl_summarize(values, MOST / 4, 4, NL_LINEAR, NULL, work, &s);
+    s = summary_of(values, MOST / 4, 4, NL_LINEAR);
     ck_assert_double_eq_tol(s.mean, 2000, 1e-9);
     ck_assert_double_eq_tol(s.std, 1, 1e-9);
+}
+END_TEST
+
+/* (n, s, c) = (3, 4, 2), each value 100 s + 10 c + n. */
+START_TEST(channels_and_positions_have_moments_of_their_own)
+{
+    enum { N_ = 3, S_ = 4, C_ = 2 };
+    nl_real v[N_ * S_ * C_];
+    nl_summarizer *w;
+    nl_summary s;
+    for (int i = 0; i < N_ * S_ * C_; i++)
+        v[i] = (nl_real)(100 * (i / C_ % S_) + 10 * (i % C_) + i / C_ / S_);
+    ck_assert_int_eq(nl_summarizer_open(&w, N_ * S_ * C_, N_ * S_, C_), NL_OK);
+    nl_summarize(w, &(nl_values){v, N_, S_, C_, NL_LINEAR, NULL}, &s);
+    for (int c = 0; c < C_; c++) {
+        ck_assert_double_eq_tol(s.channel_mean[c], 150 + 10 * c + 1, 1e-4);
+        ck_assert_double_eq_tol(s.channel_std[c], sqrt(12500 + 2.0 / 3), 1e-4);
+    }
+    for (int p = 0; p < S_; p++) {
+        ck_assert_double_eq_tol(s.position_mean[p], 100 * p + 5 + 1, 1e-4);
+        ck_assert_double_eq_tol(s.position_std[p], sqrt(25 + 2.0 / 3), 1e-4);
+    }
+    ck_assert_double_eq_tol(s.mean, 156, 1e-4);
+    ck_assert_double_eq_tol(s.std, sqrt(12500 + 25 + 2.0 / 3), 1e-4);
+    nl_summarizer_close(w);
 }
 END_TEST
 
@@ -90,7 +126,7 @@ START_TEST(values_that_are_not_finite_show_in_the_mean_and_in_no_percentile)
     for (int k = 0; k < 3; k++) {
         nl_real v[] = {4, bad[k], 1, 3, 2, bad[k], 5};
         nl_summary s;
-        nl_summarize(v, 7, 1, NL_LINEAR, NULL, work, &s);
+        s = summary_of(v, 7, 1, NL_LINEAR);
         ck_assert(!isfinite(s.mean));
         ck_assert(!isfinite(s.std));
         ck_assert(s.min == 1 && s.max == 5);
@@ -105,7 +141,7 @@ START_TEST(nothing_finite_gives_nan)
 {
     const nl_real v[] = {(nl_real)NAN, (nl_real)INFINITY};
     nl_summary s;
-    nl_summarize(v, 2, 1, NL_SIGMOID, NULL, work, &s);
+    s = summary_of(v, 2, 1, NL_SIGMOID);
     ck_assert(isnan(s.mean) && isnan(s.std) && isnan(s.min) && isnan(s.max));
     for (int p = 0; p < NL_PERCENTILES; p++)
         ck_assert(isnan(s.percentiles[p]));
@@ -125,7 +161,7 @@ START_TEST(a_unit_is_dead_when_it_is_flat_for_every_row)
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         nl_summary s;
-        nl_summarize(cases[k].v, 2, 3, cases[k].act, NULL, work, &s);
+        s = summary_of(cases[k].v, 2, 3, cases[k].act);
         ck_assert_double_eq_tol(s.dead, 1.0 / 3, 1e-15);
         ck_assert_double_eq_tol(s.saturated, 3.0 / 6, 1e-15);
     }
@@ -136,7 +172,7 @@ START_TEST(without_an_activation_nothing_is_dead_or_saturated)
 {
     const nl_real v[] = {-9, 9};
     nl_summary s;
-    nl_summarize(v, 1, 2, NL_LINEAR, NULL, work, &s);
+    s = summary_of(v, 1, 2, NL_LINEAR);
     ck_assert(isnan(s.dead) && isnan(s.saturated));
 }
 END_TEST
@@ -148,6 +184,7 @@ int main(void)
     tcase_add_test(t, percentiles_are_those_of_a_sorted_copy);
     tcase_add_test(t, one_value_is_every_percentile_of_itself);
     tcase_add_test(t, the_spread_is_biased_and_safe_far_from_zero);
+    tcase_add_test(t, channels_and_positions_have_moments_of_their_own);
     tcase_add_test(t, values_that_are_not_finite_show_in_the_mean_and_in_no_percentile);
     tcase_add_test(t, nothing_finite_gives_nan);
     tcase_add_test(t, a_unit_is_dead_when_it_is_flat_for_every_row);
