@@ -150,6 +150,13 @@ static nl_status orthogonal(const job *j)
     return NL_OK;
 }
 
+static nl_status identity(const job *j)
+{
+    for (int64_t i = 0; i < size(j); i++)
+        j->w[i] = (nl_real)(i / j->shape.cols == i % j->shape.cols ? j->arg[0] : 0);
+    return NL_OK;
+}
+
 static const kind kinds[] = {
     {"he_normal", 0, {0}, he_normal},
     {"he_uniform", 0, {0}, he_uniform},
@@ -157,6 +164,7 @@ static const kind kinds[] = {
     {"glorot_uniform", 0, {0}, glorot_uniform},
     {"torch_linear", 0, {0}, torch_linear},
     {"orthogonal", 1, {1}, orthogonal},
+    {"identity", 1, {1}, identity},
     {"normal", 1, {0.05}, normal},
     {"uniform", 2, {-0.05, 0.05}, uniform},
     {"constant", 1, {0}, constant},

@@ -5,6 +5,7 @@
  *     glorot_normal, glorot_uniform  Glorot and Bengio 2010: variance 2 / (fan-in + fan-out)
  *     torch_linear                   PyTorch's nn.Linear: uniform in +-1 / sqrt(fan-in)
  *     orthogonal(gain)               Saxe et al. 2014 (arXiv:1312.6120): gain 1
+ *     identity(gain)                 Le et al. 2015 (arXiv:1504.00941): gain 1, zeros beside it
  *     normal(std)                    std 0.05
  *     uniform(lo/hi)                 -0.05 to 0.05
  *     constant(v), zeros, ones

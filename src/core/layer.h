@@ -11,7 +11,7 @@
 #include "core/norm.h"
 #include "core/store.h"
 
-enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 3, NL_LAYER_VARS_MAX = 16, NL_LAYER_NAME_MAX = 48 };
+enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 3, NL_LAYER_VARS_MAX = 40, NL_LAYER_NAME_MAX = 48 };
 
 enum { NL_FROM_INPUT = -1, NL_NO_RESIDUAL = -2 };
 
@@ -31,6 +31,7 @@ typedef struct nl_layer_call {
     int64_t step, epoch;
     uint64_t seed;
     const nl_policy *policy; /* NULL: the norms' own */
+    const uint8_t *live;     /* (n, in.s): 0 is padding; NULL: all live, or positions are gone */
     const nl_real *x;
     const nl_real *residual; /* like y, added before the activation; or NULL */
     nl_real *y;

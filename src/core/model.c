@@ -7,7 +7,8 @@
 
 #include "base/alloc.h"
 
-const char *const nl_model_slot_names[] = {"preact", "act", "weight", NULL};
+const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1] = {"preact", "act", "weight", "x",
+                                                             "h",      "c",   NULL};
 
 struct nl_model {
     const nl_model_ops *ops;
@@ -373,6 +374,8 @@ static nl_layer_call call_of(nl_model *m, int i, const nl_layer_call *call)
     nl_layer_call c = *call;
     if (l->from != NL_FROM_INPUT)
         c.x = values(m, m->y, l->from);
+    if (l->in.s != m->setup.shape.s) /* the mask is that of the model's positions */
+        c.live = NULL;
     c.residual = l->residual == NL_NO_RESIDUAL ? NULL : values(m, m->y, l->residual);
     c.y = values(m, m->y, i);
     return c;

@@ -28,7 +28,7 @@ typedef struct nl_model_ops {
 
 /* Appends a layer by spec ("dense:out=100:act=sigmoid"), reading the latest output. The run's norms go
  * into its slots at the sites in `normed` (NL_NORMED: any); weight-space methods always do. */
-enum { NL_NOT_NORMED = 0, NL_NORMED = NL_AT_PREACT | NL_AT_ACT };
+enum { NL_NOT_NORMED = 0, NL_NORMED = NL_AT_PREACT | NL_AT_ACT | NL_AT_RNN };
 nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *spec,
                        ...) NL_CHECKED __attribute__((format(printf, 4, 5)));
 /* Outputs have numbers: NL_FROM_INPUT, then one a layer. */
@@ -40,21 +40,31 @@ int64_t nl_model_outputs(const nl_model *m);     /* logits the loss wants: class
 
 /* ---- for the trainer, tests and benchmarks */
 
+enum {
+    NL_SLOT_PREACT,
+    NL_SLOT_ACT,
+    NL_SLOT_WEIGHT,
+    NL_SLOT_X, /* of cells: input projection, recurrent projection, inner state */
+    NL_SLOT_H,
+    NL_SLOT_C,
+    NL_MODEL_SLOTS
+};
+
 typedef struct nl_model_setup {
-    nl_shape shape;           /* of one example */
-    int64_t outputs;          /* logits */
-    int64_t batch;            /* examples of a training step */
-    int64_t n;                /* most examples of any call */
-    const char *norm;         /* spec for the model's default slots; "a+b": one a slot */
-    const char *norm_slot[3]; /* override by slot: preact, act, weight; NULL or "" */
-    const char *init;         /* initializer; NULL or "": the model's */
+    nl_shape shape;   /* of one example */
+    int64_t outputs;  /* logits */
+    int64_t batch;    /* examples of a training step */
+    int64_t n;        /* most examples of any call */
+    const char *norm; /* spec for the model's default slots; "a+b": one a slot */
+    const char *norm_slot[NL_MODEL_SLOTS]; /* override by slot, as nl_model_slot_names; NULL, "" */
+    const char *init;                      /* initializer; NULL or "": the model's */
     uint64_t seed;
     const char *keeper; /* owner of `kept`, */
     const nl_variable
         *kept; /* single values of the caller's that checkpoints shall hold; or NULL */
 } nl_model_setup;
 
-extern const char *const nl_model_slot_names[]; /* preact, act, weight, NULL */
+extern const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1]; /* ends with NULL */
 
 nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup) NL_CHECKED;
 void nl_model_close(nl_model *m); /* NULL is fine */

@@ -131,15 +131,14 @@ static nl_status open_step(step_bench *b)
     NL_TRY(nl_batches_open(&b->batches, &b->data, &b->data.train, &order, (uint64_t)s->seed));
     const int64_t batch = b->batches.batch, width = b->data.shape.s * b->data.shape.c;
     b->outputs = b->data.classes == 2 ? 1 : b->data.classes;
-    const nl_model_setup setup = {
-        .shape = b->data.shape,
-        .outputs = b->outputs,
-        .batch = batch,
-        .n = batch,
-        .norm = s->norm.is,
-        .norm_slot = {s->norm_preact.is, s->norm_act.is, s->norm_weight.is},
-        .init = s->init.is,
-        .seed = (uint64_t)s->seed};
+    const nl_model_setup setup = {.shape = b->data.shape,
+                                  .outputs = b->outputs,
+                                  .batch = batch,
+                                  .n = batch,
+                                  .norm = s->norm.is,
+                                  .norm_slot = NL_RUN_NORM_SLOTS(s),
+                                  .init = s->init.is,
+                                  .seed = (uint64_t)s->seed};
     NL_TRY(nl_model_open(&b->model, s->model.is, &setup));
     NL_TRY(nl_optim_open(&b->optim, s->optimizer.is, nl_model_store(b->model), MOST_STEPS));
     b->order = nl_alloc((size_t)b->data.train.count, sizeof *b->order);

@@ -19,15 +19,14 @@ nl_status nl_run_rehearse(const nl_run_spec *spec, const nl_dataset *data)
     nl_optim *optim = NULL;
     NL_TRY(nl_spec_fits(spec, data));
     const int64_t batch = spec->batch > 0 ? spec->batch : data->train.count;
-    const nl_model_setup setup = {
-        .shape = data->shape,
-        .outputs = data->classes == 2 ? 1 : data->classes,
-        .batch = batch,
-        .n = batch,
-        .norm = spec->norm.is,
-        .norm_slot = {spec->norm_preact.is, spec->norm_act.is, spec->norm_weight.is},
-        .init = spec->init.is,
-        .seed = (uint64_t)spec->seed};
+    const nl_model_setup setup = {.shape = data->shape,
+                                  .outputs = data->classes == 2 ? 1 : data->classes,
+                                  .batch = batch,
+                                  .n = batch,
+                                  .norm = spec->norm.is,
+                                  .norm_slot = NL_RUN_NORM_SLOTS(spec),
+                                  .init = spec->init.is,
+                                  .seed = (uint64_t)spec->seed};
     const nl_status st = open_both(spec, &setup, &model, &optim);
     nl_optim_close(optim);
     nl_model_close(model);

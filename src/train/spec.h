@@ -15,8 +15,16 @@ enum { NL_NUMERICS_VERSION = 1 };
 
 enum { NL_PRECISION_FLOAT, NL_PRECISION_DOUBLE };
 
+/* The norm.SLOT values of a spec, in the order of nl_model_slot_names. */
+#define NL_RUN_NORM_SLOTS(s)                                                        \
+    {                                                                               \
+        (s)->norm_preact.is, (s)->norm_act.is, (s)->norm_weight.is, (s)->norm_x.is, \
+            (s)->norm_h.is, (s)->norm_c.is                                          \
+    }
+
 typedef struct nl_run_spec {
-    nl_string data, model, norm, norm_preact, norm_act, norm_weight, optimizer, init;
+    nl_string data, model, norm, norm_preact, norm_act, norm_weight, norm_x, norm_h, norm_c;
+    nl_string optimizer, init;
     int64_t batch;         /* 0: all training examples */
     int64_t epochs, steps; /* the budget: exactly one of them is above 0 */
     int64_t seed;

@@ -54,7 +54,7 @@ static nl_status open_model(trainer *t)
                             .batch = batch,
                             .n = batch > t->eval_batch ? batch : t->eval_batch,
                             .norm = s->norm.is,
-                            .norm_slot = {s->norm_preact.is, s->norm_act.is, s->norm_weight.is},
+                            .norm_slot = NL_RUN_NORM_SLOTS(s),
                             .init = s->init.is,
                             .seed = (uint64_t)s->seed};
     NL_TRY(nl_model_open(&t->model, s->model.is, &setup));

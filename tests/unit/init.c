@@ -131,6 +131,16 @@ START_TEST(orthogonal_weights_are_orthogonal)
 }
 END_TEST
 
+START_TEST(identity_is_one_on_the_diagonal)
+{
+    nl_real square[6];
+    const nl_weight_shape wide = {.rows = 2, .cols = 3};
+    ck_assert_int_eq(nl_init_weights("identity(0.5)", 3, "h1", "w", wide, square), NL_OK);
+    for (int i = 0; i < 6; i++)
+        ck_assert_double_eq((double)square[i], i == 0 || i == 4 ? 0.5 : 0);
+}
+END_TEST
+
 START_TEST(orthogonal_gives_back_its_memory_and_tells_when_there_is_none)
 {
     const long before = nl_alloc_live();
@@ -154,7 +164,7 @@ START_TEST(refusals_say_what_was_wanted)
     ck_assert_str_eq(refusal("he_unifrom"),
                      "h1: w.init: no initializer 'he_unifrom'; did you mean 'he_uniform'? "
                      "(known: he_normal, he_uniform, glorot_normal, glorot_uniform, torch_linear, "
-                     "orthogonal, normal, uniform, constant, zeros, ones)");
+                     "orthogonal, identity, normal, uniform, constant, zeros, ones)");
     ck_assert_str_eq(refusal("normal(x)"),
                      "h1: w.init: normal takes one number in (), got 'normal(x)'");
     ck_assert_str_eq(refusal("uniform(1)"),
@@ -177,6 +187,7 @@ int main(void)
     tcase_add_test(t, fans_may_be_given);
     tcase_add_test(t, values_follow_name_and_seed_alone);
     tcase_add_test(t, orthogonal_weights_are_orthogonal);
+    tcase_add_test(t, identity_is_one_on_the_diagonal);
     tcase_add_test(t, orthogonal_gives_back_its_memory_and_tells_when_there_is_none);
     tcase_add_test(t, refusals_say_what_was_wanted);
     suite_add_tcase(s, t);
