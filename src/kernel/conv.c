@@ -1,0 +1,225 @@
+#include "kernel/conv.h"
+
+#include "kernel/vec.h"
+
+/* Sums of a tile: PIXELS[columns - 1] rows by `columns` registers; with the registers of one line
+ * of weights and one broadcast value they are all that there are. */
+enum {
+#ifdef __AVX512F__
+    COLUMNS = 4,
+    MOST_PIXELS = 14
+#else
+    COLUMNS = 2,
+    MOST_PIXELS = 10
+#endif
+};
+#ifdef __AVX512F__
+static const int most_pixels[COLUMNS] = {14, 12, 8, 6};
+#else
+static const int most_pixels[COLUMNS] = {10, 6};
+#endif
+
+#define EACH_ROW _Pragma("GCC unroll 16") for (int i = 0; i < rows; i++)
+#define EACH_COLUMN _Pragma("GCC unroll 4") for (int j = 0; j < columns; j++)
+
+NL_INLINE nl_vec load_column(const nl_real *p, int j, int columns, nl_part last)
+{
+    return j < columns - 1 ? nl_vec_load(p + j * NL_LANES)
+                           : nl_vec_load_part(p + j * NL_LANES, last);
+}
+
+NL_INLINE void store_column(nl_real *p, nl_vec v, int j, int columns, nl_part last)
+{
+    if (j < columns - 1)
+        nl_vec_store(p + j * NL_LANES, v);
+    else
+        nl_vec_store_part(p + j * NL_LANES, v, last);
+}
+
+NL_INLINE void correlate_tile(const nl_correlation *t, nl_part last, int rows, int columns)
+{
+    nl_vec sum[MOST_PIXELS][COLUMNS];
+    EACH_ROW EACH_COLUMN sum[i][j] =
+        t->add ? load_column(t->y + i * t->ldy, j, columns, last) : (nl_vec){0};
+    for (int64_t a = 0; a < t->rows; a++)
+        for (int64_t b = 0; b < t->cols; b++) {
+            const nl_real *x = t->x + a * t->x_row + b * t->x_col;
+            const nl_real *w = t->w + a * t->w_row + b * t->w_col;
+            for (int64_t q = 0; q < t->run; q++, x++, w += t->ldw) {
+                nl_vec line[COLUMNS];
+                EACH_COLUMN line[j] = load_column(w, j, columns, last);
+                EACH_ROW
+                {
+                    const nl_vec v = nl_vec_of(x[i * t->ldx]);
+                    EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
+                }
+            }
+        }
+    EACH_ROW EACH_COLUMN store_column(t->y + i * t->ldy, sum[i][j], j, columns, last);
+}
+
+NL_INLINE void outer_tile(const nl_outer_sum *t, nl_part last, int rows, int columns)
+{
+    nl_vec sum[MOST_PIXELS][COLUMNS];
+    EACH_ROW EACH_COLUMN sum[i][j] = load_column(t->w + i * t->ldw, j, columns, last);
+    for (int64_t a = 0; a < t->rows; a++) {
+        const nl_real *x = t->x + a * t->x_row, *y = t->y + a * t->y_row;
+        for (int64_t b = 0; b < t->cols; b++, x += t->x_col, y += t->y_col) {
+            nl_vec line[COLUMNS];
+            EACH_COLUMN line[j] = load_column(y, j, columns, last);
+            EACH_ROW
+            {
+                const nl_vec v = nl_vec_of(x[i]);
+                EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
+            }
+        }
+    }
+    EACH_ROW EACH_COLUMN store_column(t->w + i * t->ldw, sum[i][j], j, columns, last);
+}
+
+/* One function for each tile size, so that the sums are registers. */
+#define TILE(r, c)                                                         \
+    static void correlate_##r##x##c(const nl_correlation *t, nl_part last) \
+    {                                                                      \
+        correlate_tile(t, last, r, c);                                     \
+    }                                                                      \
+    static void outer_##r##x##c(const nl_outer_sum *t, nl_part last) { outer_tile(t, last, r, c); }
+#define TILES_6(c) TILE(1, c) TILE(2, c) TILE(3, c) TILE(4, c) TILE(5, c) TILE(6, c)
+#define TILES_8(c) TILES_6(c) TILE(7, c) TILE(8, c)
+#define TILES_10(c) TILES_8(c) TILE(9, c) TILE(10, c)
+#define TILES_12(c) TILES_10(c) TILE(11, c) TILE(12, c)
+#define TILES_14(c) TILES_12(c) TILE(13, c) TILE(14, c)
+#define LIST_6(kind, c) \
+    kind##_1x##c, kind##_2x##c, kind##_3x##c, kind##_4x##c, kind##_5x##c, kind##_6x##c
+#define LIST_8(kind, c) LIST_6(kind, c), kind##_7x##c, kind##_8x##c
+#define LIST_10(kind, c) LIST_8(kind, c), kind##_9x##c, kind##_10x##c
+#define LIST_12(kind, c) LIST_10(kind, c), kind##_11x##c, kind##_12x##c
+#define LIST_14(kind, c) LIST_12(kind, c), kind##_13x##c, kind##_14x##c
+
+#ifdef __AVX512F__
+TILES_14(1)
+TILES_12(2)
+TILES_8(3)
+TILES_6(4)
+#define LISTS(kind) \
+    {LIST_14(kind, 1)}, {LIST_12(kind, 2)}, {LIST_8(kind, 3)}, { LIST_6(kind, 4) }
+#else
+TILES_10(1)
+TILES_6(2)
+#define LISTS(kind) \
+    {LIST_10(kind, 1)}, { LIST_6(kind, 2) }
+#endif
+static void (*const correlations[COLUMNS][MOST_PIXELS])(const nl_correlation *,
+                                                        nl_part) = {LISTS(correlate)};
+static void (*const outers[COLUMNS][MOST_PIXELS])(const nl_outer_sum *, nl_part) = {LISTS(outer)};
+
+/* The next of even pieces of what is left of `count`, none above `most`. */
+static inline int piece_of(int64_t count, int most)
+{
+    const int64_t pieces = (count + most - 1) / most;
+    return (int)((count + pieces - 1) / pieces);
+}
+
+/* Registers of a column of tiles, for `out` channels that are left. */
+static inline int columns_of(int64_t out)
+{
+    return piece_of((out + NL_LANES - 1) / NL_LANES, COLUMNS);
+}
+
+static void correlate(const nl_correlation *whole)
+{
+    for (int64_t o = 0; o < whole->out;) {
+        const int columns = columns_of(whole->out - o);
+        const int64_t left = whole->out - o - (columns - 1) * NL_LANES;
+        const nl_part last = nl_part_of(left < NL_LANES ? (int)left : NL_LANES);
+        for (int64_t p = 0; p < whole->pixels;) {
+            const int pixels = piece_of(whole->pixels - p, most_pixels[columns - 1]);
+            nl_correlation t = *whole;
+            t.x += p * t.ldx;
+            t.w += o;
+            t.y += p * t.ldy + o;
+            correlations[columns - 1][pixels - 1](&t, last);
+            p += pixels;
+        }
+        o += columns * NL_LANES;
+    }
+}
+
+static void outer_sum(const nl_outer_sum *whole)
+{
+    for (int64_t o = 0; o < whole->out;) {
+        const int columns = columns_of(whole->out - o);
+        const int64_t left = whole->out - o - (columns - 1) * NL_LANES;
+        const nl_part last = nl_part_of(left < NL_LANES ? (int)left : NL_LANES);
+        for (int64_t r = 0; r < whole->run;) {
+            const int run = piece_of(whole->run - r, most_pixels[columns - 1]);
+            nl_outer_sum t = *whole;
+            t.x += r;
+            t.y += o;
+            t.w += r * t.ldw + o;
+            outers[columns - 1][run - 1](&t, last);
+            r += run;
+        }
+        o += columns * NL_LANES;
+    }
+}
+
+static void depthwise(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx, const nl_real *w,
+                      nl_real *y, int64_t ldy)
+{
+    for (int64_t k = 0; k < c; k += NL_LANES) {
+        const nl_part part = nl_part_of(c - k < NL_LANES ? (int)(c - k) : NL_LANES);
+        const nl_vec scale = nl_vec_load_part(w + k, part);
+        for (int64_t p = 0; p < pixels; p++) {
+            nl_real *to = y + p * ldy + k;
+            const nl_vec v = nl_vec_load_part(x + p * ldx + k, part);
+            nl_vec_store_part(to, nl_vec_fma(v, scale, nl_vec_load_part(to, part)), part);
+        }
+    }
+}
+
+static void depthwise_sum(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx,
+                          const nl_real *y, int64_t ldy, nl_real *w)
+{
+    for (int64_t k = 0; k < c; k += NL_LANES) {
+        const nl_part part = nl_part_of(c - k < NL_LANES ? (int)(c - k) : NL_LANES);
+        nl_vec sum = nl_vec_load_part(w + k, part);
+        for (int64_t p = 0; p < pixels; p++)
+            sum = nl_vec_fma(nl_vec_load_part(x + p * ldx + k, part),
+                             nl_vec_load_part(y + p * ldy + k, part), sum);
+        nl_vec_store_part(w + k, sum, part);
+    }
+}
+
+enum { FOLDED = 64 }; /* values at once */
+
+static void fold_few(const nl_real *part, int64_t parts, int64_t stride, int64_t count, nl_real *to,
+                     bool add)
+{
+    double sum[NL_CONV_PARTS][FOLDED];
+    for (int64_t k = 0; k < parts; k++)
+        for (int64_t i = 0; i < count; i++)
+            sum[k][i] = (double)part[k * stride + i];
+    for (int64_t left = parts; left > 1; left = (left + 1) / 2)
+        for (int64_t k = 0; k < left / 2; k++)
+            for (int64_t i = 0; i < count; i++)
+                sum[k][i] += sum[left - 1 - k][i];
+    for (int64_t i = 0; i < count; i++)
+        to[i] = (nl_real)(add ? (double)to[i] + sum[0][i] : sum[0][i]);
+}
+
+static void fold(const nl_real *part, int64_t parts, int64_t stride, int64_t count, nl_real *to,
+                 bool add)
+{
+    for (int64_t i = 0; i < count; i += FOLDED)
+        fold_few(part + i, parts, stride, count - i < FOLDED ? count - i : FOLDED, to + i, add);
+}
+
+const nl_conv_kernels NL_VARIANT(nl_conv_kernel) = {
+    .lanes = NL_LANES,
+    .correlate = correlate,
+    .outer_sum = outer_sum,
+    .depthwise = depthwise,
+    .depthwise_sum = depthwise_sum,
+    .fold = fold,
+};
