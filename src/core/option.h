@@ -73,9 +73,11 @@ typedef struct nl_option {
     {                                                                                \
         key, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, lo, hi, NULL, doc \
     }
-#define NL_OPT_NAMES(S, field, preset, names, doc)                                     \
-    {                                                                                  \
-#field, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, 0, 0, names, doc \
+#define NL_OPT_NAMES(S, field, preset, names, doc) \
+    NL_OPT_NAMES_AS(S, field, #field, preset, names, doc)
+#define NL_OPT_NAMES_AS(S, field, key, preset, names, doc)                          \
+    {                                                                               \
+        key, NL_OPTION_TYPE(S, field), offsetof(S, field), preset, 0, 0, names, doc \
     }
 #define NL_OPT_TEXT(S, field, preset, doc) NL_OPT(S, field, preset, 0, 0, doc)
 #define NL_OPT_FLAG(S, field, preset, doc) NL_OPT(S, field, preset, 0, 1, doc)

@@ -3,8 +3,10 @@
 
 #include "core/layer.h"
 
-extern const nl_layer_ops nl_layer_dense, nl_layer_dropout;
-static const nl_layer_ops *const table[] = {&nl_layer_dense, &nl_layer_dropout};
+extern const nl_layer_ops nl_layer_conv, nl_layer_dense, nl_layer_dropout, nl_layer_pool,
+    nl_layer_shortcut;
+static const nl_layer_ops *const table[] = {&nl_layer_conv, &nl_layer_dense, &nl_layer_dropout,
+                                            &nl_layer_pool, &nl_layer_shortcut};
 
 const nl_layer_ops *nl_layer_find(const char *name)
 {

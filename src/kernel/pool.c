@@ -1,0 +1,86 @@
+#include "kernel/pool.h"
+
+#include "kernel/vec.h"
+
+NL_INLINE nl_vec select_vec(nl_lanes where, nl_vec yes, nl_vec no)
+{
+    return (nl_vec)((where & (nl_lanes)yes) | (~where & (nl_lanes)no));
+}
+
+static nl_part strip_of(int64_t c, int64_t k)
+{
+    return nl_part_of(c - k < NL_LANES ? (int)(c - k) : NL_LANES);
+}
+
+static void average(nl_window t, const nl_real *x, nl_real scale, nl_real *y)
+{
+    for (int64_t k = 0; k < t.c; k += NL_LANES) {
+        const nl_part part = strip_of(t.c, k);
+        for (int64_t p = 0; p < t.pixels; p++) {
+            const nl_real *cell = x + p * t.x_step + k;
+            nl_vec sum = {0};
+            for (int64_t a = 0; a < t.rows; a++)
+                for (int64_t b = 0; b < t.cols; b++)
+                    sum += nl_vec_load_part(cell + a * t.x_row + b * t.c, part);
+            nl_vec_store_part(y + p * t.c + k, sum * nl_vec_of(scale), part);
+        }
+    }
+}
+
+static void average_back(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx)
+{
+    for (int64_t k = 0; k < t.c; k += NL_LANES) {
+        const nl_part part = strip_of(t.c, k);
+        for (int64_t p = 0; p < t.pixels; p++) {
+            const nl_vec g = nl_vec_load_part(dy + p * t.c + k, part) * nl_vec_of(scale);
+            nl_real *cell = dx + p * t.x_step + k;
+            for (int64_t a = 0; a < t.rows; a++)
+                for (int64_t b = 0; b < t.cols; b++) {
+                    nl_real *to = cell + a * t.x_row + b * t.c;
+                    nl_vec_store_part(to, nl_vec_load_part(to, part) + g, part);
+                }
+        }
+    }
+}
+
+static void max(nl_window t, const nl_real *x, nl_real *y)
+{
+    for (int64_t k = 0; k < t.c; k += NL_LANES) {
+        const nl_part part = strip_of(t.c, k);
+        for (int64_t p = 0; p < t.pixels; p++) {
+            const nl_real *cell = x + p * t.x_step + k;
+            nl_vec most = nl_vec_load_part(cell, part);
+            for (int64_t a = 0; a < t.rows; a++)
+                for (int64_t b = 0; b < t.cols; b++) {
+                    const nl_vec v = nl_vec_load_part(cell + a * t.x_row + b * t.c, part);
+                    most = select_vec((v > most) | (v != v), v, most);
+                }
+            nl_vec_store_part(y + p * t.c + k, most, part);
+        }
+    }
+}
+
+static void max_back(nl_window t, const nl_real *x, const nl_real *y, const nl_real *dy,
+                     nl_real *dx)
+{
+    for (int64_t k = 0; k < t.c; k += NL_LANES) {
+        const nl_part part = strip_of(t.c, k);
+        for (int64_t p = 0; p < t.pixels; p++) {
+            const nl_vec most = nl_vec_load_part(y + p * t.c + k, part);
+            const nl_vec g = nl_vec_load_part(dy + p * t.c + k, part);
+            nl_lanes waits = nl_lane_numbers() >= 0;
+            for (int64_t a = 0; a < t.rows; a++)
+                for (int64_t b = 0; b < t.cols; b++) {
+                    const int64_t at = p * t.x_step + a * t.x_row + b * t.c + k;
+                    const nl_vec v = nl_vec_load_part(x + at, part);
+                    const nl_lanes here = waits & ((v == most) | (v != v));
+                    const nl_vec sum =
+                        nl_vec_load_part(dx + at, part) + select_vec(here, g, (nl_vec){0});
+                    nl_vec_store_part(dx + at, sum, part);
+                    waits &= ~here;
+                }
+        }
+    }
+}
+
+const nl_pool_kernels NL_VARIANT(nl_pool_kernel) = {average, average_back, max, max_back};

@@ -1,0 +1,331 @@
+#include "layers/unit.h"
+
+#include <string.h>
+
+#include "core/init.h"
+#include "core/norm_plan.h"
+#include "kernel/area.h"
+#include "par/par.h"
+
+const char *const nl_unit_acts[] = {"linear", "relu", "sigmoid", "tanh", NULL};
+const char *const nl_unit_biases[] = {"before", "after", "off", NULL};
+enum { BEFORE, AFTER, OFF };
+
+enum { PREACT, ACT, WEIGHT };
+const nl_slot_decl nl_unit_slots[] = {{"preact", NL_AT_PREACT, "before the activation"},
+                                      {"act", NL_AT_ACT, "after the activation"},
+                                      {"weight", NL_AT_WEIGHT, "on the weights"},
+                                      {0}};
+
+enum { W, B, T, A, WEFF, DT, DWEFF, SUMS, STRIPS, VARIABLES };
+const nl_variable nl_unit_variables[] = {
+    [W] = {.name = "w",
+           .role = NL_PARAM,
+           .dim = {NL_USER, NL_C},
+           .flags = NL_DECAYS | NL_OVERWRITES,
+           .doc = "weights (fan-in, out)"},
+    [B] = {.name = "b", .role = NL_PARAM, .dim = {NL_1, NL_USER}, .doc = "bias (out)"},
+    [T] = {.name = "t",
+           .role = NL_SAVED,
+           .dim = {NL_N, NL_USER},
+           .doc = "input of the norm before the activation"},
+    [A] = {.name = "a",
+           .role = NL_SAVED,
+           .dim = {NL_N, NL_USER},
+           .doc = "input of the norm after the activation"},
+    [WEFF] = {.name = "weff", .role = NL_SAVED, .dim = {NL_USER, NL_C}, .doc = "weights in use"},
+    [DT] = {.name = "dt", .role = NL_SCRATCH, .dim = {NL_N, NL_USER}, .doc = "dL/dt"},
+    [DWEFF] = {.name = "dweff",
+               .role = NL_SCRATCH,
+               .dim = {NL_USER, NL_C},
+               .doc = "gradient of the weights in use"},
+    [SUMS] = {.name = "sums",
+              .role = NL_SCRATCH,
+              .type = NL_TYPE_DOUBLE,
+              .dim = {NL_USER, NL_C},
+              .doc = "bias gradient of each block of rows"},
+    [STRIPS] = {.name = "strips",
+                .role = NL_SCRATCH,
+                .dim = {NL_USER, NL_C},
+                .doc = "row sums in flight"},
+    [VARIABLES] = NL_ENDS_VARIABLES};
+
+static const nl_unit *unit_of(const nl_layer *l) { return l->self; }
+nl_act nl_unit_activation(const nl_layer *l) { return (nl_act)unit_of(l)->act.is; }
+
+static int64_t rows_of(const nl_layer *l, int64_t n) { return n * l->out.s; }
+static int64_t values_of(const nl_layer *l, int64_t n) { return n * l->out.s * l->out.c; }
+
+nl_geom nl_unit_slot_geom(const nl_layer *l, int slot)
+{
+    const int64_t rows = unit_of(l)->rows;
+    if (slot == WEIGHT)
+        return (nl_geom){.n = rows, .s = 1, .c = l->out.c, .steps = 1, .batch = rows};
+    return (nl_geom){.n = l->n, .s = l->out.s, .c = l->out.c, .steps = 1, .batch = l->batch};
+}
+
+int64_t nl_unit_extent(const nl_layer *l, int id, int dim)
+{
+    const nl_unit *u = unit_of(l);
+    (void)dim;
+    switch (id) {
+    case W: return u->rows;
+    case B: return u->bias.is == OFF ? 0 : l->out.c;
+    case T: return l->norm[PREACT] ? values_of(l, 1) : 0;
+    case A: return l->norm[ACT] ? values_of(l, 1) : 0;
+    case DT: return l->norm[PREACT] && l->residual != NL_NO_RESIDUAL ? values_of(l, 1) : 0;
+    case WEFF:
+    case DWEFF: return l->norm[WEIGHT] ? u->rows : 0;
+    default: return nl_row_blocks(rows_of(l, l->n), l->out.c);
+    }
+}
+
+static nl_args weight_args(const nl_layer *l, const nl_layer_call *c)
+{
+    nl_args a = nl_layer_norm_args(c);
+    a.n = unit_of(l)->rows;
+    a.policy = NULL;
+    a.x = nl_layer_value(l, W);
+    a.y = nl_layer_value(l, WEFF);
+    return a;
+}
+
+nl_status nl_unit_init(nl_layer *l, const char *model_init, uint64_t seed)
+{
+    const nl_unit *u = unit_of(l);
+    const nl_weight_shape w = {
+        .rows = u->rows, .cols = l->out.c, .fan_in = u->fan_in, .fan_out = u->fan_out};
+    const nl_weight_shape b = {.rows = 1, .cols = l->out.c, .fan_in = u->fan_in};
+    NL_TRY(nl_init_weights(u->init.is[0] ? u->init.is : model_init, seed, l->name, "w", w,
+                           nl_layer_value(l, W)));
+    if (nl_layer_value(l, B))
+        NL_TRY(nl_init_weights(u->bias_init.is, seed, l->name, "b", b, nl_layer_value(l, B)));
+    if (l->norm[WEIGHT]) {
+        const nl_args a = weight_args(l, &(nl_layer_call){.phase = NL_TRAIN});
+        nl_norm_start(l->norm[WEIGHT], &a);
+    }
+    return NL_OK;
+}
+
+/* ---- forward */
+
+static const nl_real *weights_in_use(nl_layer *l, const nl_layer_call *c)
+{
+    if (!l->norm[WEIGHT])
+        return nl_layer_value(l, W);
+    const nl_args a = weight_args(l, c);
+    nl_norm_forward(l->norm[WEIGHT], &a);
+    return nl_layer_value(l, WEFF);
+}
+
+static void multiply(nl_layer *l, const nl_layer_call *c, nl_real *t)
+{
+    const nl_unit *u = unit_of(l);
+    u->product->forward(l, c->n, c->x, weights_in_use(l, c), t);
+}
+
+/* Data-dependent start of weight-space methods: the weights change, so t does. */
+static void start_from_output(nl_layer *l, const nl_layer_call *c, nl_real *t)
+{
+    if (!c->start || !l->norm[WEIGHT] || !nl_norm_wants_output(l->norm[WEIGHT]))
+        return;
+    nl_norm_start_output(l->norm[WEIGHT], t, rows_of(l, c->n), l->out.c, nl_layer_value(l, B));
+    multiply(l, c, t);
+}
+
+/* Rows of (rows, out) arrays, in blocks. */
+typedef struct row_job {
+    const nl_layer *l;
+    nl_act act;
+    const nl_real *bias, *residual;
+    nl_real *y;
+    int64_t rows;
+    nl_real *g; /* gradients: dL/dy on entry */
+} row_job;
+
+static void for_rows(row_job *j, void (*body)(int64_t b, void *arg))
+{
+    const int64_t c = j->l->out.c, bytes = j->rows * c * (int64_t)sizeof(nl_real);
+    nl_for(nl_row_blocks(j->rows, c), bytes, body, j);
+}
+
+static void block_edges(const row_job *j, int64_t b, int64_t *from, int64_t *to)
+{
+    const int64_t blocks = nl_row_blocks(j->rows, j->l->out.c);
+    *from = nl_edge(j->rows, blocks, b);
+    *to = nl_edge(j->rows, blocks, b + 1);
+}
+
+static void finish_block(int64_t b, void *arg)
+{
+    const row_job *j = arg;
+    const int64_t c = j->l->out.c;
+    int64_t from, to;
+    block_edges(j, b, &from, &to);
+    nl_real *y = j->y + from * c;
+    for (int64_t i = 0; j->residual && i < (to - from) * c; i++)
+        y[i] += j->residual[from * c + i];
+    nl_act_kernel()->bias_forward(j->act, y, j->bias, y, to - from, c);
+}
+
+/* y = act(y + bias + residual), in place. */
+static void finish(const nl_layer *l, int64_t n, nl_act act, const nl_real *bias,
+                   const nl_real *residual, nl_real *y)
+{
+    row_job j = {
+        .l = l, .act = act, .bias = bias, .residual = residual, .y = y, .rows = rows_of(l, n)};
+    if (act != NL_LINEAR || bias || residual)
+        for_rows(&j, finish_block);
+}
+
+void nl_unit_forward(nl_layer *l, const nl_layer_call *c)
+{
+    const nl_unit *u = unit_of(l);
+    const nl_act act = nl_unit_activation(l);
+    const nl_real *bias = nl_layer_value(l, B);
+    nl_real *a = l->norm[ACT] ? nl_layer_value(l, A) : c->y;
+    nl_real *t = l->norm[PREACT] ? nl_layer_value(l, T) : a;
+    multiply(l, c, t);
+    start_from_output(l, c, t);
+    if (l->norm[PREACT]) {
+        nl_args p = nl_layer_norm_args(c);
+        p.x = t, p.y = a;
+        if (u->bias.is == BEFORE)
+            finish(l, c->n, NL_LINEAR, bias, NULL, t);
+        if (u->bias.is != AFTER)
+            p.act = act, p.residual = c->residual;
+        nl_norm_forward(l->norm[PREACT], &p);
+        if (u->bias.is == AFTER)
+            finish(l, c->n, act, bias, c->residual, a);
+    } else {
+        finish(l, c->n, act, bias, c->residual, a);
+    }
+    if (l->norm[ACT]) {
+        nl_args p = nl_layer_norm_args(c);
+        p.x = a, p.y = c->y;
+        nl_norm_forward(l->norm[ACT], &p);
+    }
+}
+
+/* ---- backward */
+
+static void differentiate_block(int64_t b, void *arg)
+{
+    const row_job *j = arg;
+    const int64_t c = j->l->out.c;
+    int64_t from, to;
+    block_edges(j, b, &from, &to);
+    nl_act_kernel()->backward(j->act, j->y + from * c, j->g + from * c, j->g + from * c,
+                              (to - from) * c);
+}
+
+static void sum_block(int64_t b, void *arg)
+{
+    const row_job *j = arg;
+    const int64_t c = j->l->out.c;
+    int64_t from, to;
+    block_edges(j, b, &from, &to);
+    double *sum = (double *)(void *)nl_layer_value(j->l, SUMS) + b * c;
+    memset(sum, 0, (size_t)c * sizeof *sum);
+    nl_area_kernel()->column_sums((nl_rows){j->g + from * c, c, to - from, NULL, 1}, c, sum,
+                                  nl_layer_value(j->l, STRIPS) + b * c);
+}
+
+static void add_bias_gradient(const nl_layer *l, int64_t n, nl_real *dt)
+{
+    row_job j = {.l = l, .rows = rows_of(l, n), .g = dt};
+    double *sum = (double *)(void *)nl_layer_value(l, SUMS);
+    nl_real *db = nl_layer_grad(l, B);
+    for_rows(&j, sum_block);
+    nl_fold(sum, nl_row_blocks(j.rows, l->out.c), l->out.c);
+    for (int64_t k = 0; k < l->out.c; k++)
+        db[k] += (nl_real)sum[k];
+}
+
+/* dL/dt, and the gradients of norms and bias on the way. It is made in the memory of dy; with a
+ * residual dy keeps dL/d(what the activation saw), which is the residual's. */
+static nl_real *backward_to_product(nl_layer *l, const nl_layer_call *c)
+{
+    const nl_unit *u = unit_of(l);
+    nl_real *g = c->dy, *a = l->norm[ACT] ? nl_layer_value(l, A) : c->y;
+    nl_real *dt = l->norm[PREACT] && c->residual ? nl_layer_value(l, DT) : g;
+    const bool fused = l->norm[PREACT] && u->bias.is != AFTER;
+    nl_args p = nl_layer_norm_args(c);
+    if (l->norm[ACT]) {
+        p.x = a, p.y = c->y, p.dy = p.dx = g;
+        nl_norm_backward(l->norm[ACT], &p);
+    }
+    p.x = nl_layer_value(l, T), p.y = a, p.dy = g, p.dx = dt;
+    if (fused) {
+        p.act = nl_unit_activation(l);
+        p.d_residual = c->residual ? g : NULL;
+    } else if (nl_unit_activation(l) != NL_LINEAR) {
+        row_job j = {
+            .l = l, .act = nl_unit_activation(l), .y = a, .rows = rows_of(l, c->n), .g = g};
+        for_rows(&j, differentiate_block);
+    }
+    if (u->bias.is == AFTER)
+        add_bias_gradient(l, c->n, g);
+    if (l->norm[PREACT])
+        nl_norm_backward(l->norm[PREACT], &p);
+    if (u->bias.is == BEFORE)
+        add_bias_gradient(l, c->n, dt);
+    return dt;
+}
+
+static void weight_gradient(nl_layer *l, const nl_layer_call *c, const nl_real *dt)
+{
+    const nl_unit *u = unit_of(l);
+    nl_real *dw = nl_layer_grad(l, W);
+    if (!l->norm[WEIGHT]) {
+        u->product->weight_gradient(l, c->n, c->x, dt, dw, c->accumulate);
+        return;
+    }
+    nl_real *dweff = nl_layer_value(l, DWEFF);
+    u->product->weight_gradient(l, c->n, c->x, dt, dweff, false);
+    nl_args a = weight_args(l, c);
+    a.dy = dweff;
+    a.dx = dweff;
+    nl_norm_backward(l->norm[WEIGHT], &a);
+    for (int64_t i = 0; i < u->rows * l->out.c; i++)
+        dw[i] = c->accumulate ? dw[i] + dweff[i] : dweff[i];
+}
+
+void nl_unit_backward(nl_layer *l, const nl_layer_call *c)
+{
+    const nl_unit *u = unit_of(l);
+    const nl_real *dt = backward_to_product(l, c);
+    weight_gradient(l, c, dt);
+    if (c->dx)
+        u->product->data_gradient(l, c->n, dt,
+                                  l->norm[WEIGHT] ? nl_layer_value(l, WEFF) : nl_layer_value(l, W),
+                                  c->dx, c->add_dx);
+}
+
+/* ---- what the log sees */
+
+const nl_real *nl_unit_late_bias(const nl_layer *l)
+{
+    return l->norm[PREACT] && unit_of(l)->bias.is == AFTER ? nl_layer_value(l, B) : NULL;
+}
+
+void nl_unit_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post)
+{
+    const size_t bytes = (size_t)values_of(l, c->n) * sizeof *pre;
+    nl_args p = nl_layer_norm_args(c);
+    p.update = false;
+    p.hold = true; /* the state has moved since: coefficients stay those of the step */
+    p.x = pre, p.y = post;
+    if (slot == ACT) {
+        memcpy(pre, l->norm[ACT] ? nl_layer_value(l, A) : c->y, bytes);
+    } else if (l->norm[PREACT]) {
+        memcpy(pre, nl_layer_value(l, T), bytes);
+    } else {
+        multiply(l, c, pre);
+        finish(l, c->n, NL_LINEAR, nl_layer_value(l, B), NULL, pre); /* no norm to come after */
+    }
+    if (l->norm[slot])
+        nl_norm_forward(l->norm[slot], &p);
+    else
+        memcpy(post, pre, bytes);
+}
