@@ -26,6 +26,7 @@ typedef struct nl_layer_call {
     nl_phase phase;
     bool update;     /* running state may move */
     bool start;      /* the first batch: data-dependent initialization */
+    bool hold;       /* gradient checks: as nl_args.hold */
     bool accumulate; /* backward adds to weight gradients instead of writing them */
     bool add_dx;     /* backward adds to dx: another layer reads the same x */
     int64_t step, epoch;

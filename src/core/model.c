@@ -356,6 +356,7 @@ nl_args nl_layer_norm_args(const nl_layer_call *c)
     return (nl_args){.n = c->n,
                      .phase = c->phase,
                      .update = c->update,
+                     .hold = c->hold,
                      .policy = c->policy,
                      .step = c->step,
                      .epoch = c->epoch,

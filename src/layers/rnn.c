@@ -1,0 +1,294 @@
+/* Recurrent layers: rnn, lstm, gru. x (n, t, c) -> all h_t (n, t, units) or the last one.
+ *
+ *     a_t = N_x(x_t Wx) + N_h(h_{t-1} U) + b         N_x, N_h, N_c: the norms in slots x, h, c
+ *     rnn    h_t = act(N_c(a_t))
+ *     lstm   i, f, o = sigmoid(a_t), g = tanh(a_t);  c_t = f c_{t-1} + i g,  h_t = o tanh(N_c(c_t))
+ *     gru    z, r = sigmoid(a_t);  n = tanh(N_c(x part + r (h part)));  h_t = (1 - z) n + z h_{t-1}
+ *
+ * Layer normalization in x, h and c is Ba et al. 2016 (arXiv:1607.06450), eq. 20-22; batch
+ * normalization there with statistics per time step is Cooijmans et al. 2017 (arXiv:1603.09025),
+ * eq. 6-8. In both c_t is carried as it is; carry=normalized carries N_c(c_t).
+ *
+ * Gates stand in Wx, U and b as in Keras: lstm i f g o (PyTorch's too), gru z r n (PyTorch: r z n).
+ * One bias b is the sum of PyTorch's two, but for the gru's candidate, whose recurrent bias is bh.
+ * Weights, bias and dropout start and act as in Keras: U orthogonal, b of f 1, one mask a sequence
+ * shared by gates and steps. PyTorch's start is init=uniform(-k/k):recurrent_init=uniform(-k/k):
+ * forget_bias=0 with k = 1 / sqrt(units). */
+#include "layers/rnn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "core/init.h"
+#include "core/norm_plan.h"
+
+/* ---- options */
+
+static const char *const acts[] = {"linear", "relu", "sigmoid", "tanh", NULL};
+static const char *const carries[] = {"raw", "normalized", NULL};
+
+#define COMMON                                                                                     \
+    NL_OPT(nl_rnn, units, "100", 1, 1 << 20, "units"),                                             \
+        NL_OPT_FLAG(nl_rnn, sequences, "false", "gives every h_t instead of the last one"),        \
+        NL_OPT_FLAG(nl_rnn, bias, "true", "adds b to the sum of both projections"),                \
+        NL_OPT_TEXT(nl_rnn, init, "",                                                              \
+                    "initializer of Wx, or one a gate parted by '+'; '' for "                      \
+                    "the model's"),                                                                \
+        NL_OPT_TEXT(nl_rnn, recurrent_init, "orthogonal", "the same of U"),                        \
+        NL_OPT(nl_rnn, dropout, "0", 0, 0.999, "share of inputs set to 0, the same at each step"), \
+        NL_OPT(nl_rnn, recurrent_dropout, "0", 0, 0.999, "the same for h before U"),               \
+        NL_OPT_FLAG(nl_rnn, learn_initial, "false", "learns the initial state"),                   \
+        NL_OPT_FLAG(nl_rnn, reverse, "false", "reads the sequence from its end"),                  \
+        NL_OPT(nl_rnn, truncate, "0", 0, 1e9,                                                      \
+               "steps after which gradients through time are cut; 0: never")
+
+static const nl_option rnn_options[] = {
+    COMMON, NL_OPT_NAMES(nl_rnn, act, "tanh", acts, "activation"), NL_OPT_END};
+static const nl_option lstm_options[] = {
+    COMMON, NL_OPT(nl_rnn, forget_bias, "1", -1e6, 1e6, "initial bias of the forget gate"),
+    NL_OPT_NAMES(nl_rnn, carry, "raw", carries, "which cell state goes on: before or after N_c"),
+    NL_OPT_END};
+static const nl_option gru_options[] = {COMMON, NL_OPT_END};
+
+static const nl_slot_decl slots[] = {{"x", NL_AT_RNN, "on the input projection"},
+                                     {"h", NL_AT_RNN, "on the recurrent projection"},
+                                     {"c", NL_AT_RNN, "on the inner state, before its activation"},
+                                     {0}};
+
+/* ---- variables */
+
+#define ROW(id, name, role, type, flags, doc) \
+    [id] = {name, role, type, {NL_USER, NL_USER}, 0, flags, NULL, NL_OWN, 0, doc}
+#define PARAM(id, name, flags, doc) ROW(id, name, NL_PARAM, NL_TYPE_REAL, flags, doc)
+#define SAVED(id, name, doc) ROW(id, name, NL_SAVED, NL_TYPE_REAL, 0, doc)
+#define SCRATCH(id, name, doc) ROW(id, name, NL_SCRATCH, NL_TYPE_REAL, 0, doc)
+
+static const nl_variable variables[] = {
+    PARAM(NL_RNN_WX, "wx", NL_DECAYS | NL_OVERWRITES, "weights of the input (in, gates units)"),
+    PARAM(NL_RNN_WH, "wh", NL_DECAYS | NL_OVERWRITES, "recurrent weights (units, gates units)"),
+    PARAM(NL_RNN_B, "b", 0, "bias (gates units)"),
+    PARAM(NL_RNN_BH, "bh", 0, "recurrent bias of the candidate (units)"),
+    PARAM(NL_RNN_H0, "h0", 0, "initial output (units)"),
+    PARAM(NL_RNN_K0, "c0", 0, "initial cell state (units)"),
+    SAVED(NL_RNN_IN, "in", "input by time"),
+    ROW(NL_RNN_LIVE, "live", NL_SAVED, NL_TYPE_INT64, 0, "bytes: which rows are live"),
+    SAVED(NL_RNN_PX, "px", "projected input"),
+    SAVED(NL_RNN_PH, "ph", "projected state"),
+    SAVED(NL_RNN_GATE, "gate", "activated gates"),
+    SAVED(NL_RNN_V, "v", "what the cell keeps"),
+    SAVED(NL_RNN_HS, "h", "outputs"),
+    SAVED(NL_RNN_S, "s", "inner states"),
+    SAVED(NL_RNN_Z, "z", "inner states, normalized"),
+    SAVED(NL_RNN_DROPPED, "dropped", "outputs, dropped out"),
+    SAVED(NL_RNN_KEEP_X, "keep_x", "factors of the input's dropout"),
+    SAVED(NL_RNN_KEEP_H, "keep_h", "factors of the state's dropout"),
+    SCRATCH(NL_RNN_NX, "nx", "normalized px of a step"),
+    SCRATCH(NL_RNN_NH, "nh", "normalized ph of a step"),
+    SCRATCH(NL_RNN_DGATE, "dgate", "gradient of the gates"),
+    SCRATCH(NL_RNN_DGATE_H, "dgate_h", "the same for the state's part"),
+    SCRATCH(NL_RNN_DPX, "dpx", "gradient of px"),
+    SCRATCH(NL_RNN_DPH, "dph", "gradient of ph"),
+    SCRATCH(NL_RNN_DIN, "din", "gradient of in"),
+    SCRATCH(NL_RNN_DH, "dh", "gradient of an output"),
+    SCRATCH(NL_RNN_DK, "dk", "gradient of what is carried"),
+    SCRATCH(NL_RNN_DZ, "dz", "gradient of an inner state"),
+    SCRATCH(NL_RNN_DU, "du", "gradient of an output through U"),
+    ROW(NL_RNN_SUMS, "sums", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "column sums of blocks"),
+    SCRATCH(NL_RNN_STRIPS, "strips", "sums in flight"),
+    [NL_RNN_VARIABLES] = NL_ENDS_VARIABLES};
+
+static const nl_rnn *rnn_of(const nl_layer *l) { return l->self; }
+static int64_t gate_values(const nl_layer *l)
+{
+    return nl_rnn_cell_of(l)->gates * rnn_of(l)->units;
+}
+
+static int64_t blocks_of(const nl_layer *l)
+{
+    const int64_t all = nl_rnn_sum_blocks(l->in.s * l->n, gate_values(l));
+    const int64_t first = nl_rnn_sum_blocks(l->n, rnn_of(l)->units);
+    return all > first ? all : first;
+}
+
+/* Rows and columns of a variable; no rows where the layer does without it. */
+static nl_geom size_of(const nl_layer *l, int id)
+{
+    const nl_rnn *o = l->self;
+    const nl_rnn_cell *cell = nl_rnn_cell_of(l);
+    const int64_t u = o->units, g = gate_values(l), in = l->in.c, n = l->n, all = l->in.s * n;
+    const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
+    const bool drops = o->recurrent_dropout > 0;
+    switch (id) {
+    case NL_RNN_WX: return (nl_geom){.n = in, .c = g};
+    case NL_RNN_WH: return (nl_geom){.n = u, .c = g};
+    case NL_RNN_B: return (nl_geom){.n = o->bias, .c = g};
+    case NL_RNN_BH: return (nl_geom){.n = o->bias && cell->apart, .c = u};
+    case NL_RNN_H0: return (nl_geom){.n = o->learn_initial, .c = u};
+    case NL_RNN_K0: return (nl_geom){.n = o->learn_initial && cell->carries, .c = u};
+    case NL_RNN_IN: return (nl_geom){.n = all, .c = in};
+    case NL_RNN_LIVE: return (nl_geom){.n = 1, .c = (all + 7) / 8};
+    case NL_RNN_PX: return (nl_geom){.n = all, .c = g};
+    case NL_RNN_PH: return (nl_geom){.n = h || cell->apart ? all : 0, .c = g};
+    case NL_RNN_GATE: return (nl_geom){.n = x ? all : 0, .c = g};
+    case NL_RNN_V: return (nl_geom){.n = cell->saves_v ? all : 0, .c = u};
+    case NL_RNN_HS:
+    case NL_RNN_S: return (nl_geom){.n = all + n, .c = u};
+    case NL_RNN_Z: return (nl_geom){.n = c ? all + n : 0, .c = u};
+    case NL_RNN_DROPPED: return (nl_geom){.n = drops ? all : 0, .c = u};
+    case NL_RNN_KEEP_X: return (nl_geom){.n = o->dropout > 0 ? n : 0, .c = in};
+    case NL_RNN_KEEP_H: return (nl_geom){.n = drops ? n : 0, .c = u};
+    case NL_RNN_NX: return (nl_geom){.n = x ? n : 0, .c = g};
+    case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = g};
+    case NL_RNN_DGATE: return (nl_geom){.n = all, .c = g};
+    case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? all : 0, .c = g};
+    case NL_RNN_DPX: return (nl_geom){.n = x ? all : 0, .c = g};
+    case NL_RNN_DPH: return (nl_geom){.n = h ? all : 0, .c = g};
+    case NL_RNN_DIN: return (nl_geom){.n = all, .c = in};
+    case NL_RNN_DH:
+    case NL_RNN_DZ: return (nl_geom){.n = n, .c = u};
+    case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
+    case NL_RNN_DU: return (nl_geom){.n = drops ? n : 0, .c = u};
+    default: return (nl_geom){.n = blocks_of(l), .c = g};
+    }
+}
+
+static int64_t extent(const nl_layer *l, int id, int dim)
+{
+    const nl_geom size = size_of(l, id);
+    return dim ? size.c : size.n;
+}
+
+/* ---- set-up */
+
+static nl_status shape(nl_layer *l)
+{
+    const nl_rnn *o = l->self;
+    if (l->in.h && l->in.s == 1)
+        return nl_fail(NL_ESHAPE, "%s: a %s layer reads sequences, got an image of %lld x %lld",
+                       l->name, l->ops->name, (long long)l->in.h, (long long)l->in.w);
+    l->out = (nl_shape){.s = o->sequences ? l->in.s : 1, .c = o->units};
+    return NL_OK;
+}
+
+static nl_geom slot_geom(const nl_layer *l, int slot)
+{
+    const int64_t c = slot == NL_RNN_SLOT_C ? rnn_of(l)->units : gate_values(l);
+    return (nl_geom){.n = l->n, .s = 1, .c = c, .steps = l->in.s, .batch = l->batch};
+}
+
+static nl_status open(nl_layer *l)
+{
+    const int64_t u = rnn_of(l)->units, g = gate_values(l), all = l->in.s * l->n;
+    nl_rnn_plans *p = nl_alloc(1, sizeof *p);
+    if (!p)
+        return nl_fail(NL_ENOMEM, "%s: its plans", l->name);
+    l->work = p;
+    NL_TRY(nl_gemm_open(&p->x, all, l->in.c, g, true));
+    NL_TRY(nl_gemm_open(&p->h, l->n, u, g, true));
+    NL_TRY(nl_gemm_open(&p->dh, all, u, g, false));
+    return NL_OK;
+}
+
+static void close(nl_layer *l)
+{
+    nl_rnn_plans *p = l->work;
+    if (!p)
+        return;
+    nl_gemm_close(p->x);
+    nl_gemm_close(p->h);
+    nl_gemm_close(p->dh);
+    nl_free(p);
+}
+
+/* ---- initial values */
+
+/* "a+b+c": the part of gate k; a single one is that of every gate. */
+static void part_of(const char *spec, int k, char *part)
+{
+    while (k-- > 0 && strchr(spec, '+'))
+        spec = strchr(spec, '+') + 1;
+    snprintf(part, NL_STRING_MAX, "%.*s", (int)strcspn(spec, "+"), spec);
+}
+
+static nl_status init_gate(nl_layer *l, const char *spec, uint64_t seed, int id, int gate)
+{
+    const int64_t u = rnn_of(l)->units, g = gate_values(l), rows = size_of(l, id).n;
+    char part[NL_STRING_MAX], name[32];
+    nl_real *w = nl_layer_value(l, id), *own = nl_alloc((size_t)(rows * u), sizeof *own);
+    if (!own)
+        return nl_fail(NL_ENOMEM, "%s: its weights", l->name);
+    part_of(spec, gate, part);
+    snprintf(name, sizeof name, "%s.%d", variables[id].name, gate);
+    const nl_status st =
+        nl_init_weights(part, seed, l->name, name, (nl_weight_shape){.rows = rows, .cols = u}, own);
+    for (int64_t r = 0; st == NL_OK && r < rows; r++)
+        memcpy(w + r * g + gate * u, own + r * u, (size_t)u * sizeof *w);
+    nl_free(own);
+    return st;
+}
+
+/* One matrix (in, gates units) as Keras draws it; gate by gate where each has its own, and for
+ * `identity`. */
+static nl_status init_matrix(nl_layer *l, const char *spec, uint64_t seed, int id)
+{
+    const nl_geom size = size_of(l, id);
+    const int gates = nl_rnn_cell_of(l)->gates;
+    int parts = 1;
+    for (const char *at = spec; (at = strchr(at, '+')); at++)
+        parts++;
+    if (parts > 1 && parts != gates)
+        return nl_fail(NL_EOPTION, "%s: %s has %d initializers, wanted 1 or %d", l->name, spec,
+                       parts, gates);
+    if (parts == 1 && strncmp(spec, "identity", strlen("identity")) != 0) {
+        NL_TRY(nl_init_weights(spec, seed, l->name, variables[id].name,
+                               (nl_weight_shape){.rows = size.n, .cols = size.c},
+                               nl_layer_value(l, id)));
+        return NL_OK;
+    }
+    for (int k = 0; k < gates; k++)
+        NL_TRY(init_gate(l, spec, seed, id, k));
+    return NL_OK;
+}
+
+static nl_status init(nl_layer *l, const char *model_init, uint64_t seed)
+{
+    const nl_rnn *o = l->self;
+    nl_real *b = nl_layer_value(l, NL_RNN_B);
+    NL_TRY(init_matrix(l, o->init.is[0] ? o->init.is : model_init, seed, NL_RNN_WX));
+    NL_TRY(init_matrix(l, o->recurrent_init.is, seed, NL_RNN_WH));
+    for (int64_t k = o->units; b && nl_rnn_cell_of(l)->carries && k < 2 * o->units; k++)
+        b[k] = (nl_real)o->forget_bias;
+    return NL_OK;
+}
+
+/* ---- the layers */
+
+#define LAYER(id, heading, table)                                    \
+    const nl_layer_ops nl_layer_##id = {NL_LAYER_HEADER,             \
+                                        .name = #id,                 \
+                                        .title = heading,            \
+                                        .self_size = sizeof(nl_rnn), \
+                                        .options = table,            \
+                                        .variables = variables,      \
+                                        .slots = slots,              \
+                                        .shape = shape,              \
+                                        .slot_geom = slot_geom,      \
+                                        .extent = extent,            \
+                                        .open = open,                \
+                                        .close = close,              \
+                                        .init = init,                \
+                                        .forward = nl_rnn_forward,   \
+                                        .backward = nl_rnn_backward}
+extern const nl_layer_ops nl_layer_rnn, nl_layer_lstm, nl_layer_gru;
+LAYER(rnn, "Recurrent layer", rnn_options);
+LAYER(lstm, "Long short-term memory", lstm_options);
+LAYER(gru, "Gated recurrent unit", gru_options);
+
+const nl_rnn_cell *nl_rnn_cell_of(const nl_layer *l)
+{
+    static const nl_rnn_cell rnn = {.gates = 1};
+    static const nl_rnn_cell lstm = {.gates = 4, .carries = true, .saves_v = true};
+    static const nl_rnn_cell gru = {.gates = 3, .apart = true, .saves_v = true};
+    return l->ops == &nl_layer_lstm ? &lstm : l->ops == &nl_layer_gru ? &gru : &rnn;
+}

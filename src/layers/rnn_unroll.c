@@ -1,0 +1,446 @@
+/* rnn_unroll.c: a cell through time, forward and backward.
+ *
+ * Inside, everything is kept by time, (t, n, ...) without gaps: the input is projected for all
+ * steps in one product, and so are the gradients of both weights. A step is then: h U, the norms of
+ * both projections, the cell with the norm of its inner state in the middle. Blocks of rows are cut
+ * by size alone.
+ *
+ * Padding keeps the state and gives zeros where every h_t is asked for; it enters no statistic and
+ * no gradient. A sequence's last output is that of its last live step. */
+#include "layers/rnn.h"
+
+#include <string.h>
+
+#include "core/norm_plan.h"
+#include "par/par.h"
+
+enum { BLOCK_VALUES = 8192 }; /* gates of one block: part of no result, rows are on their own */
+
+typedef void half(const nl_cell_step *c, int64_t from, int64_t to);
+
+/* One call in flight. */
+typedef struct unroll {
+    const nl_layer *l;
+    const nl_layer_call *c;
+    const nl_rnn *o;
+    const nl_rnn_cell *is;
+    const nl_rnn_plans *plan;
+    const nl_cell_kernel *cell;
+    int64_t n, steps, in, u, g; /* g: values of all gates */
+    uint8_t *live;              /* (t, n) or NULL */
+    nl_real *v[NL_RNN_VARIABLES];
+    int64_t t;         /* the step at hand ... */
+    nl_cell_step step; /* ... as its kernels see it */
+    half *half[2];
+} unroll;
+
+static const nl_cell_kernel *kernel_of(const nl_rnn_cell *is)
+{
+    const nl_cell_kernels *all = nl_cell_kernels_of();
+    return is->carries ? &all->lstm : is->apart ? &all->gru : &all->rnn;
+}
+
+static unroll begin(const nl_layer *l, const nl_layer_call *c)
+{
+    const nl_rnn *o = l->self;
+    const nl_rnn_cell *is = nl_rnn_cell_of(l);
+    unroll w = {.l = l,
+                .c = c,
+                .o = o,
+                .is = is,
+                .plan = l->work,
+                .cell = kernel_of(is),
+                .n = c->n,
+                .steps = l->in.s,
+                .in = l->in.c,
+                .u = o->units,
+                .g = is->gates * o->units};
+    for (int id = 0; id < NL_RNN_VARIABLES; id++)
+        w.v[id] = nl_layer_value(l, id);
+    w.live = c->live ? (uint8_t *)w.v[NL_RNN_LIVE] : NULL;
+    if (!w.v[NL_RNN_GATE]) /* gates overwrite the projections when no norm needs these */
+        w.v[NL_RNN_GATE] = w.v[NL_RNN_PX];
+    if (!w.v[NL_RNN_Z])
+        w.v[NL_RNN_Z] = w.v[NL_RNN_S];
+    if (!w.v[NL_RNN_DROPPED])
+        w.v[NL_RNN_DROPPED] = w.v[NL_RNN_HS];
+    if (!w.v[NL_RNN_DPX])
+        w.v[NL_RNN_DPX] = w.v[NL_RNN_DGATE];
+    if (!w.v[NL_RNN_DGATE_H])
+        w.v[NL_RNN_DGATE_H] = w.v[NL_RNN_DGATE];
+    if (!w.v[NL_RNN_DPH])
+        w.v[NL_RNN_DPH] = w.v[NL_RNN_DGATE_H];
+    return w;
+}
+
+/* Rows of step t of an array that is kept by time. */
+static nl_real *at(const unroll *w, int id, int64_t t, int64_t width)
+{
+    return w->v[id] ? w->v[id] + t * w->n * width : NULL;
+}
+
+/* Step t reads this position of the sequence. */
+static int64_t position_of(const unroll *w, int64_t t)
+{
+    return w->o->reverse ? w->steps - 1 - t : t;
+}
+
+static int carried_id(const unroll *w)
+{
+    return w->o->carry.is == NL_CARRY_NORMALIZED ? NL_RNN_Z : NL_RNN_S;
+}
+
+static bool is_live(const unroll *w, int64_t t, int64_t i)
+{
+    return !w->live || w->live[t * w->n + i];
+}
+
+/* ---- in and out */
+
+static void draw_factors(const unroll *w, int id, double rate, int64_t width)
+{
+    const int64_t step = w->c->step;
+    const uint64_t name = nl_hash_bytes(nl_hash_text(w->l->name), &id, sizeof id);
+    const nl_key key = {w->c->seed, NL_STREAM_DROPOUT, nl_hash_bytes(name, &step, sizeof step)};
+    const nl_real kept = (nl_real)(1 / (1 - rate));
+    for (int64_t i = 0; w->v[id] && i < w->n * width; i++)
+        w->v[id][i] = nl_random_uniform(key, (uint64_t)i) < rate ? 0 : kept;
+}
+
+/* to = from factor, or from without factors; to += with add. */
+static void scale(nl_real *to, const nl_real *from, const nl_real *factor, int64_t count, bool add)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const nl_real v = factor ? from[k] * factor[k] : from[k];
+        to[k] = add ? to[k] + v : v;
+    }
+}
+
+/* Padding may hold anything: it becomes 0, which no product carries on. */
+static void take_block(int64_t t, void *arg)
+{
+    const unroll *w = arg;
+    const nl_real *keep = w->v[NL_RNN_KEEP_X];
+    const int64_t from = position_of(w, t);
+    for (int64_t i = 0; i < w->n; i++) {
+        const nl_real *x = w->c->x + (i * w->steps + from) * w->in;
+        nl_real *to = at(w, NL_RNN_IN, t, w->in) + i * w->in;
+        if (w->live)
+            w->live[t * w->n + i] = w->c->live[i * w->steps + from];
+        if (is_live(w, t, i))
+            scale(to, x, keep ? keep + i * w->in : NULL, w->in, false);
+        else
+            memset(to, 0, (size_t)w->in * sizeof *to);
+    }
+}
+
+static void take_input(unroll *w)
+{
+    const bool drops = w->c->phase == NL_TRAIN;
+    draw_factors(w, NL_RNN_KEEP_X, drops ? w->o->dropout : 0, w->in);
+    draw_factors(w, NL_RNN_KEEP_H, drops ? w->o->recurrent_dropout : 0, w->u);
+    nl_for(w->steps, w->steps * w->n * w->in * (int64_t)sizeof(nl_real), take_block, w);
+}
+
+/* States before the first step. A caller that goes on where the last batch ended would put that
+ * batch's last states here. */
+static void start_state(const unroll *w, int id, const nl_real *first)
+{
+    for (int64_t i = 0; i < w->n; i++)
+        if (first)
+            memcpy(w->v[id] + i * w->u, first, (size_t)w->u * sizeof *first);
+        else
+            memset(w->v[id] + i * w->u, 0, (size_t)w->u * sizeof *first);
+}
+
+static void give_block(int64_t t, void *arg)
+{
+    const unroll *w = arg;
+    for (int64_t i = 0; i < w->n; i++) {
+        nl_real *y = w->c->y + (i * w->steps + position_of(w, t)) * w->u;
+        if (is_live(w, t, i))
+            memcpy(y, at(w, NL_RNN_HS, t + 1, w->u) + i * w->u, (size_t)w->u * sizeof *y);
+        else
+            memset(y, 0, (size_t)w->u * sizeof *y);
+    }
+}
+
+static void give_output(unroll *w)
+{
+    const size_t bytes = (size_t)(w->n * w->u) * sizeof(nl_real);
+    if (w->o->sequences)
+        nl_for(w->steps, w->steps * (int64_t)bytes, give_block, w);
+    else
+        memcpy(w->c->y, at(w, NL_RNN_HS, w->steps, w->u), bytes);
+}
+
+/* ---- a step */
+
+static nl_args norm_args(const unroll *w)
+{
+    nl_args a = nl_layer_norm_args(w->c);
+    a.t = w->t;
+    a.live = w->live ? w->live + w->t * w->n : NULL;
+    a.key.epoch = nl_hash_bytes(a.key.epoch, &w->t, sizeof w->t);
+    return a;
+}
+
+/* y = norm(x); y is x without a norm. */
+static nl_real *normalize(const unroll *w, int slot, nl_real *x, nl_real *y)
+{
+    nl_args a = norm_args(w);
+    if (!w->l->norm[slot])
+        return x;
+    a.x = x, a.y = y;
+    nl_norm_forward(w->l->norm[slot], &a);
+    return y;
+}
+
+static nl_real *normalize_back(const unroll *w, int slot, const nl_real *x, nl_real *dy,
+                               nl_real *dx)
+{
+    nl_args a = norm_args(w);
+    if (!w->l->norm[slot])
+        return dy;
+    a.x = x, a.dy = dy, a.dx = dx;
+    nl_norm_backward(w->l->norm[slot], &a);
+    return dx;
+}
+
+/* What the kernels of either direction read. */
+static void prepare_step(unroll *w, int64_t t)
+{
+    const int carried = carried_id(w);
+    w->t = t;
+    w->step = (nl_cell_step){.u = w->u,
+                             .live = w->live ? w->live + t * w->n : NULL,
+                             .act = (nl_act)w->o->act.is,
+                             .b = w->v[NL_RNN_B],
+                             .bh = w->v[NL_RNN_BH],
+                             .h_prev = at(w, NL_RNN_HS, t, w->u),
+                             .k_prev = w->is->carries ? at(w, carried, t, w->u) : NULL,
+                             .gate = at(w, NL_RNN_GATE, t, w->g),
+                             .s = at(w, NL_RNN_S, t + 1, w->u),
+                             .z = at(w, NL_RNN_Z, t + 1, w->u),
+                             .v = at(w, NL_RNN_V, t, w->u),
+                             .h_next = at(w, NL_RNN_HS, t + 1, w->u),
+                             .carries_before = w->l->norm[NL_RNN_SLOT_C] && carried == NL_RNN_S};
+}
+
+static int64_t row_blocks(const unroll *w)
+{
+    const int64_t blocks = w->n * w->g / BLOCK_VALUES;
+    return blocks < 1 ? 1 : blocks > w->n ? w->n : blocks;
+}
+
+static void run_halves(int64_t b, void *arg)
+{
+    const unroll *w = arg;
+    const int64_t blocks = row_blocks(w);
+    const int64_t from = nl_edge(w->n, blocks, b), to = nl_edge(w->n, blocks, b + 1);
+    for (int k = 0; k < 2; k++)
+        if (w->half[k])
+            w->half[k](&w->step, from, to);
+}
+
+/* Both halves of a pass over the rows; one after the other for every block where no norm stands
+ * between them. */
+static void run(unroll *w, half *first, half *second)
+{
+    enum { COST = 40 }; /* of a gate's value, in flops */
+    w->half[0] = first, w->half[1] = second;
+    nl_for(row_blocks(w), COST * w->n * w->g, run_halves, w);
+}
+
+/* h_{t-1} as U sees it. */
+static const nl_real *dropped_state(const unroll *w, int64_t t)
+{
+    nl_real *to = at(w, NL_RNN_DROPPED, t, w->u);
+    if (w->v[NL_RNN_KEEP_H])
+        scale(to, at(w, NL_RNN_HS, t, w->u), w->v[NL_RNN_KEEP_H], w->n * w->u, false);
+    return to;
+}
+
+static void project(unroll *w, int64_t t)
+{
+    nl_real *x = normalize(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->v[NL_RNN_NX]);
+    nl_real *own = at(w, NL_RNN_PH, t, w->g);
+    nl_gemm_nn(w->plan->h, w->n, dropped_state(w, t), w->u, w->v[NL_RNN_WH], own ? own : x, w->g,
+               !own);
+    w->step.x = x;
+    w->step.h = own ? normalize(w, NL_RNN_SLOT_H, own, w->v[NL_RNN_NH]) : NULL;
+}
+
+static void step_forward(unroll *w, int64_t t)
+{
+    prepare_step(w, t);
+    project(w, t);
+    if (!w->l->norm[NL_RNN_SLOT_C]) {
+        run(w, w->cell->prepare, w->cell->finish);
+        return;
+    }
+    run(w, w->cell->prepare, NULL);
+    normalize(w, NL_RNN_SLOT_C, w->step.s, w->step.z);
+    run(w, w->cell->finish, NULL);
+}
+
+void nl_rnn_forward(nl_layer *l, const nl_layer_call *c)
+{
+    unroll w = begin(l, c);
+    take_input(&w);
+    nl_gemm_nn(w.plan->x, w.steps * w.n, w.v[NL_RNN_IN], w.in, w.v[NL_RNN_WX], w.v[NL_RNN_PX], w.g,
+               false);
+    start_state(&w, NL_RNN_HS, w.v[NL_RNN_H0]);
+    if (w.is->carries)
+        start_state(&w, carried_id(&w), w.v[NL_RNN_K0]);
+    for (int64_t t = 0; t < w.steps; t++)
+        step_forward(&w, t);
+    give_output(&w);
+}
+
+/* ---- backward */
+
+static void prepare_step_back(unroll *w, int64_t t)
+{
+    prepare_step(w, t);
+    w->step.dh = w->v[NL_RNN_DH];
+    w->step.dk = w->v[NL_RNN_DK];
+    w->step.dz = w->v[NL_RNN_DZ];
+    w->step.dx = at(w, NL_RNN_DGATE, t, w->g);
+    w->step.d_h = at(w, NL_RNN_DGATE_H, t, w->g);
+    if (w->o->sequences) {
+        w->step.dy = w->c->dy + position_of(w, t) * w->u;
+        w->step.lddy = w->steps * w->u;
+    }
+}
+
+static void cell_back(unroll *w)
+{
+    if (!w->l->norm[NL_RNN_SLOT_C]) {
+        run(w, w->cell->finish_back, w->cell->prepare_back);
+        return;
+    }
+    run(w, w->cell->finish_back, NULL);
+    normalize_back(w, NL_RNN_SLOT_C, w->step.s, w->step.dz, w->step.dz);
+    run(w, w->cell->prepare_back, NULL);
+}
+
+/* dL/dh_{t-1} += dL/d(h U) U^T */
+static void through_weights(const unroll *w, const nl_real *dph, bool fresh)
+{
+    nl_real *own = w->v[NL_RNN_DU], *dh = w->v[NL_RNN_DH];
+    nl_gemm_nt(w->plan->h, w->n, dph, w->g, w->v[NL_RNN_WH], fresh, own ? own : dh, w->u, !own);
+    if (own)
+        scale(dh, own, w->v[NL_RNN_KEEP_H], w->n * w->u, true);
+}
+
+static void forget_gradient(const unroll *w)
+{
+    const size_t bytes = (size_t)(w->n * w->u) * sizeof(nl_real);
+    memset(w->v[NL_RNN_DH], 0, bytes);
+    if (w->is->carries)
+        memset(w->v[NL_RNN_DK], 0, bytes);
+}
+
+static bool is_cut(const unroll *w, int64_t t)
+{
+    return t > 0 && w->o->truncate > 0 && t % w->o->truncate == 0;
+}
+
+static void step_back(unroll *w, int64_t t, bool *fresh)
+{
+    prepare_step_back(w, t);
+    cell_back(w);
+    normalize_back(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->step.dx,
+                   at(w, NL_RNN_DPX, t, w->g));
+    const nl_real *dph = normalize_back(w, NL_RNN_SLOT_H, at(w, NL_RNN_PH, t, w->g), w->step.d_h,
+                                        at(w, NL_RNN_DPH, t, w->g));
+    if (is_cut(w, t)) {
+        forget_gradient(w);
+    } else if (t > 0 || w->o->learn_initial) {
+        through_weights(w, dph, *fresh);
+        *fresh = false;
+    }
+}
+
+/* ---- gradients of parameters */
+
+int64_t nl_rnn_sum_blocks(int64_t rows, int64_t width) { return nl_row_blocks(rows, width); }
+
+typedef struct sums {
+    const unroll *w;
+    const nl_real *x;
+    int64_t rows, width, ld;
+} sums;
+
+static void sum_block(int64_t b, void *arg)
+{
+    const sums *s = arg;
+    const int64_t blocks = nl_rnn_sum_blocks(s->rows, s->width);
+    const int64_t from = nl_edge(s->rows, blocks, b), to = nl_edge(s->rows, blocks, b + 1);
+    double *sum = (double *)(void *)s->w->v[NL_RNN_SUMS] + b * s->width;
+    memset(sum, 0, (size_t)s->width * sizeof *sum);
+    nl_area_kernel()->column_sums((nl_rows){s->x + from * s->ld, s->ld, to - from, NULL, 1},
+                                  s->width, sum, s->w->v[NL_RNN_STRIPS] + b * s->width);
+}
+
+static void add_column_sums(const unroll *w, int id, const nl_real *x, int64_t rows, int64_t ld)
+{
+    nl_real *to = nl_layer_grad(w->l, id);
+    if (!to)
+        return;
+    sums s = {w, x, rows, nl_store_at(w->l->store, w->l->item[id])->cols, ld};
+    const int64_t blocks = nl_rnn_sum_blocks(rows, s.width);
+    double *sum = (double *)(void *)w->v[NL_RNN_SUMS];
+    nl_for(blocks, rows * s.width * (int64_t)sizeof *x, sum_block, &s);
+    nl_fold(sum, blocks, s.width);
+    for (int64_t k = 0; k < s.width; k++)
+        to[k] += (nl_real)sum[k];
+}
+
+static void parameter_gradients(const unroll *w)
+{
+    const int64_t rows = w->steps * w->n;
+    const bool add = w->c->accumulate;
+    nl_gemm_tn(w->plan->x, rows, w->v[NL_RNN_IN], w->in, w->v[NL_RNN_DPX], w->g,
+               nl_layer_grad(w->l, NL_RNN_WX), add);
+    nl_gemm_tn(w->plan->dh, rows, w->v[NL_RNN_DROPPED], w->u, w->v[NL_RNN_DPH], w->g,
+               nl_layer_grad(w->l, NL_RNN_WH), add);
+    add_column_sums(w, NL_RNN_B, w->v[NL_RNN_DGATE], rows, w->g);
+    add_column_sums(w, NL_RNN_BH, w->v[NL_RNN_DGATE_H] + w->g - w->u, rows, w->g);
+    add_column_sums(w, NL_RNN_H0, w->v[NL_RNN_DH], w->n, w->u);
+    add_column_sums(w, NL_RNN_K0, w->v[NL_RNN_DK], w->n, w->u);
+}
+
+static void give_gradient_block(int64_t t, void *arg)
+{
+    const unroll *w = arg;
+    for (int64_t i = 0; i < w->n; i++) {
+        const nl_real *keep = w->v[NL_RNN_KEEP_X];
+        scale(w->c->dx + (i * w->steps + position_of(w, t)) * w->in,
+              at(w, NL_RNN_DIN, t, w->in) + i * w->in, keep ? keep + i * w->in : NULL, w->in,
+              w->c->add_dx);
+    }
+}
+
+static void input_gradient(unroll *w)
+{
+    const int64_t rows = w->steps * w->n;
+    nl_gemm_nt(w->plan->x, rows, w->v[NL_RNN_DPX], w->g, w->v[NL_RNN_WX], true, w->v[NL_RNN_DIN],
+               w->in, false);
+    nl_for(w->steps, rows * w->in * (int64_t)sizeof(nl_real), give_gradient_block, w);
+}
+
+void nl_rnn_backward(nl_layer *l, const nl_layer_call *c)
+{
+    unroll w = begin(l, c);
+    bool fresh = true;
+    forget_gradient(&w);
+    if (!w.o->sequences)
+        memcpy(w.v[NL_RNN_DH], c->dy, (size_t)(w.n * w.u) * sizeof *c->dy);
+    for (int64_t t = w.steps - 1; t >= 0; t--)
+        step_back(&w, t, &fresh);
+    parameter_gradients(&w);
+    if (c->dx)
+        input_gradient(&w);
+}

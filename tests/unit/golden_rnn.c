@@ -1,0 +1,140 @@
+/* Recurrent layers against PyTorch and, with norms, against the papers' equations step by step:
+ * tests/golden/rnn.py. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "one_layer.h"
+#include "registry.h"
+
+enum { N = 5, STEPS = 4, IN = 3, UNITS = 4 };
+
+typedef struct golden_rnn {
+    const char *name, *spec;
+    int length[N];
+    const char *norm[3]; /* in slots x, h, c; NULL: none */
+    const double *y, *dx;
+    const double *dwx, *dwh, *db, *dbh, *dh0, *dc0;
+    const double *dgamma_x, *dgamma_h, *dgamma_c, *dbeta_x, *dbeta_h, *dbeta_c;
+} golden_rnn;
+
+#include "golden/rnn.inc"
+
+/* draw() of rnn.py: value i in [-2, 2). */
+static double draw(uint64_t seed, int64_t i)
+{
+    uint64_t h = ((uint64_t)(i + 1) * 2654435761u + seed * 97531) & 0xffffffffu;
+    for (int k = 0; k < 2; k++)
+        h = (h ^ h >> 16) * 73244475 & 0xffffffffu;
+    return (double)(h ^ h >> 16) / (1 << 30) - 2;
+}
+
+static void draw_all(nl_real *to, int64_t count, uint64_t seed, double per, double plus)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = (nl_real)(draw(seed, i) / per + plus);
+}
+
+static void fill_parameters(nl_store *s)
+{
+    static const struct {
+        const char *owner, *name;
+        uint64_t seed;
+        double per, plus;
+    } row[] = {
+        {"l", "wx", 400, 2, 0},      {"l", "wh", 500, 2, 0},      {"l", "b", 600, 4, 0},
+        {"l", "bh", 700, 4, 0},      {"l", "h0", 800, 2, 0},      {"l", "c0", 900, 2, 0},
+        {"l/x", "gamma", 200, 4, 1}, {"l/x", "beta", 300, 2, 0},  {"l/h", "gamma", 201, 4, 1},
+        {"l/h", "beta", 301, 2, 0},  {"l/c", "gamma", 202, 4, 1}, {"l/c", "beta", 302, 2, 0}};
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
+        if (it)
+            draw_all(it->val, it->count, row[k].seed, row[k].per, row[k].plus);
+    }
+}
+
+/* Within 1e-10 (double) or 1e-3 (float) of the largest value of the array, or of 1: a bias before
+ * batch normalization has gradient 0, and so has the initial state, whose variance of 0 multiplies
+ * rounding by 1 / sqrt(eps) = 316. */
+static void same(const golden_rnn *g, const char *what, const nl_real *got, const double *wanted,
+                 int64_t count)
+{
+    const double bound = sizeof(nl_real) == sizeof(float) ? 1e-3 : 1e-10;
+    double largest = 1;
+    for (int64_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(wanted[i]));
+    for (int64_t i = 0; i < count; i++)
+        ck_assert_msg(fabs((double)got[i] - wanted[i]) <= bound * largest,
+                      "%s: %s[%d] is %.17g, expected %.17g", g->name, what, (int)i, (double)got[i],
+                      wanted[i]);
+}
+
+static void same_gradients(const golden_rnn *g, nl_store *s)
+{
+    const struct {
+        const char *owner, *name;
+        const double *wanted;
+    } row[] = {
+        {"l", "wx", g->dwx},           {"l", "wh", g->dwh},           {"l", "b", g->db},
+        {"l", "bh", g->dbh},           {"l", "h0", g->dh0},           {"l", "c0", g->dc0},
+        {"l/x", "gamma", g->dgamma_x}, {"l/x", "beta", g->dbeta_x},   {"l/h", "gamma", g->dgamma_h},
+        {"l/h", "beta", g->dbeta_h},   {"l/c", "gamma", g->dgamma_c}, {"l/c", "beta", g->dbeta_c}};
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
+        ck_assert_msg(!it == !row[k].wanted, "%s: %s", g->name, row[k].name);
+        if (it)
+            same(g, row[k].name, it->grad, row[k].wanted, it->count);
+    }
+}
+
+static void follow(const golden_rnn *g)
+{
+    const nl_model_setup setup = {
+        .shape = {.s = STEPS, .c = IN},
+        .outputs = 1,
+        .batch = N,
+        .n = N,
+        .norm_slot = {
+            [NL_SLOT_X] = g->norm[0], [NL_SLOT_H] = g->norm[1], [NL_SLOT_C] = g->norm[2]}};
+    static nl_real x[N * STEPS * IN], dx[N * STEPS * IN], dy[N * STEPS * UNITS];
+    uint8_t live[N * STEPS];
+    nl_model *m;
+    ck_assert_msg(open_one_layer(&m, g->spec, &setup) == NL_OK, "%s", nl_last_error());
+    nl_layer *l = nl_model_layer(m, 0);
+    fill_parameters(nl_model_store(m));
+    draw_all(x, N * STEPS * IN, 0, 1, 0);
+    draw_all(dy, N * STEPS * UNITS, 100, 1, 0);
+    for (int i = 0; i < N * STEPS; i++)
+        live[i] = i % STEPS < g->length[i / STEPS];
+    nl_layer_call c = {.n = N, .phase = NL_TRAIN, .x = x, .live = live};
+    c.y = nl_model_forward(m, &c);
+    same(g, "y", c.y, g->y, N * STEPS * UNITS);
+    c.dy = dy, c.dx = dx;
+    nl_store_zero_grads(nl_model_store(m));
+    l->ops->backward(l, &c);
+    same(g, "dx", dx, g->dx, N * STEPS * IN);
+    same_gradients(g, nl_model_store(m));
+    nl_model_close(m);
+}
+
+START_TEST(cells_are_those_of_pytorch_and_of_the_papers)
+{
+    for (size_t k = 0; k < sizeof golden_rnns / sizeof *golden_rnns; k++)
+        follow(&golden_rnns[k]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("golden_rnn");
+    TCase *tc = tcase_create("golden");
+    use_registries();
+    tcase_add_test(tc, cells_are_those_of_pytorch_and_of_the_papers);
+    suite_add_tcase(suite, tc);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_ENV);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
