@@ -220,15 +220,21 @@ static void fill(nl_split *to, const pair *from, int64_t first, double binary)
 
 nl_status nl_idx_load(const void *self, const char *dir, nl_dataset *out)
 {
+    NL_TRY(nl_idx_load_from(self, dir, out->ops->name, out));
+    return NL_OK;
+}
+
+nl_status nl_idx_load_from(const void *self, const char *dir, const char *folder, nl_dataset *out)
+{
     const nl_idx_options *o = self;
-    const char *name = out->ops->name;
     nl_status st = NL_OK;
     pair train = {0}, test = {0};
     nl_cut cut;
-    NL_GO(read_pair(&train, dir, name, "train-images-idx3-ubyte", "train-labels-idx1-ubyte"));
-    NL_GO(read_pair(&test, dir, name, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"));
-    NL_GO(nl_dataset_cut(&o->common, name, train.images.size[0], test.images.size[0], &cut));
-    out->shape = (nl_shape){1, NL_IDX_SIDE * NL_IDX_SIDE, NL_IDX_SIDE, NL_IDX_SIDE};
+    NL_GO(read_pair(&train, dir, folder, "train-images-idx3-ubyte", "train-labels-idx1-ubyte"));
+    NL_GO(read_pair(&test, dir, folder, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"));
+    NL_GO(nl_dataset_cut(&o->common, out->ops->name, train.images.size[0], test.images.size[0],
+                         &cut));
+    out->shape = out->ops->shape;
     out->classes = NL_IDX_CLASSES;
     out->target = 0.95;
     out->hi = 255;

@@ -132,6 +132,22 @@ START_TEST(pixels_become_their_255th_part)
 }
 END_TEST
 
+START_TEST(images_are_sequences_of_rows_or_of_pixels)
+{
+    nl_dataset *d = opened("mnist"), *rows = opened("mnist_rows"), *pixels = opened("mnist_pixels");
+    ck_assert_int_eq(rows->shape.s, 28);
+    ck_assert_int_eq(rows->shape.c, 28);
+    ck_assert_int_eq(pixels->shape.s, PIXELS);
+    ck_assert_int_eq(pixels->shape.c, 1);
+    ck_assert_int_eq(rows->shape.h, 0);
+    ck_assert_mem_eq(rows->train.x, d->train.x, TRAIN * PIXELS * sizeof(nl_real));
+    ck_assert_mem_eq(pixels->test.x, d->test.x, TEST * PIXELS * sizeof(nl_real));
+    nl_dataset_close(d);
+    nl_dataset_close(rows);
+    nl_dataset_close(pixels);
+}
+END_TEST
+
 START_TEST(validation_examples_are_the_last_ones_of_the_training_set)
 {
     nl_dataset *d = opened("mnist:train=4:val=3:test=2:standardize=none");
@@ -467,6 +483,7 @@ int main(void)
     tcase_add_unchecked_fixture(t, make_folder, remove_folder);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, pixels_become_their_255th_part);
+    tcase_add_test(t, images_are_sequences_of_rows_or_of_pixels);
     tcase_add_test(t, validation_examples_are_the_last_ones_of_the_training_set);
     tcase_add_test(t, validation_fraction_cuts_where_keras_cuts);
     tcase_add_test(t, more_examples_than_there_are_is_refused);

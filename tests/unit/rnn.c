@@ -291,6 +291,7 @@ static void masked_is_shorter(const char *spec, const char *norm, bool ragged, b
     open_rig(&b, (what){spec, norm, NULL, N, LONG, IN});
     if (ragged)
         pad(&a);
+    loss(&b), backward(&b); /* another batch, without padding: nothing of it stays */
     lengthen(&a, &b, at_the_end);
     loss(&a), loss(&b);
     backward(&a), backward(&b);

@@ -1,0 +1,29 @@
+/* Gated recurrent units (Cho et al. 2014, reset after the product): cells in layers, the last
+ * output to the logits. norm= sits in all three slots of each cell. */
+#include "models/recurrent.h"
+
+struct gru {
+    nl_recurrent common;
+};
+
+static const nl_option options[] = {NL_RECURRENT_OPTIONS(struct gru), NL_OPT_END};
+static const char *const protocol[] = {"batch=100", "optimizer=adam:lr=1e-3:clip=1", NULL};
+
+static nl_status build(const void *self, nl_model *m)
+{
+    const struct gru *o = self;
+    return nl_recurrent_build(&o->common, "gru", m);
+}
+
+extern const nl_model_ops nl_model_gru;
+const nl_model_ops nl_model_gru = {
+    NL_MODEL_HEADER,
+    .name = "gru",
+    .title = "Gated recurrent units",
+    .cite = "",
+    .self_size = sizeof(struct gru),
+    .options = options,
+    .protocol = protocol,
+    .slots = nl_recurrent_slots,
+    .build = build,
+};

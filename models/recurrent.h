@@ -1,0 +1,56 @@
+/* recurrent.h: what the models rnn, lstm and gru share: layers of cells, the last output of the
+ * last one, a dense layer to the logits. */
+#ifndef NL_RECURRENT_H
+#define NL_RECURRENT_H
+
+#include <stdio.h>
+
+#include "core/model.h"
+
+/* First member of each model's options. */
+typedef struct nl_recurrent {
+    nl_list hidden;
+    int64_t layers, truncate;
+    double dropout, recurrent_dropout;
+    nl_string recurrent_init;
+    bool bias, learn_initial, reverse;
+} nl_recurrent;
+
+#define NL_RECURRENT_OPTIONS(S)                                                                    \
+    NL_OPT_AS(S, common.hidden, "hidden", "100", 1, 1 << 20, "units of the layers"),               \
+        NL_OPT_AS(S, common.layers, "layers", "1", 1, 64, "times that list of layers is stacked"), \
+        NL_OPT_AS(S, common.bias, "bias", "true", 0, 1, "bias behind the norms of x and h"),       \
+        NL_OPT_AS(S, common.recurrent_init, "recurrent_init", "orthogonal", 0, 0,                  \
+                  "initializer of recurrent weights, or one a gate parted by '+'"),                \
+        NL_OPT_AS(S, common.dropout, "dropout", "0", 0, 0.999,                                     \
+                  "share of a layer's inputs set to 0, the same at each step"),                    \
+        NL_OPT_AS(S, common.recurrent_dropout, "recurrent_dropout", "0", 0, 0.999,                 \
+                  "the same for its outputs on their way back"),                                   \
+        NL_OPT_AS(S, common.learn_initial, "learn_initial", "false", 0, 1,                         \
+                  "learns the initial state"),                                                     \
+        NL_OPT_AS(S, common.reverse, "reverse", "false", 0, 1, "reads sequences from their end"),  \
+        NL_OPT_AS(S, common.truncate, "truncate", "0", 0, 1e9,                                     \
+                  "steps after which gradients through time are cut; 0: never")
+
+/* The norms of a cell: input projection, recurrent projection, inner state. */
+static const char *const nl_recurrent_slots[] = {"x", "h", "c", NULL};
+
+/* cell is the spec of a layer: "lstm:carry=raw". */
+static inline nl_status nl_recurrent_build(const nl_recurrent *o, const char *cell, nl_model *m)
+{
+    const int count = o->hidden.count * (int)o->layers;
+    char name[NL_LAYER_NAME_MAX];
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "r%d", i + 1);
+        NL_TRY(nl_model_add(m, name, NL_NORMED,
+                            "%s:units=%.0f:sequences=%d:bias=%d:recurrent_init=%s:dropout=%.17g:"
+                            "recurrent_dropout=%.17g:learn_initial=%d:reverse=%d:truncate=%lld",
+                            cell, o->hidden.at[i % o->hidden.count], i + 1 < count, o->bias,
+                            o->recurrent_init.is, o->dropout, o->recurrent_dropout,
+                            o->learn_initial, o->reverse, (long long)o->truncate));
+    }
+    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld", (long long)nl_model_outputs(m)));
+    return NL_OK;
+}
+
+#endif
