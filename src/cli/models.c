@@ -19,6 +19,8 @@ static void print_one(const nl_model_ops *o)
         printf("%-12s %s\n", "Source", o->cite);
     print_words("Protocol", o->protocol);
     print_words("Norm slots", o->slots);
+    if (o->norms)
+        print_words("Methods", o->norms);
     printf("\nOptions:\n");
     cli_print_options(o->options);
 }

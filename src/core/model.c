@@ -20,6 +20,7 @@ struct nl_model {
     int y[NL_MODEL_LAYERS_MAX], dy[NL_MODEL_LAYERS_MAX]; /* store items: outputs, their gradients */
     nl_real *gradient[NL_MODEL_LAYERS_MAX]; /* in backward: where that of an output is, or NULL */
     int next_from, next_residual;           /* of the layer to be added */
+    const char *slot;                       /* that norm= fills instead of ops->slots, or NULL */
 };
 
 /* ---- registry */
@@ -87,16 +88,78 @@ nl_status nl_model_canonical(const char *spec, nl_text *out)
     return nl_text_status(out);
 }
 
+/* ---- methods as the model's paper means them */
+
+/* Whether "key=value:key=value" gives this key. */
+static bool gives(const char *options, const char *key, size_t length)
+{
+    for (const char *at = options; *at; at += strcspn(at, ":"), at += *at == ':')
+        if (strncmp(at, key, length) == 0 && at[length] == '=')
+            return true;
+    return false;
+}
+
+/* Adds the options of `preset` that `options` does not give. */
+static void add_missing(nl_text *out, const char *preset, const char *options)
+{
+    while (*preset) {
+        const size_t all = strcspn(preset, ":"), key = strcspn(preset, "=");
+        if (!gives(options, preset, key))
+            nl_text_add(out, ":%.*s", (int)all, preset);
+        preset += all + (preset[all] == ':');
+    }
+}
+
+static nl_status add_part(const nl_model_ops *model, const char *part, nl_text *out)
+{
+    char name[NL_STRING_MAX], own[NL_STRING_MAX];
+    const char *options, *preset;
+    NL_TRY(nl_spec_split(part, name, &options));
+    nl_text_add(out, "%s", name);
+    for (const char *const *p = model->norms; p && *p; p++) {
+        NL_TRY(nl_spec_split(*p, own, &preset));
+        if (strcmp(own, name) == 0)
+            add_missing(out, preset, options);
+    }
+    if (*options)
+        nl_text_add(out, ":%s", options);
+    return NL_OK;
+}
+
+nl_status nl_model_norm_spec(const char *model, const char *norm, nl_text *out)
+{
+    char name[NL_STRING_MAX], part[NL_STRING_MAX];
+    const char *rest;
+    const nl_model_ops *ops;
+    NL_TRY(nl_spec_split(model, name, &rest));
+    NL_TRY(nl_model_find_or_say(name, &ops));
+    for (const char *at = norm; *at;) {
+        NL_TRY(nl_norm_next_part(&at, part));
+        NL_TRY(add_part(ops, part, out));
+        if (*at)
+            nl_text_add(out, "+");
+    }
+    return nl_text_status(out);
+}
+
 /* ---- norms in slots */
+
+static bool is_default_slot(const nl_model *m, const char *slot)
+{
+    if (m->slot)
+        return strcmp(m->slot, slot) == 0;
+    for (int i = 0; m->ops->slots[i]; i++)
+        if (strcmp(m->ops->slots[i], slot) == 0)
+            return true;
+    return false;
+}
 
 /* The part of "a+b" that belongs in this slot, copied into part; "" when there is none. */
 static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, unsigned normed,
                                char *part, size_t room)
 {
-    bool is_default = false;
+    const bool is_default = is_default_slot(m, slot->name);
     part[0] = 0;
-    for (int i = 0; m->ops->slots[i]; i++)
-        is_default = is_default || strcmp(m->ops->slots[i], slot->name) == 0;
     for (const char *at = m->setup.norm ? m->setup.norm : ""; *at;) {
         char one[NL_STRING_MAX], name[NL_STRING_MAX];
         const char *rest;
@@ -255,6 +318,7 @@ nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const cha
 }
 
 int nl_model_latest(const nl_model *m) { return m->layers ? m->layers - 1 : NL_FROM_INPUT; }
+void nl_model_norms_go_to(nl_model *m, const char *slot) { m->slot = slot; }
 void nl_model_from(nl_model *m, int output) { m->next_from = output; }
 void nl_model_residual(nl_model *m, int output) { m->next_residual = output; }
 

@@ -19,6 +19,9 @@ typedef struct nl_model_ops {
     const nl_option *options;
     const char *const *protocol; /* "key=value" of a run that the model changes; ends with NULL */
     const char *const *slots;    /* slots that norm= fills; ends with NULL */
+    /* methods as its paper means them, "batch:eps=1e-3": options that count where a user says
+     * nothing else; ends with NULL, or NULL */
+    const char *const *norms;
     nl_status (*build)(const void *self, nl_model *m);
 } nl_model_ops;
 
@@ -36,7 +39,8 @@ int nl_model_latest(const nl_model *m);
 void nl_model_from(nl_model *m, int output);     /* the next layer reads that one instead */
 void nl_model_residual(nl_model *m, int output); /* and adds that one before its activation */
 nl_shape nl_model_shape(const nl_model *m);      /* of what the next layer reads */
-int64_t nl_model_outputs(const nl_model *m);     /* logits the loss wants: classes, or 1 */
+void nl_model_norms_go_to(nl_model *m, const char *slot); /* instead of ops->slots */
+int64_t nl_model_outputs(const nl_model *m);              /* logits the loss wants: classes, or 1 */
 
 /* ---- for the trainer, tests and benchmarks */
 
@@ -91,6 +95,9 @@ nl_layer *nl_model_layer(nl_model *m, int i);
 nl_status nl_model_accepts(const nl_model *m, const nl_policy *p, int64_t n) NL_CHECKED;
 /* Whether some norm's evaluation takes statistics of the evaluation batch. */
 bool nl_model_couples_evaluation(const nl_model *m);
+
+/* "a" or "a+b" with the options that this model's paper has for these methods, as `norms` says. */
+nl_status nl_model_norm_spec(const char *model, const char *norm, nl_text *out) NL_CHECKED;
 
 nl_status nl_model_canonical(const char *spec, nl_text *out) NL_CHECKED;
 /* BibTeX keys of what this model uses: model, layers' norms; space-separated, each once. */

@@ -188,6 +188,24 @@ static nl_status apply_protocol(const nl_words *words, const int *pick, nl_run_s
     return NL_OK;
 }
 
+/* Every method gets the options that the model's paper has for it. */
+static nl_status apply_presets(nl_run_spec *spec)
+{
+    for (const nl_option *row = nl_run_options; row->key; row++) {
+        nl_string *norm = (nl_string *)((char *)spec + row->at);
+        nl_text text = {0};
+        nl_status st = NL_OK;
+        if (strncmp(row->key, "norm", 4) != 0 || !norm->is[0])
+            continue;
+        NL_GO(nl_model_norm_spec(spec->model.is, norm->is, &text));
+        NL_GO(nl_option_set(row, spec, "run", row->key, nl_text_of(&text)));
+    done:
+        nl_text_free(&text);
+        NL_TRY(st);
+    }
+    return NL_OK;
+}
+
 /* Of epochs and steps the one from the stronger source counts. */
 static nl_status choose_budget(const nl_words *words, nl_run_spec *spec)
 {
@@ -232,6 +250,7 @@ nl_status nl_spec_parse_pick(const nl_words *words, const int *pick, nl_run_spec
     NL_TRY(apply_protocol(words, pick, out));
     NL_TRY(set_words(nl_run_options, words, pick, out));
     NL_TRY(set_words(nl_conduct_options, words, NULL, out));
+    NL_TRY(apply_presets(out));
     NL_TRY(choose_budget(words, out));
     NL_TRY(read_record(out));
     return NL_OK;
