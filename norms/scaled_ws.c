@@ -4,8 +4,8 @@
  * Slot: a weight. x is W, (fan-in, outputs); y is what the layer multiplies by. Area: per output,
  * over the fan-in, {n}; N values.
  *     y = act_gain g (W - mean) r,   r = 1 / sqrt(max(N var, eps))
- *     dL/dmean = -r G;   dL/dvar = -N r^3 H / 2, 0 where eps rules     G = sum u, H = sum u (W - mean)
- *                                                            u = act_gain g dy
+ *     dL/dmean = -r G;   dL/dvar = -N r^3 H / 2, 0 where eps rules
+ *                        u = act_gain g dy,  G = sum u,  H = sum u (W - mean)
  * The same in training and evaluation; no state. act_gain makes the layer's activation keep the
  * variance: sqrt(2 / (1 - 1 / pi)) = 1.7139588594436646 for a relu behind it. */
 #include <math.h>

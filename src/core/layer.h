@@ -1,9 +1,10 @@
 /* layer.h: the interface of layers: dense, dropout, ... One file each in src/layers, one object
  * `const nl_layer_ops nl_layer_NAME`, the same two tables as a norm: options and variables.
  *
- * A layer maps (n, in.s, in.c) to (n, out.s, out.c), an image being s = h * w positions of c colours
- * (the input of a model may lie flat, s = 1: nl_layer_image says what it is). It has slots where norms sit: before the
- * activation, after it, on its weights. Set-up may fail; forward and backward may not. */
+ * A layer maps (n, in.s, in.c) to (n, out.s, out.c), an image being s = h * w positions of c
+ * colours (the input of a model may lie flat, s = 1: nl_layer_image says what it is). It has slots
+ * where norms sit: before the activation, after it, on its weights. Set-up may fail; forward and
+ * backward may not. */
 #ifndef NL_LAYER_H
 #define NL_LAYER_H
 
@@ -95,8 +96,8 @@ static inline nl_real *nl_layer_grad(const nl_layer *l, int id)
     return l->item[id] < 0 ? NULL : nl_store_at(l->store, l->item[id])->grad;
 }
 
-/* x as positions of channels: an image that was given flat (s = 1) as h * w positions; fails, naming
- * the layer, when x is no image. */
+/* x as positions of channels: an image that was given flat (s = 1) as h * w positions; fails,
+ * naming the layer, when x is no image. */
 nl_status nl_layer_image(const nl_layer *l, nl_shape *out) NL_CHECKED;
 
 /* Norm arguments common to the calls of a layer. */

@@ -29,8 +29,8 @@ typedef struct nl_model_ops {
 
 /* ---- for models/NAME.c */
 
-/* Appends a layer by spec ("dense:out=100:act=sigmoid"), reading the latest output. The run's norms go
- * into its slots at the sites in `normed` (NL_NORMED: any); weight-space methods always do. */
+/* Appends a layer by spec ("dense:out=100:act=sigmoid"), reading the latest output. The run's norms
+ * go into its slots at the sites in `normed` (NL_NORMED: any); weight-space methods always do. */
 enum { NL_NOT_NORMED = 0, NL_NORMED = NL_AT_PREACT | NL_AT_ACT | NL_AT_RNN };
 nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *spec,
                        ...) NL_CHECKED __attribute__((format(printf, 4, 5)));

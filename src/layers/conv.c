@@ -1,6 +1,7 @@
-/* Convolution: t (n, out_h * out_w, out) of images x (n, h * w, in), weights W (kernel_h * kernel_w *
- * in / groups, out): core/conv.h; then what unit.h says of bias, norms, residual and activation.
- * fan-in and fan-out count the taps, as Keras and PyTorch do: taps * in / groups, taps * out / groups. */
+/* Convolution: t (n, out_h * out_w, out) of images x (n, h * w, in), weights W (kernel_h * kernel_w
+ * * in / groups, out): core/conv.h; then what unit.h says of bias, norms, residual and activation.
+ * fan-in and fan-out count the taps, as Keras and PyTorch do: taps * in / groups and taps * out /
+ * groups. */
 #include "core/conv.h"
 
 #include "layers/unit.h"

@@ -1,4 +1,5 @@
-/* Norms as one scale and shift per channel: which are, and that the two say what evaluation does. */
+/* Norms as one scale and shift per channel: which are, and that the two say what evaluation
+ * does. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
