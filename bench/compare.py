@@ -2,7 +2,7 @@
 """Runs normlab's benchmarks and PyTorch's in turn and prints the ratios. Each row is the better of
 ROUNDS turns on either side, PyTorch's best variant; medians decide, minima stand beside them.
 
-    python3 bench/compare.py [--normlab PATH] [--rounds N] [--only steps|kernels] [--json]
+    python3 bench/compare.py [--normlab PATH] [--rounds N] [--only steps|kernels|CASE] [--json]
 
 Needs a PyTorch (Debian: python3-torch); README.md beside this says how to read it.
 """
@@ -13,9 +13,12 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MLP = {"sigmoid": ["model=mlp:hidden=100x3:act=sigmoid", "norm=batch", "batch=60"],
-       "relu": ["model=mlp:hidden=1000x2:act=relu", "norm=none", "batch=128"]}
-STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0))  # case, threads, wanted ratio
+OURS = {"sigmoid": ["data=mnist", "model=mlp:hidden=100x3:act=sigmoid", "norm=batch", "batch=60"],
+        "relu": ["data=mnist", "model=mlp:hidden=1000x2:act=relu", "norm=none", "batch=128"],
+        "lstm": ["data=mnist_rows", "model=lstm:hidden=100", "norm=none", "batch=128"],
+        "lstm_layer": ["data=mnist_rows", "model=lstm:hidden=100", "norm=layer", "batch=128"]}
+STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0), ("lstm", 2, 2.2),
+         ("lstm_layer", 2, 5.0))  # case, threads, wanted ratio
 KERNEL_SHARE = {"128x1000": 0.5, "2000x512": 0.7, "131072x64": 0.7}
 
 
@@ -31,13 +34,13 @@ def better(best, row):
 def compare_step(args, case, threads, wanted):
     ours = theirs = None
     for _ in range(args.rounds):
-        for row in rows([args.normlab, "bench", "step", "--json", "data=mnist", "optimizer=adam",
-                         "steps=1000", f"threads={threads}"] + MLP[case]):
+        for row in rows([args.normlab, "bench", "step", "--json", "optimizer=adam", "steps=1000",
+                         f"threads={threads}"] + OURS[case]):
             ours = better(ours, row)
         for used in range(1, threads + 1):  # with more threads allowed, fewer may be its best
             for row in rows([sys.executable, os.path.join(HERE, "torch_step.py"), case, str(used)]):
                 theirs = better(theirs, row)
-    return {"name": f"step 784-{case}", "threads": threads, "normlab_ms": ours["median_ms"],
+    return {"name": f"step {case}", "threads": threads, "normlab_ms": ours["median_ms"],
             "normlab_min_ms": ours["min_ms"], "torch_ms": theirs["median_ms"],
             "torch_min_ms": theirs["min_ms"], "ratio": theirs["median_ms"] / ours["median_ms"],
             "wanted": wanted}
@@ -74,7 +77,7 @@ def main():
     parser = argparse.ArgumentParser(description="normlab and PyTorch, turn and turn about")
     parser.add_argument("--normlab", default=os.path.join(HERE, "../build/release/normlab"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("steps", "kernels"))
+    parser.add_argument("--only", choices=("steps", "kernels", *OURS))
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if not args.json:
@@ -82,8 +85,9 @@ def main():
               "share of the limit")
     if args.only != "kernels":
         for case, threads, wanted in STEPS:
-            show(args, compare_step(args, case, threads, wanted))
-    if args.only != "steps":
+            if args.only in (None, "steps", case):
+                show(args, compare_step(args, case, threads, wanted))
+    if args.only in (None, "kernels"):
         for threads in (1, 2):
             for row in compare_kernels(args, threads):
                 show(args, row)

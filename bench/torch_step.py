@@ -3,7 +3,7 @@
 batch from a 60000 x 784 array, in every variant that might be the fastest on a CPU. Prints one JSON
 object a variant (Debian: python3-torch).
 
-    python3 bench/torch_step.py sigmoid|relu THREADS [SECONDS]
+    python3 bench/torch_step.py sigmoid|relu|lstm|lstm_layer THREADS [SECONDS]
 """
 import itertools
 import json
@@ -14,13 +14,41 @@ import time
 import torch
 from torch import nn
 
-CASES = {  # hidden widths, activation, batch norm, examples of a step
-    "sigmoid": ([100, 100, 100], nn.Sigmoid, True, 60),
-    "relu": ([1000, 1000], nn.ReLU, False, 128),
-}
+class Rows(nn.Module):
+    """An LSTM over the 28 rows of an image, its last output to the logits."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.lstm = nn.LSTM(28, units, batch_first=True)
+        self.out = nn.Linear(units, 10)
+
+    def forward(self, x):
+        return self.out(self.lstm(x.view(-1, 28, 28))[0][:, -1])
 
 
-def network(widths, activation, normed):
+class NormedRows(nn.Module):
+    """The same with layer normalization of both projections and of the cell state (Ba et al. 2016),
+    which nn.LSTM does not have: a loop over the steps, the input projected for all of them."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+        self.wx, self.wh = nn.Linear(28, 4 * units), nn.Linear(units, 4 * units, bias=False)
+        self.norm_x, self.norm_h = nn.LayerNorm(4 * units), nn.LayerNorm(4 * units)
+        self.norm_c, self.out = nn.LayerNorm(units), nn.Linear(units, 10)
+
+    def forward(self, x):
+        projected = self.norm_x(self.wx(x.view(-1, 28, 28)))
+        h = torch.zeros(x.shape[0], self.units)
+        c = torch.zeros(x.shape[0], self.units)
+        for t in range(28):
+            i, f, g, o = (projected[:, t] + self.norm_h(self.wh(h))).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(self.norm_c(c))
+        return self.out(h)
+
+
+def perceptron(widths, activation, normed):
     layers, before = [], 784
     for width in widths:
         layers.append(nn.Linear(before, width, bias=not normed))
@@ -30,12 +58,20 @@ def network(widths, activation, normed):
     return nn.Sequential(*layers, nn.Linear(before, 10))
 
 
+CASES = {  # network, examples of a step
+    "sigmoid": (lambda: perceptron([100, 100, 100], nn.Sigmoid, True), 60),
+    "relu": (lambda: perceptron([1000, 1000], nn.ReLU, False), 128),
+    "lstm": (lambda: Rows(100), 128),
+    "lstm_layer": (lambda: NormedRows(100), 128),
+}
+
+
 def variant(case, compiled, foreach, seconds):
-    widths, activation, normed, batch = CASES[case]
+    network, batch = CASES[case]
     torch.manual_seed(1)
     examples = torch.rand(60000, 784)
     labels = torch.randint(0, 10, (60000,))
-    model = network(widths, activation, normed)
+    model = network()
     forward = torch.jit.script(model) if compiled else model
     loss_of = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), foreach=foreach)
