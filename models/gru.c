@@ -7,6 +7,7 @@ struct gru {
 };
 
 static const nl_option options[] = {NL_RECURRENT_OPTIONS(struct gru), NL_OPT_END};
+static const char *const norms[] = {"batch:gamma.init=0.1", NULL}; /* Cooijmans et al. 2017 */
 static const char *const protocol[] = {"batch=100", "optimizer=adam:lr=1e-3:clip=1", NULL};
 
 static nl_status build(const void *self, nl_model *m)
@@ -25,5 +26,6 @@ const nl_model_ops nl_model_gru = {
     .options = options,
     .protocol = protocol,
     .slots = nl_recurrent_slots,
+    .norms = norms,
     .build = build,
 };

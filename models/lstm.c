@@ -1,6 +1,7 @@
 /* Long short-term memory (Hochreiter and Schmidhuber 1997; with forget gates Gers et al. 2000):
  * cells in layers, the last output to the logits. norm= sits in all three slots of each cell, as in
- * Ba et al. 2016 and, with norm=batch:gamma.init=0.1, in Cooijmans et al. 2017. */
+ * Ba et al. 2016 and Cooijmans et al. 2017, who start gamma at 0.1; norm.act= stands between the
+ * layers. */
 #include "models/recurrent.h"
 
 struct lstm {
@@ -17,6 +18,7 @@ static const nl_option options[] = {
                  "cell state that goes on: before its norm or after"),
     NL_OPT_END};
 
+static const char *const norms[] = {"batch:gamma.init=0.1", NULL}; /* Cooijmans et al. 2017 */
 static const char *const protocol[] = {"batch=100", "optimizer=adam:lr=1e-3:clip=1", NULL};
 
 static nl_status build(const void *self, nl_model *m)
@@ -38,5 +40,6 @@ const nl_model_ops nl_model_lstm = {
     .options = options,
     .protocol = protocol,
     .slots = nl_recurrent_slots,
+    .norms = norms,
     .build = build,
 };

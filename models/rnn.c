@@ -14,6 +14,7 @@ static const nl_option options[] = {NL_RECURRENT_OPTIONS(struct rnn),
                                     NL_OPT_END};
 static const char *const protocol[] = {"batch=100", "optimizer=adam:lr=1e-3:clip=1", NULL};
 static const char *const slots[] = {"c", NULL};
+static const char *const norms[] = {"batch:gamma.init=0.1", NULL}; /* Cooijmans et al. 2017 */
 
 static nl_status build(const void *self, nl_model *m)
 {
@@ -33,5 +34,6 @@ const nl_model_ops nl_model_rnn = {
     .options = options,
     .protocol = protocol,
     .slots = slots,
+    .norms = norms,
     .build = build,
 };

@@ -12,7 +12,7 @@
 #include "core/norm.h"
 #include "core/store.h"
 
-enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 3, NL_LAYER_VARS_MAX = 40, NL_LAYER_NAME_MAX = 48 };
+enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 4, NL_LAYER_VARS_MAX = 40, NL_LAYER_NAME_MAX = 48 };
 
 enum { NL_FROM_INPUT = -1, NL_NO_RESIDUAL = -2 };
 

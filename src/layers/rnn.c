@@ -5,6 +5,8 @@
  *     lstm   i, f, o = sigmoid(a_t), g = tanh(a_t);  c_t = f c_{t-1} + i g,  h_t = o tanh(N_c(c_t))
  *     gru    z, r = sigmoid(a_t);  n = tanh(N_c(x part + r (h part)));  h_t = (1 - z) n + z h_{t-1}
  *
+ * The norm in slot act, if any, then sees the output (n, t, units), as one between stacked layers.
+ *
  * Layer normalization in x, h and c is Ba et al. 2016 (arXiv:1607.06450), eq. 20-22; batch
  * normalization there with statistics per time step is Cooijmans et al. 2017 (arXiv:1603.09025),
  * eq. 6-8. In both c_t is carried as it is; carry=normalized carries N_c(c_t).
@@ -54,6 +56,7 @@ static const nl_option gru_options[] = {COMMON, NL_OPT_END};
 static const nl_slot_decl slots[] = {{"x", NL_AT_RNN, "on the input projection"},
                                      {"h", NL_AT_RNN, "on the recurrent projection"},
                                      {"c", NL_AT_RNN, "on the inner state, before its activation"},
+                                     {"act", NL_AT_ACT, "on the layer's output"},
                                      {0}};
 
 /* ---- variables */
@@ -83,6 +86,7 @@ static const nl_variable variables[] = {
     SAVED(NL_RNN_DROPPED, "dropped", "outputs, dropped out"),
     SAVED(NL_RNN_KEEP_X, "keep_x", "factors of the input's dropout"),
     SAVED(NL_RNN_KEEP_H, "keep_h", "factors of the state's dropout"),
+    SAVED(NL_RNN_Y, "out", "output before its norm"),
     SCRATCH(NL_RNN_NX, "nx", "normalized px of a step"),
     SCRATCH(NL_RNN_NH, "nh", "normalized ph of a step"),
     SCRATCH(NL_RNN_DGATE, "dgate", "gradient of the gates"),
@@ -94,6 +98,7 @@ static const nl_variable variables[] = {
     SCRATCH(NL_RNN_DK, "dk", "gradient of what is carried"),
     SCRATCH(NL_RNN_DZ, "dz", "gradient of an inner state"),
     SCRATCH(NL_RNN_DU, "du", "gradient of an output through U"),
+    SCRATCH(NL_RNN_DY, "dout", "gradient of the output before its norm"),
     ROW(NL_RNN_SUMS, "sums", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "column sums of blocks"),
     SCRATCH(NL_RNN_STRIPS, "strips", "sums in flight"),
     [NL_RNN_VARIABLES] = NL_ENDS_VARIABLES};
@@ -118,6 +123,7 @@ static nl_geom size_of(const nl_layer *l, int id)
     const nl_rnn_cell *cell = nl_rnn_cell_of(l);
     const int64_t u = o->units, g = gate_values(l), in = l->in.c, n = l->n, all = l->in.s * n;
     const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
+    const bool act = l->norm[NL_RNN_SLOT_ACT];
     const bool drops = o->recurrent_dropout > 0;
     switch (id) {
     case NL_RNN_WX: return (nl_geom){.n = in, .c = g};
@@ -149,6 +155,8 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_DZ: return (nl_geom){.n = n, .c = u};
     case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
     case NL_RNN_DU: return (nl_geom){.n = drops ? n : 0, .c = u};
+    case NL_RNN_Y:
+    case NL_RNN_DY: return (nl_geom){.n = act ? n * l->out.s : 0, .c = u};
     default: return (nl_geom){.n = blocks_of(l), .c = g};
     }
 }
@@ -173,7 +181,9 @@ static nl_status shape(nl_layer *l)
 
 static nl_geom slot_geom(const nl_layer *l, int slot)
 {
-    const int64_t c = slot == NL_RNN_SLOT_C ? rnn_of(l)->units : gate_values(l);
+    const int64_t c = slot >= NL_RNN_SLOT_C ? rnn_of(l)->units : gate_values(l);
+    if (slot == NL_RNN_SLOT_ACT)
+        return (nl_geom){.n = l->n, .s = l->out.s, .c = c, .steps = 1, .batch = l->batch};
     return (nl_geom){.n = l->n, .s = 1, .c = c, .steps = l->in.s, .batch = l->batch};
 }
 
@@ -279,7 +289,8 @@ static nl_status init(nl_layer *l, const char *model_init, uint64_t seed)
                                         .close = close,              \
                                         .init = init,                \
                                         .forward = nl_rnn_forward,   \
-                                        .backward = nl_rnn_backward}
+                                        .backward = nl_rnn_backward, \
+                                        .observe = nl_rnn_observe}
 extern const nl_layer_ops nl_layer_rnn, nl_layer_lstm, nl_layer_gru;
 LAYER(rnn, "Recurrent layer", rnn_options);
 LAYER(lstm, "Long short-term memory", lstm_options);

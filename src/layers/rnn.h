@@ -18,7 +18,7 @@ typedef struct nl_rnn {
 
 enum { NL_CARRY_RAW, NL_CARRY_NORMALIZED };
 
-enum { NL_RNN_SLOT_X, NL_RNN_SLOT_H, NL_RNN_SLOT_C }; /* slots */
+enum { NL_RNN_SLOT_X, NL_RNN_SLOT_H, NL_RNN_SLOT_C, NL_RNN_SLOT_ACT };
 
 /* Variables. Arrays over time are (t, n, ...), of the n examples of the call, without gaps. */
 enum {
@@ -40,6 +40,7 @@ enum {
     NL_RNN_DROPPED, /* h as U sees it, under recurrent dropout */
     NL_RNN_KEEP_X,  /* dropout's factors, one a sequence and channel */
     NL_RNN_KEEP_H,
+    NL_RNN_Y,  /* the output before the norm in slot act */
     NL_RNN_NX, /* scratch: normed projections of one step */
     NL_RNN_NH,
     NL_RNN_DGATE, /* gradients: of the gates as the input's part sees them */
@@ -51,6 +52,7 @@ enum {
     NL_RNN_DK,
     NL_RNN_DZ,
     NL_RNN_DU,
+    NL_RNN_DY,
     NL_RNN_SUMS,
     NL_RNN_STRIPS,
     NL_RNN_VARIABLES
@@ -73,6 +75,7 @@ typedef struct nl_rnn_plans {
 
 void nl_rnn_forward(nl_layer *l, const nl_layer_call *c);
 void nl_rnn_backward(nl_layer *l, const nl_layer_call *c);
+void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
 
 /* Blocks that column sums over rows are cut into. */
 int64_t nl_rnn_sum_blocks(int64_t rows, int64_t width);

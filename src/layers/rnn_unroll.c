@@ -28,6 +28,8 @@ typedef struct unroll {
     const nl_cell_kernel *cell;
     int64_t n, steps, in, u, g; /* g: values of all gates */
     uint8_t *live;              /* (t, n) or NULL */
+    nl_real *y;                 /* the output, before its norm */
+    const nl_real *dy;
     nl_real *v[NL_RNN_VARIABLES];
     int64_t t;         /* the step at hand ... */
     nl_cell_step step; /* ... as its kernels see it */
@@ -57,6 +59,7 @@ static unroll begin(const nl_layer *l, const nl_layer_call *c)
                 .g = is->gates * o->units};
     for (int id = 0; id < NL_RNN_VARIABLES; id++)
         w.v[id] = nl_layer_value(l, id);
+    w.y = w.v[NL_RNN_Y] ? w.v[NL_RNN_Y] : c->y;
     w.live = c->live ? (uint8_t *)w.v[NL_RNN_LIVE] : NULL;
     if (!w.v[NL_RNN_GATE]) /* gates overwrite the projections when no norm needs these */
         w.v[NL_RNN_GATE] = w.v[NL_RNN_PX];
@@ -157,7 +160,7 @@ static void give_block(int64_t t, void *arg)
 {
     const unroll *w = arg;
     for (int64_t i = 0; i < w->n; i++) {
-        nl_real *y = w->c->y + (i * w->steps + position_of(w, t)) * w->u;
+        nl_real *y = w->y + (i * w->steps + position_of(w, t)) * w->u;
         if (is_live(w, t, i))
             memcpy(y, at(w, NL_RNN_HS, t + 1, w->u) + i * w->u, (size_t)w->u * sizeof *y);
         else
@@ -171,7 +174,36 @@ static void give_output(unroll *w)
     if (w->o->sequences)
         nl_for(w->steps, w->steps * (int64_t)bytes, give_block, w);
     else
-        memcpy(w->c->y, at(w, NL_RNN_HS, w->steps, w->u), bytes);
+        memcpy(w->y, at(w, NL_RNN_HS, w->steps, w->u), bytes);
+}
+
+/* ---- the norm of the output */
+
+static nl_args output_args(const unroll *w)
+{
+    nl_args a = nl_layer_norm_args(w->c);
+    a.live = w->o->sequences ? w->c->live : NULL;
+    a.x = w->y;
+    return a;
+}
+
+static void normalize_output(const unroll *w)
+{
+    nl_args a = output_args(w);
+    a.y = w->c->y;
+    if (w->l->norm[NL_RNN_SLOT_ACT])
+        nl_norm_forward(w->l->norm[NL_RNN_SLOT_ACT], &a);
+}
+
+static void output_gradient(unroll *w)
+{
+    nl_args a = output_args(w);
+    a.dy = w->dy = w->c->dy;
+    if (!w->l->norm[NL_RNN_SLOT_ACT])
+        return;
+    a.dx = w->v[NL_RNN_DY];
+    nl_norm_backward(w->l->norm[NL_RNN_SLOT_ACT], &a);
+    w->dy = a.dx;
 }
 
 /* ---- a step */
@@ -296,6 +328,7 @@ void nl_rnn_forward(nl_layer *l, const nl_layer_call *c)
     for (int64_t t = 0; t < w.steps; t++)
         step_forward(&w, t);
     give_output(&w);
+    normalize_output(&w);
 }
 
 /* ---- backward */
@@ -309,7 +342,7 @@ static void prepare_step_back(unroll *w, int64_t t)
     w->step.dx = at(w, NL_RNN_DGATE, t, w->g);
     w->step.d_h = at(w, NL_RNN_DGATE_H, t, w->g);
     if (w->o->sequences) {
-        w->step.dy = w->c->dy + position_of(w, t) * w->u;
+        w->step.dy = w->dy + position_of(w, t) * w->u;
         w->step.lddy = w->steps * w->u;
     }
 }
@@ -435,12 +468,31 @@ void nl_rnn_backward(nl_layer *l, const nl_layer_call *c)
 {
     unroll w = begin(l, c);
     bool fresh = true;
+    output_gradient(&w);
     forget_gradient(&w);
     if (!w.o->sequences)
-        memcpy(w.v[NL_RNN_DH], c->dy, (size_t)(w.n * w.u) * sizeof *c->dy);
+        memcpy(w.v[NL_RNN_DH], w.dy, (size_t)(w.n * w.u) * sizeof *w.dy);
     for (int64_t t = w.steps - 1; t >= 0; t--)
         step_back(&w, t, &fresh);
     parameter_gradients(&w);
     if (c->dx)
         input_gradient(&w);
+}
+
+/* ---- what the log sees */
+
+void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post)
+{
+    const unroll w = begin(l, c);
+    const size_t bytes = (size_t)(w.n * l->out.s * w.u) * sizeof *pre;
+    nl_args a = output_args(&w);
+    memcpy(pre, w.y, bytes);
+    if (!l->norm[slot]) {
+        memcpy(post, pre, bytes);
+        return;
+    }
+    a.update = false;
+    a.hold = true; /* the state has moved since: coefficients stay those of the step */
+    a.y = post;
+    nl_norm_forward(l->norm[slot], &a);
 }

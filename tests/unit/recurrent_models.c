@@ -24,6 +24,8 @@ static void fill(nl_real *v, int64_t count, uint64_t stream)
         v[i] = (nl_real)nl_random_normal((nl_key){7, NL_STREAM_TEST, stream}, (uint64_t)i);
 }
 
+static const char *norm_act;
+
 static void open_net(net *r, const char *spec, const char *norm, const char *norm_h)
 {
     const nl_model_setup setup = {.shape = {.s = STEPS, .c = IN},
@@ -31,7 +33,7 @@ static void open_net(net *r, const char *spec, const char *norm, const char *nor
                                   .batch = N,
                                   .n = N,
                                   .norm = norm,
-                                  .norm_slot = {[NL_SLOT_H] = norm_h},
+                                  .norm_slot = {[NL_SLOT_H] = norm_h, [NL_SLOT_ACT] = norm_act},
                                   .seed = 1};
     *r = (net){0};
     if (nl_model_open(&r->model, spec, &setup) != NL_OK)
@@ -91,6 +93,9 @@ START_TEST(gradients_go_through_stacked_layers)
         gradients_agree(specs[k], "none", NULL);
         gradients_agree(specs[k], "layer:eps=0.1", NULL);
         gradients_agree(specs[k], "batch:eps=0.1", "rms:eps=0.1");
+        norm_act = "layer:eps=0.1";
+        gradients_agree(specs[k], "none", NULL);
+        norm_act = NULL;
     }
 }
 END_TEST
@@ -108,6 +113,11 @@ START_TEST(norms_fill_the_slots_of_the_model)
     nl_model_close(r.model);
     open_net(&r, "rnn:hidden=4", "layer", NULL);
     ck_assert(!has(r.model, "r1/x") && !has(r.model, "r1/h") && has(r.model, "r1/c"));
+    nl_model_close(r.model);
+    norm_act = "layer";
+    open_net(&r, "lstm:hidden=4x2", "none", NULL);
+    norm_act = NULL;
+    ck_assert(!has(r.model, "r1/x") && has(r.model, "r1/act") && has(r.model, "r2/act"));
     nl_model_close(r.model);
     open_net(&r, "gru:hidden=4", "layer", "batch");
     ck_assert(has(r.model, "r1/x") && has(r.model, "r1/c"));

@@ -192,7 +192,7 @@ static const char *const cells[] = {"rnn:units=4", "lstm:units=4", "gru:units=4"
 
 START_TEST(gradients_of_every_cell_with_every_method_in_every_slot)
 {
-    static const char *const where[] = {"x", "h", "c", NULL};
+    static const char *const where[] = {"x", "h", "c", "act", NULL};
     const nl_norm_ops *ops;
     int checked = 0;
     for (int i = 0; (ops = nl_norm_at(i)); i++) {
@@ -203,7 +203,7 @@ START_TEST(gradients_of_every_cell_with_every_method_in_every_slot)
                  strcmp(ops->name, "group") == 0 ? ":groups=2" : "",
                  sizeof(nl_real) == 8 ? "" : ":eps=0.5"); /* float needs smooth functions */
         for (int k = 0; k < 3; k++)
-            for (int s = 0; s < 4; s++) {
+            for (int s = 0; s < 5; s++) {
                 char cell[64];
                 snprintf(cell, sizeof cell, "%s:sequences=%d", cells[k], (k + s) % 2);
                 checked += gradients_agree((what){cell, spec, where[s], 5, 4, 3}, s % 2);
@@ -211,7 +211,7 @@ START_TEST(gradients_of_every_cell_with_every_method_in_every_slot)
                 checked += gradients_agree((what){cell, spec, where[s], 1, 3, 3}, s % 2);
             }
     }
-    ck_assert_int_ge(checked, 6 * 3 * 4 * 2);
+    ck_assert_int_ge(checked, 6 * 3 * 5 * 2);
 }
 END_TEST
 
