@@ -73,8 +73,30 @@ static const char *data_folder(const char *dir)
     return set && set[0] ? set : "data";
 }
 
+void nl_dataset_live(const nl_dataset *d, const nl_split *s, int64_t i, uint8_t *live)
+{
+    const int64_t steps = d->shape.s, length = s->length ? s->length[i] : steps;
+    memset(live, d->pads_before ? 0 : 1, (size_t)steps);
+    if (d->pads_before)
+        memset(live + steps - length, 1, (size_t)length);
+    else
+        memset(live + length, 0, (size_t)(steps - length));
+}
+
+static nl_status check_lengths(const nl_dataset *d, const nl_split *s)
+{
+    for (int64_t i = 0; s->length && i < s->count; i++)
+        if (s->length[i] < 1 || s->length[i] > d->shape.s)
+            return nl_fail(NL_EFORMAT, "%s: example %lld has %d steps, wanted 1 .. %lld",
+                           d->ops->name, (long long)i, s->length[i], (long long)d->shape.s);
+    return NL_OK;
+}
+
 static nl_status prepare(const nl_dataset_common *common, nl_dataset *d)
 {
+    NL_TRY(check_lengths(d, &d->train));
+    NL_TRY(check_lengths(d, &d->val));
+    NL_TRY(check_lengths(d, &d->test));
     NL_TRY(nl_dataset_standardize(d, common->standardize.is));
     if (common->sort)
         NL_TRY(nl_split_sort(&d->train, d->shape.s * d->shape.c, d->classes));

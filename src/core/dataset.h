@@ -25,6 +25,8 @@ typedef struct nl_split {
     int64_t count;
     nl_real *x;     /* (count, s, c), aligned to NL_ALIGN; owned by the dataset */
     int32_t *label; /* count class numbers in [0, classes) */
+    /* Steps of each example, 1 .. shape.s, the rest is padding; NULL: all have shape.s. */
+    int32_t *length;
 } nl_split;
 
 typedef struct nl_dataset {
@@ -34,9 +36,11 @@ typedef struct nl_dataset {
     nl_split train, val, test; /* val.count is 0 unless asked for */
     uint64_t checksum;         /* of the content as trained on; part of a run's hash */
     bool synthetic;
-    double target; /* accuracy that "steps to target" asks for unless told otherwise */
-    double lo, hi; /* what raw values lie in, for standardize=unit; equal: looked up */
-    void *memory;  /* taken by nl_dataset_room, freed by nl_dataset_close */
+    double target;    /* accuracy that "steps to target" asks for unless told otherwise */
+    double lo, hi;    /* what raw values lie in, for standardize=unit; equal: looked up */
+    bool ragged;      /* splits have lengths: set before nl_dataset_room, which takes them */
+    bool pads_before; /* padding stands before an example's steps, as Keras pads, not behind */
+    void *memory;     /* taken by nl_dataset_room, freed by nl_dataset_close */
 } nl_dataset;
 
 enum { NL_DATASET_ABI = 1 };
@@ -105,8 +109,12 @@ enum { NL_ANY_NUMBER = -1 };
 nl_status nl_dataset_cut(const nl_dataset_common *common, const char *owner, int64_t train_there,
                          int64_t test_there, nl_cut *out) NL_CHECKED;
 
-/* Takes the memory of the three splits, zeroed, from out->shape and the cut. */
+/* Takes the memory of the three splits, zeroed, from out->shape and the cut; lengths start as
+ * shape.s. */
 nl_status nl_dataset_room(nl_dataset *out, const nl_cut *cut) NL_CHECKED;
+
+/* live (shape.s) becomes 1 for the steps of example i and 0 for its padding. */
+void nl_dataset_live(const nl_dataset *d, const nl_split *s, int64_t i, uint8_t *live);
 
 /* spec is "mnist:train=9000:val=1000". dir NULL takes $NORMLAB_DATA, then "data". Sets *out NULL on
  * failure; the caller owns it. */

@@ -47,9 +47,10 @@ nl_status nl_dataset_room(nl_dataset *out, const nl_cut *cut)
     nl_split *const splits[] = {&out->train, &out->val, &out->test};
     const int64_t counts[] = {cut->train, cut->val, cut->test};
     const int64_t row = out->shape.s * out->shape.c * (int64_t)sizeof(nl_real);
+    const int64_t whole = sizeof(int32_t); /* numbers beside the values: labels, lengths */
     int64_t bytes = 0;
     for (int k = 0; k < 3; k++)
-        bytes += padded(counts[k] * row) + padded(counts[k] * (int64_t)sizeof(int32_t));
+        bytes += padded(counts[k] * row) + (out->ragged ? 2 : 1) * padded(counts[k] * whole);
     char *at = out->memory = nl_alloc((size_t)bytes, 1);
     if (!at)
         return nl_fail(NL_ENOMEM, "%s: no memory for %lld bytes of examples", out->ops->name,
@@ -59,7 +60,11 @@ nl_status nl_dataset_room(nl_dataset *out, const nl_cut *cut)
         splits[k]->x = (void *)at;
         at += padded(counts[k] * row);
         splits[k]->label = (void *)at;
-        at += padded(counts[k] * (int64_t)sizeof(int32_t));
+        at += padded(counts[k] * whole);
+        splits[k]->length = out->ragged ? (void *)at : NULL;
+        at += out->ragged ? padded(counts[k] * whole) : 0;
+        for (int64_t i = 0; out->ragged && i < counts[k]; i++)
+            splits[k]->length[i] = (int32_t)out->shape.s;
     }
     return NL_OK;
 }
@@ -163,6 +168,9 @@ nl_status nl_dataset_standardize(nl_dataset *d, int scale)
     const int64_t width = d->shape.s * d->shape.c;
     if (scale == NL_SCALE_NONE)
         return NL_OK;
+    if (d->ragged && scale != NL_SCALE_UNIT)
+        return nl_fail(NL_EOPTION, "%s: standardize=%s would count padding, wanted none or unit",
+                       d->ops->name, nl_dataset_scales[scale]);
     double *room = nl_alloc((size_t)((block_count(&d->train) + 2) * width), sizeof *room);
     if (!room)
         return nl_fail(NL_ENOMEM, "%s: no memory to standardize %lld features", d->ops->name,
@@ -203,17 +211,21 @@ static void permute(nl_split *s, int64_t width, int64_t *from, nl_real *row)
         if (from[start] == start)
             continue;
         memcpy(row, s->x + start * width, bytes);
-        const int32_t label = s->label[start];
+        const int32_t label = s->label[start], length = s->length ? s->length[start] : 0;
         int64_t i = start;
         while (from[i] != start) {
             const int64_t next = from[i];
             memcpy(s->x + i * width, s->x + next * width, bytes);
             s->label[i] = s->label[next];
+            if (s->length)
+                s->length[i] = s->length[next];
             from[i] = i;
             i = next;
         }
         memcpy(s->x + i * width, row, bytes);
         s->label[i] = label;
+        if (s->length)
+            s->length[i] = length;
         from[i] = i;
     }
 }
@@ -285,6 +297,10 @@ uint64_t nl_dataset_checksum(const nl_dataset *d)
         const nl_split *s = splits[k];
         hash = nl_hash_bytes(hash, &s->count, sizeof s->count);
         hash = nl_hash_bytes(hash, s->label, (uint64_t)s->count * sizeof *s->label);
+        if (s->length) {
+            hash = nl_hash_bytes(hash, &d->pads_before, sizeof d->pads_before);
+            hash = nl_hash_bytes(hash, s->length, (uint64_t)s->count * sizeof *s->length);
+        }
         hash = hash_values(hash, s->x, s->count * width);
     }
     return hash;

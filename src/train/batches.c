@@ -24,7 +24,8 @@ nl_status nl_batches_open(nl_batches *out, const nl_dataset *d, const nl_split *
         return nl_fail(NL_ESHAPE, "batch of %lld is larger than the %lld training examples of %s",
                        (long long)batch, (long long)count, d->ops->name);
     const bool keep = options->last.is == NL_LAST_KEEP;
-    *out = (nl_batches){.from = from,
+    *out = (nl_batches){.data = d,
+                        .from = from,
                         .width = d->shape.s * d->shape.c,
                         .batch = batch,
                         .steps = keep ? (count + batch - 1) / batch : count / batch,
@@ -61,4 +62,11 @@ int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t k, 
         label[i] = b->from->label[index[i]];
     }
     return rows;
+}
+
+void nl_batches_live(const nl_batches *b, const int64_t *order, int64_t k, uint8_t *live)
+{
+    const int64_t rows = nl_batches_rows(b, k), *index = order + k * b->batch;
+    for (int64_t i = 0; i < rows; i++)
+        nl_dataset_live(b->data, b->from, index[i], live + i * b->data->shape.s);
 }

@@ -18,10 +18,11 @@ enum { NL_LAST_KEEP, NL_LAST_DROP };
 extern const nl_option nl_batches_option_table[];
 
 typedef struct nl_batches {
-    const nl_split *from; /* lent */
-    int64_t width;        /* values of one example */
-    int64_t batch;        /* examples in a full batch, at least 1 */
-    int64_t steps;        /* batches in an epoch, at least 1 */
+    const nl_dataset *data; /* lent */
+    const nl_split *from;   /* of it */
+    int64_t width;          /* values of one example */
+    int64_t batch;          /* examples in a full batch, at least 1 */
+    int64_t steps;          /* batches in an epoch, at least 1 */
     int order;
     uint64_t seed;
 } nl_batches;
@@ -40,5 +41,8 @@ int64_t nl_batches_rows(const nl_batches *b, int64_t k);
 /* Copies batch k into x (rows, width) and label (rows), and gives the number of rows. */
 int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t k, nl_real *x,
                           int32_t *label);
+
+/* live (rows, shape.s) becomes 1 for the steps of batch k's examples and 0 for padding. */
+void nl_batches_live(const nl_batches *b, const int64_t *order, int64_t k, uint8_t *live);
 
 #endif

@@ -69,12 +69,15 @@ static nl_status open_model(trainer *t)
 static nl_status take_buffers(trainer *t)
 {
     const int64_t batch = t->batches.batch;
+    const int64_t most = batch > t->eval_batch ? batch : t->eval_batch;
     t->width = t->data->shape.s * t->data->shape.c;
     t->order = nl_alloc((size_t)t->data->train.count, sizeof *t->order);
     t->x = nl_alloc((size_t)(batch * t->width), sizeof *t->x);
     t->d_logits = nl_alloc((size_t)(batch * t->outputs), sizeof *t->d_logits);
     t->label = nl_alloc((size_t)batch, sizeof *t->label);
-    if (!t->order || !t->x || !t->d_logits || !t->label)
+    if (t->data->ragged)
+        t->live = nl_alloc((size_t)(most * t->data->shape.s), 1);
+    if (!t->order || !t->x || !t->d_logits || !t->label || (t->data->ragged && !t->live))
         return nl_fail(NL_ENOMEM, "a batch of %lld examples", (long long)batch);
     return NL_OK;
 }
@@ -91,6 +94,7 @@ static nl_layer_call call_of(const trainer *t, nl_phase phase, int64_t n, const 
                            .step = t->step,
                            .epoch = t->step / t->batches.steps,
                            .seed = (uint64_t)t->spec->seed,
+                           .live = t->live,
                            .x = x};
 }
 
@@ -104,6 +108,8 @@ static score evaluate(trainer *t, const nl_split *split)
     for (int64_t from = 0; from < split->count; from += t->eval_batch) {
         const int64_t left = split->count - from;
         const int64_t n = left < t->eval_batch ? left : t->eval_batch;
+        for (int64_t i = 0; t->live && i < n; i++)
+            nl_dataset_live(t->data, split, from + i, t->live + i * t->data->shape.s);
         const nl_layer_call c = call_of(t, NL_EVAL, n, split->x + from * t->width);
         const nl_real *logits = nl_model_forward(t->model, &c);
         loss += nl_cross_entropy(t->outputs, logits, split->label + from, n, 0, NULL, &correct);
@@ -130,6 +136,8 @@ static int64_t next_batch(trainer *t)
         nl_model_epoch_begin(t->model, epoch);
         memset(t->sum, 0, sizeof t->sum);
     }
+    if (t->live)
+        nl_batches_live(&t->batches, t->order, k, t->live);
     return nl_batches_gather(&t->batches, t->order, k, t->x, t->label);
 }
 
@@ -266,5 +274,6 @@ done:
     nl_free(t.x);
     nl_free(t.d_logits);
     nl_free(t.label);
+    nl_free(t.live);
     return st;
 }

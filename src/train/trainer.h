@@ -31,6 +31,7 @@ typedef struct trainer {
     int64_t *order;
     nl_real *x, *d_logits;
     int32_t *label;
+    uint8_t *live; /* (examples of a call, steps): which are no padding; NULL: all */
     double sum[SUMS];
     int64_t eval_batch, total, log_every, eval_every, checkpoint_every;
     int64_t step, epoch_of_order; /* updates made; -1: no order yet */
