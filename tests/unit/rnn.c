@@ -324,6 +324,35 @@ START_TEST(padding_is_as_if_the_sequence_were_shorter)
 }
 END_TEST
 
+static void set_all(rig *r, const char *owner, const char *name, double value)
+{
+    const nl_item *it = nl_store_find(nl_model_store(r->model), owner, name);
+    for (int64_t i = 0; i < it->count; i++)
+        ((nl_real *)it->val)[i] = (nl_real)value;
+}
+
+START_TEST(the_norm_of_the_output_counts_no_padding)
+{
+    rig r;
+    open_rig(&r, (what){"lstm:units=4:sequences=true", "batch", "act", 8, 5, 3});
+    pad(&r);
+    set_all(&r, "l/act", "gamma", 1);
+    set_all(&r, "l/act", "beta", 0);
+    loss(&r);
+    for (int64_t j = 0; j < 4; j++) {
+        double sum = 0, squares = 0, count = 0;
+        for (int64_t i = 0; i < 40; i++) {
+            const double y = (double)r.y[i * 4 + j];
+            sum += y, squares += y * y, count += r.live[i];
+            ck_assert(r.live[i] || y == 0);
+        }
+        ck_assert_double_eq_tol(sum / count, 0, 1e-5);
+        ck_assert_double_eq_tol(squares / count, 1, 1e-2); /* eps beside a small variance */
+    }
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(every_output_of_padding_is_zero_and_the_last_one_is_the_last_live_one)
 {
     for (int k = 0; k < 3; k++) {
@@ -583,6 +612,7 @@ int main(void)
     tcase_add_test(t, gradients_under_every_option);
     tcase_add_test(t, gradients_of_activations_and_carried_states);
     tcase_add_test(t, padding_is_as_if_the_sequence_were_shorter);
+    tcase_add_test(t, the_norm_of_the_output_counts_no_padding);
     tcase_add_test(t, every_output_of_padding_is_zero_and_the_last_one_is_the_last_live_one);
     tcase_add_test(t, reading_backwards_is_reading_the_reversed_sequence);
     tcase_add_test(t, truncated_gradients_do_not_reach_behind_the_cut);
