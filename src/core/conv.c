@@ -26,16 +26,22 @@ typedef struct lattice {
 enum {
     FRAMED_CHANNELS = 4, /* up to so many, an image is copied into a frame of zeros */
     STRIDE_MAX = 4,      /* above, the gradient of x has too many classes */
-    WANTED_BLOCKS = 16   /* of few images, rows are blocks too */
+    WANTED_BLOCKS = 16,  /* of few images, rows are blocks too */
+    SLACK = 64           /* reals behind the planes that a register may read */
 };
 
 struct nl_conv {
     nl_conv_geom g;     /* as given */
     nl_conv_geom inner; /* as computed: without padding where the image is framed */
-    bool framed, depthwise, by_taps;
+    bool framed, depthwise;
+    bool by_planes; /* forward: registers of pixels, not of channels */
+    bool by_runs;   /* gradient of x: registers of a row of taps and channels */
+    bool by_taps;   /* gradient of w: the same */
     lattice forward, back[STRIDE_MAX * STRIDE_MAX];
     int64_t classes, part_size;
     nl_real *frame;   /* (n, h + pads, w + pads, in) or NULL */
+    nl_real *planes;  /* by_planes: (n, in, h + pads, w + pads), or NULL */
+    nl_real *rows;    /* by_runs: row_room() of each image, or NULL */
     nl_real *flipped; /* weights for the gradient of x */
     nl_real *part;    /* (NL_CONV_PARTS, weights) */
 };
@@ -179,6 +185,33 @@ static nl_status check(const nl_conv_geom *g)
     return NL_OK;
 }
 
+/* Where neither channels nor taps fill registers well, the other choice may. */
+static void choose_lanes(nl_conv *c)
+{
+    const nl_conv_geom *g = &c->g;
+    const lattice *f = &c->forward;
+    const bool no_columns_missing = f->col_from == 0 && f->col_to == f->cols;
+    const double run = waste(g->kernel_w * g->in);
+    if (g->groups > 1)
+        return;
+    c->by_planes = (c->framed || no_columns_missing) && g->in <= FRAMED_CHANNELS &&
+                   g->stride == 1 && g->out <= NL_FEW_RESULTS;
+    c->by_runs = g->kernel_w > 1 && run < 0.7 * waste(g->in);
+    c->by_taps = no_columns_missing && run < 0.9 * waste(g->out);
+}
+
+static int64_t planes_of(const nl_conv *c) { return c->inner.in * c->inner.h * c->inner.w; }
+
+/* One row of dx with what reaches beyond its ends, and its pieces before they are put together. */
+static int64_t wide_row(const nl_conv_geom *g)
+{
+    return ((g->out_w - 1) * g->stride + g->kernel_w + g->w) * g->in;
+}
+static int64_t row_room(const nl_conv_geom *g)
+{
+    return wide_row(g) + g->out_w * g->kernel_w * g->in;
+}
+
 nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
 {
     *out = NULL;
@@ -191,15 +224,18 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
     plan_inner(c);
     plan_forward(c);
     plan_back(c);
-    const lattice *f = &c->forward;
-    const bool merged = g->groups == 1 && f->col_from == 0 && f->col_to == f->cols;
-    c->by_taps = merged && waste(g->kernel_w * g->in) < 0.9 * waste(g->out);
+    choose_lanes(c);
     c->part_size = weights_of(g);
     c->flipped = nl_alloc((size_t)c->part_size, sizeof *c->flipped);
     c->part = nl_alloc((size_t)(NL_CONV_PARTS * c->part_size), sizeof *c->part);
     if (c->framed)
         c->frame = nl_alloc((size_t)(n * c->inner.h * c->inner.w * g->in), sizeof *c->frame);
-    if (!c->flipped || !c->part || (c->framed && !c->frame)) {
+    if (c->by_planes)
+        c->planes = nl_alloc((size_t)(n * planes_of(c) + SLACK), sizeof *c->planes);
+    if (c->by_runs)
+        c->rows = nl_alloc((size_t)(n * row_room(g)), sizeof *c->rows);
+    if (!c->flipped || !c->part || (c->framed && !c->frame) || (c->by_planes && !c->planes) ||
+        (c->by_runs && !c->rows)) {
         nl_conv_close(c);
         return nl_fail(NL_ENOMEM, "a convolution of %lld images", (long long)n);
     }
@@ -212,6 +248,8 @@ void nl_conv_close(nl_conv *c)
     if (!c)
         return;
     nl_free(c->frame);
+    nl_free(c->planes);
+    nl_free(c->rows);
     nl_free(c->flipped);
     nl_free(c->part);
     nl_free(c);
@@ -371,6 +409,42 @@ static const nl_real *framed(const nl_conv *c, int64_t n, const nl_real *x)
     return c->frame;
 }
 
+static void plane_block(int64_t b, void *arg)
+{
+    const pass *p = arg;
+    const nl_conv_geom *g = &p->c->g, *inner = &p->c->inner;
+    const int64_t top = g->pad_top - inner->pad_top, left = g->pad_left - inner->pad_left;
+    const nl_real *x = p->x + b * image_of(g);
+    nl_real *to = p->to + b * planes_of(p->c) + top * inner->w + left;
+    for (int64_t q = 0; q < g->in; q++)
+        for (int64_t i = 0; i < g->h; i++)
+            for (int64_t j = 0; j < g->w; j++)
+                to[(q * inner->h + i) * inner->w + j] = x[(i * g->w + j) * g->in + q];
+}
+
+static void planes_forward_block(int64_t b, void *arg)
+{
+    const pass *p = arg;
+    const nl_conv_geom *g = &p->c->inner;
+    const int64_t n = b / p->chunks, k = b % p->chunks;
+    nl_planes t = {.w = p->w, .pixels = g->out_w, .out = g->out, .planes = g->in};
+    t.rows = g->kernel_h, t.cols = g->kernel_w, t.plane = g->h * g->w, t.x_row = g->w;
+    for (int64_t i = edge(g->out_h, p->chunks, k); i < edge(g->out_h, p->chunks, k + 1); i++) {
+        t.x = p->x + n * planes_of(p->c) + i * g->w;
+        t.y = p->to + n * result_of(g) + i * g->out_w * g->out;
+        nl_conv_kernel()->correlate_planes(&t);
+    }
+}
+
+static void forward_by_planes(nl_conv *c, int64_t n, const nl_real *x, const nl_real *w, nl_real *y)
+{
+    pass in = {.c = c, .x = x, .to = c->planes};
+    pass p = {.c = c, .x = c->planes, .w = w, .to = y, .n = n};
+    p.chunks = chunks_of(n, c->g.out_h);
+    nl_for(n, n * image_of(&c->g) * (int64_t)sizeof *x, plane_block, &in);
+    nl_for(n * p.chunks, flops(c, n), planes_forward_block, &p);
+}
+
 static void forward_block(int64_t b, void *arg)
 {
     const pass *p = arg;
@@ -389,6 +463,10 @@ static void forward_block(int64_t b, void *arg)
 
 void nl_conv_forward(nl_conv *c, int64_t n, const nl_real *x, const nl_real *w, nl_real *y)
 {
+    if (c->by_planes) {
+        forward_by_planes(c, n, x, w, y);
+        return;
+    }
     pass p = {.c = c, .x = framed(c, n, x), .w = w, .to = y, .n = n};
     p.chunks = c->depthwise ? 1 : chunks_of(n, c->g.out_h);
     nl_for(n * p.chunks, flops(c, n), forward_block, &p);
@@ -434,10 +512,61 @@ static void back_block(int64_t b, void *arg)
     }
 }
 
+/* Row i of dx. The taps of a row and the channels of x lie side by side in dx, so the sums over dy
+ * of all of them are made together for every pixel of dy, then added where they overlap. */
+static void run_row(const pass *p, const nl_real *dy, int64_t i, nl_real *room, nl_real *dx)
+{
+    const nl_conv_geom *g = &p->c->g;
+    const int64_t s = g->stride, run = g->kernel_w * g->in, row = g->w * g->in;
+    const int64_t last = i + g->pad_top, after = last - (g->out_h - 1) * s;
+    int64_t a = last % s; /* taps a, a + s, ... meet rows of dy */
+    if (after > a)
+        a += ceil_div(after - a, s) * s;
+    nl_real *wide = room, *pieces = room + wide_row(g);
+    nl_correlation t = {.y = pieces, .pixels = g->out_w, .out = run, .cols = 1, .run = g->out};
+    memset(wide, 0, (size_t)wide_row(g) * sizeof *wide);
+    t.rows = a <= last && a < g->kernel_h ? (least(last, g->kernel_h - 1) - a) / s + 1 : 0;
+    if (t.rows > 0) {
+        t.x = dy + (last - a) / s * g->out_w * g->out;
+        t.w = p->c->flipped + a * g->out * run;
+        t.ldx = g->out, t.x_row = -g->out_w * g->out;
+        t.ldw = run, t.w_row = s * g->out * run;
+        t.ldy = run;
+        nl_conv_kernel()->correlate(&t);
+        nl_conv_kernel()->overlap(g->out_w, run, pieces, run, wide, s * g->in);
+    }
+    const nl_real *from = wide + g->pad_left * g->in;
+    for (int64_t k = 0; k < row; k++)
+        dx[k] = p->add ? dx[k] + from[k] : from[k];
+}
+
+static void run_block(int64_t n, void *arg)
+{
+    const pass *p = arg;
+    const nl_conv_geom *g = &p->c->g;
+    for (int64_t i = 0; i < g->h; i++)
+        run_row(p, p->y + n * result_of(g), i, p->c->rows + n * row_room(g),
+                p->to + n * image_of(g) + i * g->w * g->in);
+}
+
+/* Weights (kernel_h, out, kernel_w * in). */
+static void flip_runs(const nl_conv *c, const nl_real *w)
+{
+    const nl_conv_geom *g = &c->g;
+    const int64_t run = g->kernel_w * g->in, size = run * g->out;
+    for (int64_t a = 0; a < g->kernel_h; a++)
+        nl_small_gemm()->transpose(run, g->out, w + a * size, g->out, c->flipped + a * size, run);
+}
+
 void nl_conv_data_gradient(nl_conv *c, int64_t n, const nl_real *dy, const nl_real *w, nl_real *dx,
                            bool add)
 {
     pass p = {.c = c, .y = dy, .w = w, .to = dx, .n = n, .add = add};
+    if (c->by_runs) {
+        flip_runs(c, w);
+        nl_for(n, flops(c, n), run_block, &p);
+        return;
+    }
     p.chunks = c->depthwise ? 1 : chunks_of(n, c->back[0].rows);
     for (int64_t k = 0; k < c->classes && !c->depthwise; k++)
         flip_class(c, k, w);

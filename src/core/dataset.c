@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "core/dataset_prepare.h"
 
-const char *const nl_dataset_scales[] = {"none", "unit", "global", "feature", NULL};
+const char *const nl_dataset_scales[] = {"none", "unit", "global", "feature", "channel", NULL};
 
 static const nl_dataset_ops *const *registry;
 static int registered;
@@ -128,8 +128,10 @@ done:
 
 void nl_dataset_close(nl_dataset *d)
 {
-    if (d)
+    if (d) {
         nl_free(d->memory);
+        nl_free(d->fitted);
+    }
     nl_free(d);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/real.h"
 #include "base/status.h"
+#include "core/augment.h"
 #include "core/option.h"
 
 /* Shape of one example: s positions (t for sequences; 1 for plain features) of c channels, channels
@@ -36,11 +37,14 @@ typedef struct nl_dataset {
     nl_split train, val, test; /* val.count is 0 unless asked for */
     uint64_t checksum;         /* of the content as trained on; part of a run's hash */
     bool synthetic;
-    double target;    /* accuracy that "steps to target" asks for unless told otherwise */
-    double lo, hi;    /* what raw values lie in, for standardize=unit; equal: looked up */
-    bool ragged;      /* splits have lengths: set before nl_dataset_room, which takes them */
-    bool pads_before; /* padding stands before an example's steps, as Keras pads, not behind */
-    void *memory;     /* taken by nl_dataset_room, freed by nl_dataset_close */
+    double target;  /* accuracy that "steps to target" asks for unless told otherwise */
+    double lo, hi;  /* what raw values lie in, for standardize=unit; equal: looked up */
+    double *fitted; /* mean and variance of each feature that standardize takes instead of those of
+                       the training part (2, s * c); nl_alloc'ed; or NULL */
+    nl_augment augment; /* of training images, at each use */
+    bool ragged;        /* splits have lengths: set before nl_dataset_room, which takes them */
+    bool pads_before;   /* padding stands before an example's steps, as Keras pads, not behind */
+    void *memory;       /* taken by nl_dataset_room, freed by nl_dataset_close */
 } nl_dataset;
 
 enum { NL_DATASET_ABI = 1 };
@@ -53,31 +57,31 @@ typedef struct nl_dataset_common {
     bool sort;
 } nl_dataset_common;
 
-enum { NL_SCALE_NONE, NL_SCALE_UNIT, NL_SCALE_GLOBAL, NL_SCALE_FEATURE };
+enum { NL_SCALE_NONE, NL_SCALE_UNIT, NL_SCALE_GLOBAL, NL_SCALE_FEATURE, NL_SCALE_CHANNEL };
 extern const char *const nl_dataset_scales[];
 
 /* Rows of the option table of struct S, whose first member is `common`. `least` is 0 for readers
  * (0 means all that there are) and 1 for generators. */
 #define NL_DATASET_MOST 1e7
-#define NL_DATASET_OPTIONS(S, train_preset, test_preset, least, scale_preset)                   \
-    NL_OPT_AS(S, common.train, "train", train_preset, least, NL_DATASET_MOST,                   \
-              "training examples, the first ones (0: all that the validation part leaves)"),    \
-        NL_OPT_AS(S, common.val, "val", "0", 0, NL_DATASET_MOST,                                \
-                  "validation examples, the last ones of the training set"),                    \
-        NL_OPT_AS(S, common.val_fraction, "val_fraction", "0", 0, 0.999,                        \
-                  "instead of val: the last fraction of the train examples, as Keras cuts it"), \
-        NL_OPT_AS(S, common.test, "test", test_preset, least, NL_DATASET_MOST,                  \
-                  "test examples, the first ones (0: all)"),                                    \
-        {"standardize",                                                                         \
-         NL_OPTION_TYPE(S, common.standardize),                                                 \
-         offsetof(S, common.standardize),                                                       \
-         scale_preset,                                                                          \
-         0,                                                                                     \
-         0,                                                                                     \
-         nl_dataset_scales,                                                                     \
-         "raw values, 0..1, or mean 0 and variance 1 of all values or of each feature "         \
-         "(moments of the training part)"},                                                     \
-        NL_OPT_AS(S, common.sort, "sort", "false", 0, 1,                                        \
+#define NL_DATASET_OPTIONS(S, train_preset, test_preset, least, scale_preset)                     \
+    NL_OPT_AS(S, common.train, "train", train_preset, least, NL_DATASET_MOST,                     \
+              "training examples, the first ones (0: all that the validation part leaves)"),      \
+        NL_OPT_AS(S, common.val, "val", "0", 0, NL_DATASET_MOST,                                  \
+                  "validation examples, the last ones of the training set"),                      \
+        NL_OPT_AS(S, common.val_fraction, "val_fraction", "0", 0, 0.999,                          \
+                  "instead of val: the last fraction of the train examples, as Keras cuts it"),   \
+        NL_OPT_AS(S, common.test, "test", test_preset, least, NL_DATASET_MOST,                    \
+                  "test examples, the first ones (0: all)"),                                      \
+        {"standardize",                                                                           \
+         NL_OPTION_TYPE(S, common.standardize),                                                   \
+         offsetof(S, common.standardize),                                                         \
+         scale_preset,                                                                            \
+         0,                                                                                       \
+         0,                                                                                       \
+         nl_dataset_scales,                                                                       \
+         "raw values, 0..1, or mean 0 and variance 1 of all values, of each feature, or of each " \
+         "colour (moments of the training part)"},                                                \
+        NL_OPT_AS(S, common.sort, "sort", "false", 0, 1,                                          \
                   "training examples in the order of their labels (stable)")
 
 typedef struct nl_dataset_ops {

@@ -124,19 +124,33 @@ static void run(const columns *c, void (*body)(int64_t, void *))
     nl_for(block_count(c->of), c->of->count * c->width * (int64_t)sizeof(nl_real), body, &copy);
 }
 
-/* Column means of what `body` sums, or their mean in every column. */
-static void mean_of(const columns *c, void (*body)(int64_t, void *), bool global, double *mean)
+/* Column means of what `body` sums. */
+static void mean_of(const columns *c, void (*body)(int64_t, void *), double *mean)
 {
     memset(c->part, 0, (size_t)(block_count(c->of) * c->width) * sizeof *c->part);
     run(c, body);
     nl_fold(c->part, block_count(c->of), c->width);
-    double all = 0;
-    for (int64_t j = 0; j < c->width; j++) {
+    for (int64_t j = 0; j < c->width; j++)
         mean[j] = c->part[j] / (double)c->of->count;
-        all += mean[j];
+}
+
+/* Features j, j + step, j + 2 step, ... get the moments of all their values together. */
+static void pool(int64_t width, int64_t step, double *mean, double *var)
+{
+    const double features = (double)(width / step);
+    for (int64_t first = 0; first < step && step < width; first++) {
+        double all = 0, within = 0, among = 0;
+        for (int64_t j = first; j < width; j += step)
+            all += mean[j] / features;
+        for (int64_t j = first; j < width; j += step) {
+            within += var[j];
+            among += (mean[j] - all) * (mean[j] - all);
+        }
+        for (int64_t j = first; j < width; j += step) {
+            mean[j] = all;
+            var[j] = (within + among) / features;
+        }
     }
-    for (int64_t j = 0; global && j < c->width; j++)
-        mean[j] = all / (double)c->width;
 }
 
 static void fill_unit(const nl_dataset *d, int64_t width, double *centre, double *spread)
@@ -155,12 +169,27 @@ static void fill_unit(const nl_dataset *d, int64_t width, double *centre, double
     }
 }
 
-static void fill_moments(columns *c, bool global, double *centre, double *spread)
+/* step: features between two that share moments. */
+static void fill_moments(columns *c, const double *fitted, int64_t step, double *centre,
+                         double *spread)
 {
-    mean_of(c, sum_block, global, centre);
-    mean_of(c, square_block, global, spread);
+    if (fitted) {
+        memcpy(centre, fitted, (size_t)c->width * sizeof *centre);
+        memcpy(spread, fitted + c->width, (size_t)c->width * sizeof *spread);
+    } else {
+        mean_of(c, sum_block, centre);
+        mean_of(c, square_block, spread);
+    }
+    pool(c->width, step, centre, spread);
     for (int64_t j = 0; j < c->width; j++)
         spread[j] = spread[j] > 0 ? sqrt(spread[j]) : 1; /* a constant feature becomes 0 */
+}
+
+/* Colours of an image, which lie side by side; 1 where there is no image. */
+static int64_t colours_of(const nl_shape *s)
+{
+    const int64_t pixels = s->h * s->w;
+    return pixels > 0 && (s->s * s->c) % pixels == 0 ? s->s * s->c / pixels : 1;
 }
 
 nl_status nl_dataset_standardize(nl_dataset *d, int scale)
@@ -180,7 +209,11 @@ nl_status nl_dataset_standardize(nl_dataset *d, int scale)
     if (scale == NL_SCALE_UNIT)
         fill_unit(d, width, centre, spread);
     else
-        fill_moments(&c, scale == NL_SCALE_GLOBAL, centre, spread);
+        fill_moments(&c, d->fitted,
+                     scale == NL_SCALE_FEATURE   ? width
+                     : scale == NL_SCALE_CHANNEL ? colours_of(&d->shape)
+                                                 : 1,
+                     centre, spread);
     nl_split *const splits[] = {&d->train, &d->val, &d->test};
     for (int k = 0; k < 3; k++) {
         c.of = splits[k];

@@ -145,6 +145,63 @@ static void correlate(const nl_correlation *whole)
     }
 }
 
+enum { STRIP = 2 }; /* registers of pixels */
+
+NL_INLINE void planes_tile(const nl_planes *t, int rows)
+{
+    enum { columns = STRIP };
+    nl_vec sum[NL_FEW_RESULTS][STRIP];
+    EACH_ROW EACH_COLUMN sum[i][j] = (nl_vec){0};
+    const nl_real *w = t->w;
+    for (int64_t a = 0; a < t->rows; a++)
+        for (int64_t b = 0; b < t->cols; b++)
+            for (int64_t q = 0; q < t->planes; q++, w += rows) {
+                const nl_real *x = t->x + q * t->plane + a * t->x_row + b;
+                nl_vec line[STRIP];
+                EACH_COLUMN line[j] = nl_vec_load(x + j * NL_LANES);
+                EACH_ROW
+                {
+                    const nl_vec v = nl_vec_of(w[i]);
+                    EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
+                }
+            }
+    nl_real plane[NL_FEW_RESULTS][STRIP * NL_LANES];
+    EACH_ROW EACH_COLUMN nl_vec_store(plane[i] + j * NL_LANES, sum[i][j]);
+    for (int64_t p = 0; p < t->pixels; p++)
+        EACH_ROW t->y[p * rows + i] = plane[i][p];
+}
+
+#define PLANES(r) \
+    static void planes_##r(const nl_planes *t) { planes_tile(t, r); }
+PLANES(1)
+PLANES(2) PLANES(3) PLANES(4) PLANES(5) PLANES(6) PLANES(7)
+    PLANES(8) static void (*const planes[NL_FEW_RESULTS])(const nl_planes *) = {
+        planes_1, planes_2, planes_3, planes_4, planes_5, planes_6, planes_7, planes_8};
+
+static void correlate_planes(const nl_planes *whole)
+{
+    enum { AT_ONCE = STRIP * NL_LANES };
+    for (int64_t p = 0; p < whole->pixels; p += AT_ONCE) {
+        nl_planes t = *whole;
+        t.x += p;
+        t.y += p * t.out;
+        t.pixels = whole->pixels - p < AT_ONCE ? whole->pixels - p : AT_ONCE;
+        planes[t.out - 1](&t);
+    }
+}
+
+static void overlap(int64_t pixels, int64_t run, const nl_real *from, int64_t ldfrom, nl_real *to,
+                    int64_t step)
+{
+    const nl_part last = nl_part_of((int)((run - 1) % NL_LANES) + 1);
+    for (int64_t p = 0; p < pixels; p++, from += ldfrom, to += step)
+        for (int64_t q = 0; q < run; q += NL_LANES) {
+            const nl_part part = run - q < NL_LANES ? last : nl_part_of(NL_LANES);
+            nl_vec_store_part(
+                to + q, nl_vec_load_part(to + q, part) + nl_vec_load_part(from + q, part), part);
+        }
+}
+
 static void outer_sum(const nl_outer_sum *whole)
 {
     for (int64_t o = 0; o < whole->out;) {
@@ -218,6 +275,8 @@ static void fold(const nl_real *part, int64_t parts, int64_t stride, int64_t cou
 const nl_conv_kernels NL_VARIANT(nl_conv_kernel) = {
     .lanes = NL_LANES,
     .correlate = correlate,
+    .correlate_planes = correlate_planes,
+    .overlap = overlap,
     .outer_sum = outer_sum,
     .depthwise = depthwise,
     .depthwise_sum = depthwise_sum,

@@ -33,12 +33,26 @@ typedef struct nl_outer_sum {
     int64_t x_row, x_col, y_row, y_col, ldw;
 } nl_outer_sum;
 
+/* Few results a pixel: registers of pixels instead of channels. x is planes of one channel each,
+ * y[p out + o] = sum over q < planes, a < rows, b < cols of
+ *     x[q plane + a x_row + b + p] w[((a cols + b) planes + q) out + o]          p < pixels, o < out
+ * x is readable for a register beyond its last pixel; out is at most NL_FEW_RESULTS. */
+typedef struct nl_planes {
+    const nl_real *x, *w;
+    nl_real *y;
+    int64_t pixels, out, planes, rows, cols, plane, x_row;
+} nl_planes;
+
 /* One tap of a depthwise convolution adds to rows of pixels: y[p ldy + c] += x[p ldx + c] w[c]; and
  * its gradient w[c] += sum over p of x[p ldx + c] y[p ldy + c]. */
 typedef struct nl_conv_kernels {
     int64_t lanes; /* of a register */
     void (*correlate)(const nl_correlation *t);
+    void (*correlate_planes)(const nl_planes *t);
     void (*outer_sum)(const nl_outer_sum *t);
+    /* to[p step + q] += from[p ldfrom + q], q < run, for overlapping runs of `to` */
+    void (*overlap)(int64_t pixels, int64_t run, const nl_real *from, int64_t ldfrom, nl_real *to,
+                    int64_t step);
     void (*depthwise)(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx, const nl_real *w,
                       nl_real *y, int64_t ldy);
     void (*depthwise_sum)(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx,
@@ -49,7 +63,7 @@ typedef struct nl_conv_kernels {
                  bool add);
 } nl_conv_kernels;
 
-enum { NL_CONV_PARTS = 16 };
+enum { NL_CONV_PARTS = 16, NL_FEW_RESULTS = 8 };
 
 NL_KERNELS(nl_conv_kernels, nl_conv_kernel)
 

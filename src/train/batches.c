@@ -31,6 +31,8 @@ nl_status nl_batches_open(nl_batches *out, const nl_dataset *d, const nl_split *
                         .steps = keep ? (count + batch - 1) / batch : count / batch,
                         .order = options->order.is,
                         .seed = seed};
+    if (from == &d->train)
+        out->augment = d->augment;
     return NL_OK;
 }
 
@@ -53,12 +55,23 @@ int64_t nl_batches_rows(const nl_batches *b, int64_t k)
     return left < b->batch ? left : b->batch;
 }
 
-int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t k, nl_real *x,
-                          int32_t *label)
+static void copy_example(const nl_batches *b, int64_t epoch, int64_t example, nl_real *to)
+{
+    const nl_real *from = b->from->x + example * b->width;
+    const nl_shape *s = &b->data->shape;
+    if (nl_augments(&b->augment))
+        nl_augment_image(&b->augment, b->seed, epoch, example, s->h, s->w, b->width / (s->h * s->w),
+                         from, to);
+    else
+        memcpy(to, from, (size_t)b->width * sizeof *to);
+}
+
+int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t epoch, int64_t k,
+                          nl_real *x, int32_t *label)
 {
     const int64_t rows = nl_batches_rows(b, k), *index = order + k * b->batch;
     for (int64_t i = 0; i < rows; i++) {
-        memcpy(x + i * b->width, b->from->x + index[i] * b->width, (size_t)b->width * sizeof *x);
+        copy_example(b, epoch, index[i], x + i * b->width);
         label[i] = b->from->label[index[i]];
     }
     return rows;

@@ -25,6 +25,7 @@ typedef struct nl_batches {
     int64_t steps;          /* batches in an epoch, at least 1 */
     int order;
     uint64_t seed;
+    nl_augment augment;
 } nl_batches;
 
 /* Fails when a batch is larger than the split, or the split is empty. */
@@ -38,9 +39,10 @@ void nl_batches_order(const nl_batches *b, int64_t epoch, int64_t *order);
  * order[k * batch] and the following. */
 int64_t nl_batches_rows(const nl_batches *b, int64_t k);
 
-/* Copies batch k into x (rows, width) and label (rows), and gives the number of rows. */
-int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t k, nl_real *x,
-                          int32_t *label);
+/* Copies batch k of the epoch into x (rows, width), augmented, and label (rows), and gives the
+ * number of rows. */
+int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t epoch, int64_t k,
+                          nl_real *x, int32_t *label);
 
 /* live (rows, shape.s) becomes 1 for the steps of batch k's examples and 0 for padding. */
 void nl_batches_live(const nl_batches *b, const int64_t *order, int64_t k, uint8_t *live);

@@ -7,8 +7,8 @@
 #include "core/optim.h"
 #include "layers/cross_entropy.h"
 #include "par/par.h"
-#include "train/batches.h"
 #include "train/bench.h"
+#include "train/feeder.h"
 
 enum {
     WARM_STEPS = 10,
@@ -25,9 +25,8 @@ typedef struct step_bench {
     nl_model *model;
     nl_optim *optim;
     int64_t outputs, step;
-    int64_t *order;
-    nl_real *x, *d_logits;
-    int32_t *label;
+    nl_feeder *feeder;
+    nl_real *d_logits;
     double *seconds; /* of each step */
 } step_bench;
 
@@ -69,29 +68,31 @@ static nl_status draw_examples(step_bench *b)
 
 /* ---- one step */
 
-static void train_step(step_bench *b)
+static nl_status train_step(step_bench *b)
 {
-    const int64_t epoch = b->step / b->batches.steps, k = b->step % b->batches.steps;
+    const int64_t epoch = b->step / b->batches.steps;
     int64_t correct;
-    if (k == 0) {
-        nl_batches_order(&b->batches, epoch, b->order);
+    nl_batch batch;
+    if (b->step % b->batches.steps == 0)
         nl_model_epoch_begin(b->model, epoch);
-    }
-    const int64_t n = nl_batches_gather(&b->batches, b->order, k, b->x, b->label);
-    const nl_layer_call c = {.n = n,
+    NL_TRY(nl_feeder_batch(b->feeder, b->step, &batch));
+    const nl_layer_call c = {.n = batch.n,
                              .phase = NL_TRAIN,
                              .update = true,
                              .start = b->step == 0,
                              .step = b->step,
                              .epoch = epoch,
                              .seed = (uint64_t)b->spec->seed,
-                             .x = b->x};
+                             .live = batch.live,
+                             .x = batch.x};
     const nl_real *logits = nl_model_forward(b->model, &c);
-    nl_cross_entropy(b->outputs, logits, b->label, n, 1 / (double)n, b->d_logits, &correct);
+    nl_cross_entropy(b->outputs, logits, batch.label, batch.n, 1 / (double)batch.n, b->d_logits,
+                     &correct);
     nl_model_backward(b->model, &c, b->d_logits);
     nl_optim_step(b->optim, false);
     nl_model_after_step(b->model);
     b->step++;
+    return NL_OK;
 }
 
 static int by_size(const void *a, const void *b)
@@ -100,16 +101,16 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure(step_bench *b, double seconds, nl_bench_step_row *out)
+static nl_status measure(step_bench *b, double seconds, nl_bench_step_row *out)
 {
     int64_t steps = 0;
     for (int i = 0; i < WARM_STEPS; i++)
-        train_step(b);
+        NL_TRY(train_step(b));
     const double cpu = nl_process_cpu_seconds(), start = nl_wall_seconds();
     for (double now = start; steps < LEAST_STEPS || (steps < MOST_STEPS && now - start < seconds);
          steps++) {
         const double before = now;
-        train_step(b);
+        NL_TRY(train_step(b));
         now = nl_wall_seconds();
         b->seconds[steps] = now - before;
     }
@@ -118,6 +119,7 @@ static void measure(step_bench *b, double seconds, nl_bench_step_row *out)
     out->median_ms = b->seconds[steps / 2] * 1e3;
     out->min_ms = b->seconds[0] * 1e3;
     out->steps = steps;
+    return NL_OK;
 }
 
 /* ---- setting up */
@@ -129,7 +131,7 @@ static nl_status open_step(step_bench *b)
     NL_TRY(take_shape(b));
     NL_TRY(draw_examples(b));
     NL_TRY(nl_batches_open(&b->batches, &b->data, &b->data.train, &order, (uint64_t)s->seed));
-    const int64_t batch = b->batches.batch, width = b->data.shape.s * b->data.shape.c;
+    const int64_t batch = b->batches.batch;
     b->outputs = b->data.classes == 2 ? 1 : b->data.classes;
     const nl_model_setup setup = {.shape = b->data.shape,
                                   .outputs = b->outputs,
@@ -141,12 +143,10 @@ static nl_status open_step(step_bench *b)
                                   .seed = (uint64_t)s->seed};
     NL_TRY(nl_model_open(&b->model, s->model.is, &setup));
     NL_TRY(nl_optim_open(&b->optim, s->optimizer.is, nl_model_store(b->model), MOST_STEPS));
-    b->order = nl_alloc((size_t)b->data.train.count, sizeof *b->order);
-    b->x = nl_alloc((size_t)(batch * width), sizeof *b->x);
+    NL_TRY(nl_feeder_open(&b->feeder, &b->batches, s->threads < 2));
     b->d_logits = nl_alloc((size_t)(batch * b->outputs), sizeof *b->d_logits);
-    b->label = nl_alloc((size_t)batch, sizeof *b->label);
     b->seconds = nl_alloc(MOST_STEPS, sizeof *b->seconds);
-    if (!b->order || !b->x || !b->d_logits || !b->label || !b->seconds)
+    if (!b->d_logits || !b->seconds)
         return nl_fail(NL_ENOMEM, "bench: a batch of %lld examples", (long long)batch);
     return NL_OK;
 }
@@ -155,15 +155,13 @@ static void close_step(step_bench *b)
 {
     nl_optim_close(b->optim);
     nl_model_close(b->model);
+    nl_feeder_close(b->feeder);
     if (!b->real || b->data.train.x != b->real->train.x)
         nl_free(b->data.train.x);
     if (!b->real || b->data.train.label != b->real->train.label)
         nl_free(b->data.train.label);
     nl_dataset_close(b->real);
-    nl_free(b->order);
-    nl_free(b->x);
     nl_free(b->d_logits);
-    nl_free(b->label);
     nl_free(b->seconds);
 }
 
@@ -174,7 +172,7 @@ nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_r
     const int before = nl_threads();
     NL_GO(open_step(&b));
     nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
-    measure(&b, seconds, out);
+    NL_GO(measure(&b, seconds, out));
 done:
     nl_threads_set(before);
     close_step(&b);

@@ -69,16 +69,13 @@ static nl_status open_model(trainer *t)
 static nl_status take_buffers(trainer *t)
 {
     const int64_t batch = t->batches.batch;
-    const int64_t most = batch > t->eval_batch ? batch : t->eval_batch;
     t->width = t->data->shape.s * t->data->shape.c;
-    t->order = nl_alloc((size_t)t->data->train.count, sizeof *t->order);
-    t->x = nl_alloc((size_t)(batch * t->width), sizeof *t->x);
     t->d_logits = nl_alloc((size_t)(batch * t->outputs), sizeof *t->d_logits);
-    t->label = nl_alloc((size_t)batch, sizeof *t->label);
     if (t->data->ragged)
-        t->live = nl_alloc((size_t)(most * t->data->shape.s), 1);
-    if (!t->order || !t->x || !t->d_logits || !t->label || (t->data->ragged && !t->live))
-        return nl_fail(NL_ENOMEM, "a batch of %lld examples", (long long)batch);
+        t->live = nl_alloc((size_t)(t->eval_batch * t->data->shape.s), 1);
+    if (!t->d_logits || (t->data->ragged && !t->live))
+        return nl_fail(NL_ENOMEM, "gradients of %lld examples", (long long)batch);
+    NL_TRY(nl_feeder_open(&t->feeder, &t->batches, t->set->threads < 2));
     return NL_OK;
 }
 
@@ -125,32 +122,28 @@ static void evaluate_splits(trainer *t)
 
 /* ---- one step */
 
-static int64_t next_batch(trainer *t)
+static nl_status next_batch(trainer *t)
 {
-    const int64_t epoch = t->step / t->batches.steps, k = t->step % t->batches.steps;
-    if (epoch != t->epoch_of_order) {
-        nl_batches_order(&t->batches, epoch, t->order);
-        t->epoch_of_order = epoch;
-    }
-    if (k == 0) {
-        nl_model_epoch_begin(t->model, epoch);
+    NL_TRY(nl_feeder_batch(t->feeder, t->step, &t->batch));
+    if (t->step % t->batches.steps == 0) {
+        nl_model_epoch_begin(t->model, t->step / t->batches.steps);
         memset(t->sum, 0, sizeof t->sum);
     }
-    if (t->live)
-        nl_batches_live(&t->batches, t->order, k, t->live);
-    return nl_batches_gather(&t->batches, t->order, k, t->x, t->label);
+    return NL_OK;
 }
 
 static nl_status train_step(trainer *t)
 {
     int64_t correct = 0;
-    const int64_t n = next_batch(t);
+    NL_TRY(next_batch(t));
+    const int64_t n = t->batch.n;
     const bool logged = (t->step + 1) % t->log_every == 0 || t->step == 0;
-    nl_layer_call c = call_of(t, NL_TRAIN, n, t->x);
+    nl_layer_call c = call_of(t, NL_TRAIN, n, t->batch.x);
+    c.live = t->batch.live;
     c.start = t->step == 0;
     const nl_real *logits = nl_model_forward(t->model, &c);
-    const double loss =
-        nl_cross_entropy(t->outputs, logits, t->label, n, 1 / (double)n, t->d_logits, &correct);
+    const double loss = nl_cross_entropy(t->outputs, logits, t->batch.label, n, 1 / (double)n,
+                                         t->d_logits, &correct);
     if (logged)
         NL_TRY(nl_observe_layers(t->observer, &c, t->step + 1));
     nl_model_backward(t->model, &c, t->d_logits);
@@ -255,7 +248,7 @@ nl_status nl_train(const nl_run_spec *spec, const nl_train_setting *setting,
                    nl_train_result *result)
 {
     nl_status st = NL_OK;
-    trainer t = {.spec = spec, .set = setting, .epoch_of_order = -1};
+    trainer t = {.spec = spec, .set = setting};
     t.val = t.test = missing();
     nl_threads_set(setting->threads);
     nl_flush_denormals();
@@ -269,11 +262,9 @@ done:
     nl_observer_close(t.observer);
     nl_optim_close(t.optim);
     nl_model_close(t.model);
+    nl_feeder_close(t.feeder);
     nl_dataset_close(t.data);
-    nl_free(t.order);
-    nl_free(t.x);
     nl_free(t.d_logits);
-    nl_free(t.label);
     nl_free(t.live);
     return st;
 }

@@ -113,12 +113,11 @@ nl_status nl_trainer_log_step(trainer *t, int64_t n, double loss, double correct
 {
     const double mean = loss / (double)n, accuracy = correct / (double)n;
     const double lr = nl_optim_lr(t->optim);
-    const int64_t k = (t->step - 1) % t->batches.steps;
     nl_log_put(t->log, t->channel.loss, &mean);
     nl_log_put(t->log, t->channel.accuracy, &accuracy);
     nl_log_put(t->log, t->channel.lr, &lr);
     if (t->spec->record_order)
-        nl_log_put_int(t->log, t->channel.order, t->order + k * t->batches.batch, n);
+        nl_log_put_int(t->log, t->channel.order, t->batch.index, n);
     NL_TRY(nl_log_row(t->log, t->steps_tl, t->step));
     return NL_OK;
 }

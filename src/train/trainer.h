@@ -7,7 +7,7 @@
 #include "core/model.h"
 #include "core/optim.h"
 #include "io/runlog.h"
-#include "train/batches.h"
+#include "train/feeder.h"
 #include "train/observe.h"
 #include "train/train.h"
 
@@ -25,16 +25,16 @@ typedef struct trainer {
     nl_model *model;
     nl_optim *optim;
     nl_batches batches;
+    nl_feeder *feeder;
+    nl_batch batch; /* of the latest step */
     nl_log *log;
     nl_observer *observer;
     int64_t outputs, width;
-    int64_t *order;
-    nl_real *x, *d_logits;
-    int32_t *label;
-    uint8_t *live; /* (examples of a call, steps): which are no padding; NULL: all */
+    nl_real *d_logits;
+    uint8_t *live; /* (eval_batch, steps): evaluated steps that are no padding; NULL: all */
     double sum[SUMS];
     int64_t eval_batch, total, log_every, eval_every, checkpoint_every;
-    int64_t step, epoch_of_order; /* updates made; -1: no order yet */
+    int64_t step; /* updates made */
     int steps_tl, epochs_tl, evals_tl;
     struct {
         int loss, accuracy, lr, order;
