@@ -1,5 +1,5 @@
-/* cifar.h: the binary files of CIFAR-10 and CIFAR-100 (Krizhevsky 2009): records of one or two label
- * bytes and 3072 pixels, the red plane of 32 x 32 first, then green and blue. */
+/* cifar.h: the binary files of CIFAR-10 and CIFAR-100 (Krizhevsky 2009): records of one or two
+ * label bytes and 3072 pixels, the red plane of 32 x 32 first, then green and blue. */
 #ifndef NL_CIFAR_H
 #define NL_CIFAR_H
 

@@ -59,10 +59,25 @@ NL_INLINE void bias_row_as(nl_act act, const nl_real *x, const nl_real *bias, nl
     }
 }
 
+/* Rows shorter than a register: NL_LANES of them are c whole registers. Gives the rows done. */
+NL_INLINE int64_t bias_short_rows_as(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y,
+                                     int64_t rows, int64_t c)
+{
+    nl_real tile[NL_LANES * NL_LANES];
+    const int64_t whole = rows - rows % NL_LANES;
+    for (int64_t i = 0; i < c * NL_LANES; i++)
+        tile[i] = bias[i % c];
+    for (int64_t r = 0; r < whole; r += NL_LANES)
+        for (int64_t i = 0; i < c * NL_LANES; i += NL_LANES)
+            nl_vec_store(y + r * c + i,
+                         nl_act_of(act, nl_vec_load(x + r * c + i) + nl_vec_load(tile + i)));
+    return whole;
+}
+
 NL_INLINE void bias_rows_as(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y,
                             int64_t rows, int64_t c)
 {
-    for (int64_t r = 0; r < rows; r++)
+    for (int64_t r = c < NL_LANES ? bias_short_rows_as(act, x, bias, y, rows, c) : 0; r < rows; r++)
         bias_row_as(act, x + r * c, bias, y + r * c, c);
 }
 

@@ -34,8 +34,8 @@ typedef struct nl_outer_sum {
 } nl_outer_sum;
 
 /* Few results a pixel: registers of pixels instead of channels. x is planes of one channel each,
- * y[p out + o] = sum over q < planes, a < rows, b < cols of
- *     x[q plane + a x_row + b + p] w[((a cols + b) planes + q) out + o]          p < pixels, o < out
+ * y[p out + o] = sum over a < rows, b < cols, q < planes of
+ *     x[q plane + a x_row + b + p] w[((a cols + b) planes + q) out + o]    p < pixels, o < out
  * x is readable for a register beyond its last pixel; out is at most NL_FEW_RESULTS. */
 typedef struct nl_planes {
     const nl_real *x, *w;
