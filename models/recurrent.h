@@ -13,7 +13,7 @@ typedef struct nl_recurrent {
     int64_t layers, truncate;
     double dropout, recurrent_dropout;
     nl_string recurrent_init;
-    bool bias, learn_initial, reverse;
+    bool bias, learn_initial, reverse, bidirectional;
 } nl_recurrent;
 
 #define NL_RECURRENT_OPTIONS(S)                                                                    \
@@ -29,6 +29,8 @@ typedef struct nl_recurrent {
         NL_OPT_AS(S, common.learn_initial, "learn_initial", "false", 0, 1,                         \
                   "learns the initial state"),                                                     \
         NL_OPT_AS(S, common.reverse, "reverse", "false", 0, 1, "reads sequences from their end"),  \
+        NL_OPT_AS(S, common.bidirectional, "bidirectional", "false", 0, 1,                         \
+                  "a second layer beside each reads from the other end, outputs are joined"),      \
         NL_OPT_AS(S, common.truncate, "truncate", "0", 0, 1e9,                                     \
                   "steps after which gradients through time are cut; 0: never")
 
@@ -36,18 +38,44 @@ typedef struct nl_recurrent {
 static const char *const nl_recurrent_slots[] = {"x", "h", "c", NULL};
 
 /* cell is the spec of a layer: "lstm:carry=raw". */
+static inline nl_status nl_recurrent_layer(const nl_recurrent *o, const char *cell, nl_model *m,
+                                           int i, bool reverse, const char *name)
+{
+    const bool last = i + 1 == o->hidden.count * (int)o->layers;
+    NL_TRY(nl_model_add(m, name, NL_NORMED,
+                        "%s:units=%.0f:sequences=%d:bias=%d:recurrent_init=%s:dropout=%.17g:"
+                        "recurrent_dropout=%.17g:learn_initial=%d:reverse=%d:truncate=%lld",
+                        cell, o->hidden.at[i % o->hidden.count], !last, o->bias,
+                        o->recurrent_init.is, o->dropout, o->recurrent_dropout, o->learn_initial,
+                        reverse, (long long)o->truncate));
+    return NL_OK;
+}
+
+/* The layer that reads from the other end, of the same input, and both outputs side by side. */
+static inline nl_status nl_recurrent_other(const nl_recurrent *o, const char *cell, nl_model *m,
+                                           int i, int input)
+{
+    const int first = nl_model_latest(m);
+    char name[NL_LAYER_NAME_MAX];
+    snprintf(name, sizeof name, "r%d_back", i + 1);
+    nl_model_from(m, input);
+    NL_TRY(nl_recurrent_layer(o, cell, m, i, !o->reverse, name));
+    snprintf(name, sizeof name, "r%d_both", i + 1);
+    nl_model_residual(m, nl_model_latest(m));
+    nl_model_from(m, first);
+    NL_TRY(nl_model_add(m, name, NL_NOT_NORMED, "join"));
+    return NL_OK;
+}
+
 static inline nl_status nl_recurrent_build(const nl_recurrent *o, const char *cell, nl_model *m)
 {
-    const int count = o->hidden.count * (int)o->layers;
     char name[NL_LAYER_NAME_MAX];
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < o->hidden.count * (int)o->layers; i++) {
+        const int input = nl_model_latest(m);
         snprintf(name, sizeof name, "r%d", i + 1);
-        NL_TRY(nl_model_add(m, name, NL_NORMED,
-                            "%s:units=%.0f:sequences=%d:bias=%d:recurrent_init=%s:dropout=%.17g:"
-                            "recurrent_dropout=%.17g:learn_initial=%d:reverse=%d:truncate=%lld",
-                            cell, o->hidden.at[i % o->hidden.count], i + 1 < count, o->bias,
-                            o->recurrent_init.is, o->dropout, o->recurrent_dropout,
-                            o->learn_initial, o->reverse, (long long)o->truncate));
+        NL_TRY(nl_recurrent_layer(o, cell, m, i, o->reverse, name));
+        if (o->bidirectional)
+            NL_TRY(nl_recurrent_other(o, cell, m, i, input));
     }
     NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld", (long long)nl_model_outputs(m)));
     return NL_OK;

@@ -35,7 +35,7 @@ typedef struct nl_layer_call {
     const nl_policy *policy; /* NULL: the norms' own */
     const uint8_t *live;     /* (n, in.s): 0 is padding; NULL: all live, or positions are gone */
     const nl_real *x;
-    const nl_real *residual; /* like y, added before the activation; or NULL */
+    const nl_real *residual; /* like y, added before the activation; or a second x; or NULL */
     nl_real *y;
     nl_real *dy; /* backward; scratch afterwards, with a residual: dL/dresidual afterwards */
     nl_real *dx; /* WRITTEN, or added to; NULL: not wanted */
@@ -63,6 +63,7 @@ typedef struct nl_layer_ops {
     const nl_variable *variables; /* ends with {0} */
     const nl_slot_decl *slots;    /* ends with {0}; NULL: none */
     bool adds_residual;           /* y = act(... + residual) is understood */
+    bool joins_residual;          /* residual, shaped as x, is a second input */
     /* layer->out from layer->in and the options. */
     nl_status (*shape)(nl_layer *l);
     /* What a norm in this slot sees. */

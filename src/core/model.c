@@ -253,12 +253,13 @@ static nl_status check_residual(const nl_model *m, const nl_layer *l)
     if (l->residual == NL_NO_RESIDUAL)
         return NL_OK;
     const nl_shape *added = &m->layer[l->residual]->out;
-    if (!l->ops->adds_residual)
+    const nl_shape *wanted = l->ops->joins_residual ? &l->in : &l->out;
+    if (!l->ops->adds_residual && !l->ops->joins_residual)
         return nl_fail(NL_ESTATE, "%s: a %s layer adds no residual", l->name, l->ops->name);
-    if (added->s != l->out.s || added->c != l->out.c)
+    if (added->s != wanted->s || added->c != wanted->c)
         return nl_fail(NL_ESHAPE, "%s: a residual of %lld x %lld, wanted %lld x %lld", l->name,
-                       (long long)added->s, (long long)added->c, (long long)l->out.s,
-                       (long long)l->out.c);
+                       (long long)added->s, (long long)added->c, (long long)wanted->s,
+                       (long long)wanted->c);
     return NL_OK;
 }
 
@@ -492,10 +493,11 @@ static void pass_to_residual(nl_model *m, const nl_layer *l, nl_real *d_residual
 {
     if (l->residual == NL_NO_RESIDUAL)
         return;
+    const nl_shape *of = &m->layer[l->residual]->out;
     nl_real *there = m->gradient[l->residual];
     if (!there)
         m->gradient[l->residual] = d_residual;
-    for (int64_t i = 0; there && i < n * l->out.s * l->out.c; i++)
+    for (int64_t i = 0; there && i < n * of->s * of->c; i++)
         there[i] += d_residual[i];
 }
 

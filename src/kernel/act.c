@@ -41,7 +41,13 @@ NL_INLINE
     }
 }
 
-static void backward(nl_act act, const nl_real *y, const nl_real *dy, nl_real *dx, int64_t count){
+static void backward(nl_act act, const nl_real *y, const nl_real *dy, nl_real *dx, int64_t count)
+{
+    if (act == NL_LINEAR) { /* y may be NULL */
+        if (dx != dy)
+            memcpy(dx, dy, (size_t)count * sizeof *dx);
+        return;
+    }
 #define CALL(which) backward_as(which, y, dy, dx, count)
     EACH(act, CALL)
 #undef CALL

@@ -13,7 +13,8 @@ typedef struct nl_act_kernels {
     /* y = act(x); y may be x. sigmoid and tanh: within 4 units in the last place of the exact value
      * for |x| < 80 (float), correct limits beyond, NaN for NaN. */
     void (*forward)(nl_act act, const nl_real *x, nl_real *y, int64_t count);
-    /* dx = dy * act'(x), written from y = act(x); dx may be dy. relu: 0 where y is 0. */
+    /* dx = dy * act'(x), written from y = act(x); dx may be dy. relu: 0 where y is 0;
+     * linear: y is not read. */
     void (*backward)(nl_act act, const nl_real *y, const nl_real *dy, nl_real *dx, int64_t count);
     /* y = act(x + bias), rows by c, bias of c values or NULL; y may be x. */
     void (*bias_forward)(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y,

@@ -86,9 +86,12 @@ static void gradients_agree(const char *spec, const char *norm, const char *norm
 
 START_TEST(gradients_go_through_stacked_layers)
 {
-    static const char *const specs[] = {"rnn:hidden=4:layers=2", "lstm:hidden=5/3",
+    static const char *const specs[] = {"rnn:hidden=4:layers=2",
+                                        "lstm:hidden=5/3",
                                         "gru:hidden=3:layers=3",
-                                        "lstm:hidden=4x2:dropout=0.3:recurrent_dropout=0.2"};
+                                        "lstm:hidden=4x2:dropout=0.3:recurrent_dropout=0.2",
+                                        "lstm:hidden=3/4:bidirectional=true",
+                                        "rnn:hidden=4:bidirectional=true"};
     for (size_t k = 0; k < sizeof specs / sizeof *specs; k++) {
         gradients_agree(specs[k], "none", NULL);
         gradients_agree(specs[k], "layer:eps=0.1", NULL);
@@ -122,6 +125,17 @@ START_TEST(norms_fill_the_slots_of_the_model)
     open_net(&r, "gru:hidden=4", "layer", "batch");
     ck_assert(has(r.model, "r1/x") && has(r.model, "r1/c"));
     ck_assert_ptr_nonnull(nl_store_find(nl_model_store(r.model), "r1/h", "run_mean"));
+    nl_model_close(r.model);
+}
+END_TEST
+
+START_TEST(the_other_direction_is_a_layer_of_its_own)
+{
+    net r;
+    open_net(&r, "gru:hidden=4/3:bidirectional=true", "layer", NULL);
+    ck_assert(has(r.model, "r1/x") && has(r.model, "r1_back/x") && has(r.model, "r2_back/c"));
+    ck_assert_int_eq(nl_store_find(nl_model_store(r.model), "r2", "wx")->rows, 8);
+    ck_assert_int_eq(nl_store_find(nl_model_store(r.model), "out", "w")->rows, 6);
     nl_model_close(r.model);
 }
 END_TEST
@@ -168,6 +182,7 @@ int main(void)
     Suite *s = suite_create("recurrent_models");
     TCase *t = tcase_create("all");
     tcase_add_test(t, gradients_go_through_stacked_layers);
+    tcase_add_test(t, the_other_direction_is_a_layer_of_its_own);
     tcase_add_test(t, norms_fill_the_slots_of_the_model);
     tcase_add_test(t, a_class_is_learned_from_a_first_step);
     suite_add_tcase(s, t);

@@ -595,6 +595,7 @@ START_TEST(refusals_name_what_was_wanted)
                      "l: zeros+ones has 2 initializers, wanted 1 or 4");
     ck_assert_str_eq(refusal("lstm", image),
                      "l: a lstm layer reads sequences, got an image of 28 x 28");
+    ck_assert_str_eq(refusal("join", sequence), "l: a join layer reads two outputs, got one");
     ck_assert_str_eq(
         refusal("gru:carry=raw", sequence),
         "l has no option 'carry' (known: units, sequences, bias, init, recurrent_init, "
