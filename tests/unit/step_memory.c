@@ -20,16 +20,21 @@ typedef struct net {
     int64_t step;
 } net;
 
-static nl_status open_net(net *n, const char *norm)
+typedef struct kind {
+    const char *model;
+    nl_shape shape;
+} kind;
+
+static const kind perceptron = {"mlp:hidden=100x2:act=sigmoid:dropout=0.1", {.s = 1, .c = IN}};
+static const kind recurrent = {"lstm:hidden=30x2:dropout=0.1:recurrent_dropout=0.1",
+                               {.s = 28, .c = IN / 28}};
+
+static nl_status open_net(net *n, const kind *k, const char *norm)
 {
-    const nl_model_setup setup = {.shape = {.s = 1, .c = IN},
-                                  .outputs = OUT,
-                                  .batch = BATCH,
-                                  .n = EVALUATED,
-                                  .norm = norm,
-                                  .seed = 1};
+    const nl_model_setup setup = {
+        .shape = k->shape, .outputs = OUT, .batch = BATCH, .n = EVALUATED, .norm = norm, .seed = 1};
     *n = (net){0};
-    NL_TRY(nl_model_open(&n->model, "mlp:hidden=100x2:act=sigmoid:dropout=0.1", &setup));
+    NL_TRY(nl_model_open(&n->model, k->model, &setup));
     NL_TRY(nl_optim_open(&n->optim, "adam:lr=1e-3:clip=1:schedule=cosine", nl_model_store(n->model),
                          100));
     n->x = nl_alloc(EVALUATED * IN, sizeof *n->x);
@@ -113,10 +118,10 @@ static void two_epochs(net *n)
     }
 }
 
-static int requests_of(const char *norm, int threads)
+static int requests_of(const kind *k, const char *norm, int threads)
 {
     net n;
-    if (open_net(&n, norm) != NL_OK) {
+    if (open_net(&n, k, norm) != NL_OK) {
         printf("%s: %s\n", norm, nl_last_error());
         close_net(&n);
         return 1;
@@ -126,7 +131,8 @@ static int requests_of(const char *norm, int threads)
     two_epochs(&n);
     const long seen = stop_counting();
     if (seen)
-        printf("%s, %d threads: %ld requests for memory in two epochs\n", norm, threads, seen);
+        printf("%s, %s, %d threads: %ld requests for memory in two epochs\n", k->model, norm,
+               threads, seen);
     close_net(&n);
     return seen != 0;
 }
@@ -136,6 +142,7 @@ int main(void)
     static const char *const norms[] = {
         "none",  "batch", "batch:eval=mixture",           "layer",  "batch_layer:inference=FFFF",
         "group", "rms",   "batch_renorm:r_max=3:d_max=5", "weight", "weight:init=data+batch"};
+    static const char *const cell_norms[] = {"none", "batch", "layer", "group:groups=2"};
     int failures = 0;
     use_registries();
     if (!counter_counts()) {
@@ -144,6 +151,9 @@ int main(void)
     }
     for (size_t k = 0; k < sizeof norms / sizeof *norms; k++)
         for (int threads = 1; threads <= 2; threads++)
-            failures += requests_of(norms[k], threads);
+            failures += requests_of(&perceptron, norms[k], threads);
+    for (size_t k = 0; k < sizeof cell_norms / sizeof *cell_norms; k++)
+        for (int threads = 1; threads <= 2; threads++)
+            failures += requests_of(&recurrent, cell_norms[k], threads);
     return failures != 0;
 }
