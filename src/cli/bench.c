@@ -122,12 +122,31 @@ static nl_status bench_step(const struct input *in)
     return NL_OK;
 }
 
+/* ---- inference */
+
+static nl_status bench_inference(const struct input *in)
+{
+    nl_run_spec spec;
+    nl_bench_inference_row r;
+    NL_TRY(nl_spec_parse(&in->words, &spec));
+    NL_TRY(nl_bench_inference(&spec, STEP_SECONDS / 3, &r));
+    if (in->json)
+        printf("{\"normed_ms\": %.6g, \"folded_ms\": %.6g, \"bare_ms\": %.6g, "
+               "\"folded\": %d, \"difference\": %.3g}\n",
+               r.normed_ms, r.folded_ms, r.bare_ms, r.folded, r.difference);
+    else
+        printf("with norms %.4f ms, folded %.4f ms (%d norms; logits differ by %.1e), without "
+               "%.4f ms a batch of %lld\n",
+               r.normed_ms, r.folded_ms, r.folded, r.difference, r.bare_ms, (long long)spec.batch);
+    return NL_OK;
+}
+
 /* ---- the command */
 
 static const struct {
     const char *name;
     nl_status (*run)(const struct input *in);
-} benches[] = {{"kernels", bench_kernels}, {"step", bench_step}};
+} benches[] = {{"kernels", bench_kernels}, {"step", bench_step}, {"inference", bench_inference}};
 enum { BENCHES = sizeof benches / sizeof *benches };
 
 enum { KEY_JSON = 256 };
@@ -151,13 +170,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int run(struct input *in)
 {
     if (!in->what)
-        return cli_wrong("bench measures 'kernels' or 'step'");
+        return cli_wrong("bench measures 'kernels', 'step' or 'inference'");
     for (int k = 0; k < BENCHES; k++)
         if (strcmp(in->what, benches[k].name) == 0) {
             const nl_status st = benches[k].run(in);
             return st == NL_OK ? CLI_DONE : cli_failure(st);
         }
-    return cli_wrong("bench measures 'kernels' or 'step', got '%s'", in->what);
+    return cli_wrong("bench measures 'kernels', 'step' or 'inference', got '%s'", in->what);
 }
 
 int cli_bench(int argc, char **argv)
@@ -165,9 +184,10 @@ int cli_bench(int argc, char **argv)
     static const struct argp argp = {
         options,
         parse,
-        "kernels [norm=LIST] [threads=N]\nstep [KEY=VALUE ...]",
-        "Times the kernels of norms beside what memory allows, or one training step on random "
-        "examples of the data's shape (the data are not needed)."
+        "kernels [norm=LIST] [threads=N]\nstep [KEY=VALUE ...]\ninference [KEY=VALUE ...]",
+        "Times the kernels of norms beside what memory allows, one training step on random "
+        "examples of the data's shape (the data are not needed), or evaluating a batch with the "
+        "norms, with norms folded into the layers before them, and without."
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "
         "with one thread and with all; share is the part of the limit that was reached, bytes "
         "counted as bench/README.md says.\nExample: normlab bench kernels norm=batch,layer\n"

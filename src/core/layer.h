@@ -76,6 +76,10 @@ typedef struct nl_layer_ops {
     nl_status (*init)(nl_layer *l, const char *init, uint64_t seed);
     void (*forward)(nl_layer *l, const nl_layer_call *c);
     void (*backward)(nl_layer *l, const nl_layer_call *c);
+    /* For inference alone from now on: what stands on the weights and what the norm in slot preact
+     * does at evaluation, y = scale t + shift per channel, go into weights and bias; the norms are
+     * closed. scale and shift (out.c) are NULL where preact has no such norm. Optional. */
+    void (*fold)(nl_layer *l, const double *scale, const double *shift);
     /* Input and output of a slot in the latest forward, (n, out.s, out.c) each, without changing
      * anything. Only for slots on activations. */
     void (*observe)(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "core/norm_fold.h"
 
 const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1] = {"preact", "act", "weight", "x",
                                                              "h",      "c",   NULL};
@@ -514,6 +515,43 @@ void nl_model_backward(nl_model *m, const nl_layer_call *call, nl_real *d_logits
         m->layer[i]->ops->backward(m->layer[i], &c);
         pass_to_residual(m, m->layer[i], c.dy, call->n);
     }
+}
+
+/* ---- folding */
+
+static nl_norm *norm_at(const nl_layer *l, unsigned site)
+{
+    for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++)
+        if (l->ops->slots[k].site == site)
+            return l->norm[k];
+    return NULL;
+}
+
+static nl_status fold_layer(nl_layer *l, const nl_policy *policy, int *folded)
+{
+    nl_norm *norm = norm_at(l, NL_AT_PREACT), *on_weights = norm_at(l, NL_AT_WEIGHT);
+    const bool affine = norm && nl_norm_is_channel_affine(norm, policy);
+    nl_status st = NL_OK;
+    if (!l->ops->fold || (!affine && !on_weights))
+        return NL_OK;
+    double *scale = nl_alloc((size_t)(2 * l->out.c), sizeof *scale), *shift = scale + l->out.c;
+    if (!scale)
+        return nl_fail(NL_ENOMEM, "folding %s", l->name);
+    if (affine)
+        NL_GO(nl_norm_channel_affine(norm, policy, scale, shift));
+    *folded += affine + (on_weights != NULL);
+    l->ops->fold(l, affine ? scale : NULL, affine ? shift : NULL);
+done:
+    nl_free(scale);
+    return st;
+}
+
+nl_status nl_model_fold(nl_model *m, const nl_policy *policy, int *folded)
+{
+    *folded = 0;
+    for (int i = 0; i < m->layers; i++)
+        NL_TRY(fold_layer(m->layer[i], policy, folded));
+    return NL_OK;
 }
 
 /* ---- hooks and questions, norm by norm */

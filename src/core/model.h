@@ -83,6 +83,11 @@ void nl_model_backward(nl_model *m, const nl_layer_call *c, nl_real *d_logits);
 void nl_model_layer_input(nl_model *m, const nl_layer *l, const nl_layer_call *call,
                           nl_layer_call *out);
 
+/* For inference alone from now on: norms that evaluate as a scale and shift per channel (under the
+ * policy; NULL: their own) go into the layer before them, as do methods on weights. *folded: how
+ * many norms are gone. Logits stay the same but for rounding. */
+nl_status nl_model_fold(nl_model *m, const nl_policy *policy, int *folded) NL_CHECKED;
+
 void nl_model_after_step(nl_model *m);
 void nl_model_epoch_begin(nl_model *m, int64_t epoch);
 void nl_model_epoch_end(nl_model *m, int64_t epoch);

@@ -17,7 +17,7 @@ const nl_slot_decl nl_unit_slots[] = {{"preact", NL_AT_PREACT, "before the activ
                                       {"weight", NL_AT_WEIGHT, "on the weights"},
                                       {0}};
 
-enum { W, B, T, A, WEFF, DT, DWEFF, SUMS, STRIPS, VARIABLES };
+enum { W, B, FB, T, A, WEFF, DT, DWEFF, SUMS, STRIPS, VARIABLES };
 const nl_variable nl_unit_variables[] = {
     [W] = {.name = "w",
            .role = NL_PARAM,
@@ -25,6 +25,10 @@ const nl_variable nl_unit_variables[] = {
            .flags = NL_DECAYS | NL_OVERWRITES,
            .doc = "weights (fan-in, out)"},
     [B] = {.name = "b", .role = NL_PARAM, .dim = {NL_1, NL_USER}, .doc = "bias (out)"},
+    [FB] = {.name = "folded_b",
+            .role = NL_SAVED,
+            .dim = {NL_1, NL_USER},
+            .doc = "bias after folding (out)"},
     [T] = {.name = "t",
            .role = NL_SAVED,
            .dim = {NL_N, NL_USER},
@@ -71,6 +75,7 @@ int64_t nl_unit_extent(const nl_layer *l, int id, int dim)
     switch (id) {
     case W: return u->rows;
     case B: return u->bias.is == OFF ? 0 : l->out.c;
+    case FB: return l->norm[PREACT] ? l->out.c : 0;
     case T: return l->norm[PREACT] ? values_of(l, 1) : 0;
     case A: return l->norm[ACT] ? values_of(l, 1) : 0;
     case DT: return l->norm[PREACT] && l->residual != NL_NO_RESIDUAL ? values_of(l, 1) : 0;
@@ -108,6 +113,11 @@ nl_status nl_unit_init(nl_layer *l, const char *model_init, uint64_t seed)
 }
 
 /* ---- forward */
+
+static const nl_real *bias_in_use(const nl_layer *l)
+{
+    return nl_layer_value(l, unit_of(l)->folded ? FB : B);
+}
 
 static const nl_real *weights_in_use(nl_layer *l, const nl_layer_call *c)
 {
@@ -182,7 +192,7 @@ void nl_unit_forward(nl_layer *l, const nl_layer_call *c)
 {
     const nl_unit *u = unit_of(l);
     const nl_act act = nl_unit_activation(l);
-    const nl_real *bias = nl_layer_value(l, B);
+    const nl_real *bias = bias_in_use(l);
     nl_real *a = l->norm[ACT] ? nl_layer_value(l, A) : c->y;
     nl_real *t = l->norm[PREACT] ? nl_layer_value(l, T) : a;
     multiply(l, c, t);
@@ -322,10 +332,41 @@ void nl_unit_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre
         memcpy(pre, nl_layer_value(l, T), bytes);
     } else {
         multiply(l, c, pre);
-        finish(l, c->n, NL_LINEAR, nl_layer_value(l, B), NULL, pre); /* no norm to come after */
+        finish(l, c->n, NL_LINEAR, bias_in_use(l), NULL, pre); /* no norm to come after */
     }
     if (l->norm[slot])
         nl_norm_forward(l->norm[slot], &p);
     else
         memcpy(post, pre, bytes);
+}
+
+/* ---- inference */
+
+static void close_slot(nl_layer *l, int slot)
+{
+    nl_norm_close(l->norm[slot]);
+    l->norm[slot] = NULL;
+}
+
+/* act(scale (x W + b) + shift) = act(x (W scale) + (scale b + shift)); a late bias is added as it
+ * is. */
+void nl_unit_fold(nl_layer *l, const double *scale, const double *shift)
+{
+    nl_unit *u = l->self;
+    nl_real *w = nl_layer_value(l, W);
+    const nl_real *b = nl_layer_value(l, B);
+    const int64_t out = l->out.c;
+    const nl_layer_call c = {.phase = NL_EVAL};
+    const nl_real *in_use = weights_in_use(l, &c);
+    for (int64_t i = 0; i < u->rows * out; i++)
+        w[i] = (nl_real)((double)in_use[i] * (scale ? scale[i % out] : 1));
+    if (l->norm[WEIGHT])
+        close_slot(l, WEIGHT);
+    if (!scale)
+        return;
+    for (int64_t k = 0; k < out; k++)
+        nl_layer_value(l, FB)[k] =
+            (nl_real)(shift[k] + (b ? (u->bias.is == BEFORE ? scale[k] : 1) * (double)b[k] : 0));
+    u->folded = true;
+    close_slot(l, PREACT);
 }

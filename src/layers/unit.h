@@ -32,6 +32,7 @@ typedef struct nl_unit {
     int64_t rows;            /* of W */
     int64_t fan_in, fan_out; /* as initializers count them */
     const nl_product *product;
+    bool folded; /* the bias in use is the one that folding made */
 } nl_unit;
 
 extern const char *const nl_unit_acts[], *const nl_unit_biases[];
@@ -55,6 +56,7 @@ nl_status nl_unit_init(nl_layer *l, const char *model_init, uint64_t seed);
 void nl_unit_forward(nl_layer *l, const nl_layer_call *c);
 void nl_unit_backward(nl_layer *l, const nl_layer_call *c);
 void nl_unit_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
+void nl_unit_fold(nl_layer *l, const double *scale, const double *shift);
 nl_act nl_unit_activation(const nl_layer *l);
 const nl_real *nl_unit_late_bias(const nl_layer *l);
 
@@ -62,6 +64,6 @@ const nl_real *nl_unit_late_bias(const nl_layer *l);
     .variables = nl_unit_variables, .slots = nl_unit_slots, .adds_residual = true,        \
     .slot_geom = nl_unit_slot_geom, .extent = nl_unit_extent, .init = nl_unit_init,       \
     .forward = nl_unit_forward, .backward = nl_unit_backward, .observe = nl_unit_observe, \
-    .activation = nl_unit_activation, .late_bias = nl_unit_late_bias
+    .fold = nl_unit_fold, .activation = nl_unit_activation, .late_bias = nl_unit_late_bias
 
 #endif

@@ -38,6 +38,16 @@ typedef struct nl_bench_step_row {
     int64_t steps;
 } nl_bench_step_row;
 
+/* Forward passes of one batch at evaluation: as it is, with norms folded into the layers before
+ * them, and of the same network without norms. */
+typedef struct nl_bench_inference_row {
+    double normed_ms, folded_ms, bare_ms; /* medians */
+    int folded;                           /* norms that folding removed */
+    double difference; /* largest of the logits after folding, relative to the largest logit */
+} nl_bench_inference_row;
+nl_status nl_bench_inference(const nl_run_spec *spec, double seconds,
+                             nl_bench_inference_row *out) NL_CHECKED;
+
 /* Of the run `spec`, on random examples of the data's shape; the data are read only where their
  * shape is not known without. Threads are spec->threads, 0 being one. Lasts about `seconds`. */
 nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_row *out) NL_CHECKED;

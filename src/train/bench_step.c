@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,5 +177,76 @@ nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_r
 done:
     nl_threads_set(before);
     close_step(&b);
+    return st;
+}
+
+/* ---- inference */
+
+static nl_real *infer(step_bench *b)
+{
+    const nl_layer_call c = {.n = b->batches.batch, .phase = NL_EVAL, .x = b->data.train.x};
+    return nl_model_forward(b->model, &c);
+}
+
+static double median_of_inference(step_bench *b, double seconds)
+{
+    int64_t runs = 0;
+    infer(b);
+    const double start = nl_wall_seconds();
+    for (double now = start; runs < LEAST_STEPS || (runs < MOST_STEPS && now - start < seconds);
+         runs++) {
+        const double before = now;
+        infer(b);
+        now = nl_wall_seconds();
+        b->seconds[runs] = now - before;
+    }
+    qsort(b->seconds, (size_t)runs, sizeof *b->seconds, by_size);
+    return b->seconds[runs / 2] * 1e3;
+}
+
+/* Running statistics and gammas as after some training, and the three times. */
+static nl_status compare_inference(step_bench *b, step_bench *bare, double seconds,
+                                   nl_bench_inference_row *out)
+{
+    const int64_t count = b->batches.batch * b->outputs;
+    double largest = 0, difference = 0;
+    for (int i = 0; i < WARM_STEPS; i++)
+        NL_TRY(train_step(b));
+    nl_model_epoch_end(b->model, 0);
+    out->normed_ms = median_of_inference(b, seconds);
+    nl_real *before = nl_alloc((size_t)count, sizeof *before);
+    if (!before)
+        return nl_fail(NL_ENOMEM, "bench: logits");
+    memcpy(before, infer(b), (size_t)count * sizeof *before);
+    const nl_status st = nl_model_fold(b->model, NULL, &out->folded);
+    const nl_real *after = infer(b);
+    for (int64_t i = 0; i < count; i++) {
+        largest = fmax(largest, fabs((double)before[i]));
+        difference = fmax(difference, fabs((double)before[i] - (double)after[i]));
+    }
+    nl_free(before);
+    NL_TRY(st);
+    out->difference = difference / largest;
+    out->folded_ms = median_of_inference(b, seconds);
+    out->bare_ms = median_of_inference(bare, seconds);
+    return NL_OK;
+}
+
+nl_status nl_bench_inference(const nl_run_spec *spec, double seconds, nl_bench_inference_row *out)
+{
+    nl_status st = NL_OK;
+    nl_run_spec without = *spec;
+    step_bench b = {.spec = spec}, bare = {.spec = &without};
+    const int before = nl_threads();
+    without.norm = (nl_string){"none"};
+    without.norm_preact = without.norm_act = without.norm_weight = (nl_string){""};
+    NL_GO(open_step(&b));
+    NL_GO(open_step(&bare));
+    nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
+    NL_GO(compare_inference(&b, &bare, seconds, out));
+done:
+    nl_threads_set(before);
+    close_step(&b);
+    close_step(&bare);
     return st;
 }
