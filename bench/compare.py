@@ -2,7 +2,7 @@
 """Runs normlab's benchmarks and PyTorch's in turn and prints the ratios. Each row is the better of
 ROUNDS turns on either side, PyTorch's best variant; medians decide, minima stand beside them.
 
-    python3 bench/compare.py [--normlab PATH] [--rounds N] [--only steps|kernels|CASE] [--json]
+    python3 bench/compare.py [--normlab PATH] [--rounds N] [--only steps|kernels|conv|CASE] [--json]
 
 Needs a PyTorch (Debian: python3-torch); README.md beside this says how to read it.
 """
@@ -16,9 +16,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = {"sigmoid": ["data=mnist", "model=mlp:hidden=100x3:act=sigmoid", "norm=batch", "batch=60"],
         "relu": ["data=mnist", "model=mlp:hidden=1000x2:act=relu", "norm=none", "batch=128"],
         "lstm": ["data=mnist_rows", "model=lstm:hidden=100", "norm=none", "batch=128"],
-        "lstm_layer": ["data=mnist_rows", "model=lstm:hidden=100", "norm=layer", "batch=128"]}
+        "lstm_layer": ["data=mnist_rows", "model=lstm:hidden=100", "norm=layer", "batch=128"],
+        "lenet": ["data=cifar10", "model=lenet_bln", "norm=batch", "batch=25"],
+        "lenet_one": ["data=cifar10", "model=lenet_bln", "norm=layer", "batch=1"],
+        "resnet": ["data=cifar10", "model=resnet", "norm=batch", "batch=128",
+                   "optimizer=momentum:lr=0.1:decay=1e-4"]}
 STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0), ("lstm", 2, 2.2),
-         ("lstm_layer", 2, 5.0))  # case, threads, wanted ratio
+         ("lstm_layer", 2, 5.0), ("lenet", 1, 3.5), ("lenet", 2, 5.0), ("lenet_one", 1, 6.0),
+         ("resnet", 1, 1.7), ("resnet", 2, 1.7))  # case, threads, wanted ratio
 KERNEL_SHARE = {"128x1000": 0.5, "2000x512": 0.7, "131072x64": 0.7}
 
 
@@ -34,8 +39,11 @@ def better(best, row):
 def compare_step(args, case, threads, wanted):
     ours = theirs = None
     for _ in range(args.rounds):
-        for row in rows([args.normlab, "bench", "step", "--json", "optimizer=adam", "steps=1000",
-                         f"threads={threads}"] + OURS[case]):
+        keys = OURS[case]
+        if not any(key.startswith("optimizer=") for key in keys):
+            keys = keys + ["optimizer=adam"]
+        for row in rows([args.normlab, "bench", "step", "--json", "steps=1000",
+                         f"threads={threads}"] + keys):
             ours = better(ours, row)
         for used in range(1, threads + 1):  # with more threads allowed, fewer may be its best
             for row in rows([sys.executable, os.path.join(HERE, "torch_step.py"), case, str(used)]):
@@ -62,6 +70,20 @@ def compare_kernels(args, threads):
                "wanted_share": KERNEL_SHARE[name.split()[-1]]}
 
 
+def compare_conv(args, threads):
+    theirs = {}
+    for row in rows([sys.executable, os.path.join(HERE, "torch_conv.py"), str(threads)]):
+        theirs[row["name"]] = better(theirs.get(row["name"]), row)
+    for mine in rows([args.normlab, "bench", "conv", "--json", f"threads={threads}"]):
+        other = theirs[mine["name"]]
+        small = "3->" in mine["name"] or "6->16 /1 16" in mine["name"]
+        yield {"name": mine["name"], "threads": threads, "normlab_ms": mine["median_ms"],
+               "normlab_min_ms": mine["min_ms"], "torch_ms": other["median_ms"],
+               "torch_min_ms": other["min_ms"], "ratio": other["median_ms"] / mine["median_ms"],
+               "wanted": 1.0 if small else 0.0, "limit_share": mine["limit_share"],
+               "wanted_share": 0.0 if small or "/2" in mine["name"] else 0.8}
+
+
 def show(args, row):
     if args.json:
         print(json.dumps(row), flush=True)
@@ -69,7 +91,7 @@ def show(args, row):
     share = ""
     if "limit_share" in row:
         share = f"{row['limit_share']:6.2f} (>= {row['wanted_share']})"
-    print(f"{row['name']:28} {row['threads']:7d} {row['normlab_ms']:11.4f} {row['torch_ms']:11.4f} "
+    print(f"{row['name']:42} {row['threads']:7d} {row['normlab_ms']:11.4f} {row['torch_ms']:11.4f} "
           f"{row['ratio']:6.2f} (>= {row['wanted']}) {share}", flush=True)
 
 
@@ -77,19 +99,23 @@ def main():
     parser = argparse.ArgumentParser(description="normlab and PyTorch, turn and turn about")
     parser.add_argument("--normlab", default=os.path.join(HERE, "../build/release/normlab"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("steps", "kernels", *OURS))
+    parser.add_argument("--only", choices=("steps", "kernels", "conv", *OURS))
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if not args.json:
-        print(f"{'':28} {'threads':>7} {'normlab ms':>11} {'PyTorch ms':>11}  ratio        "
+        print(f"{'':42} {'threads':>7} {'normlab ms':>11} {'PyTorch ms':>11}  ratio        "
               "share of the limit")
-    if args.only != "kernels":
+    if args.only not in ("kernels", "conv"):
         for case, threads, wanted in STEPS:
             if args.only in (None, "steps", case):
                 show(args, compare_step(args, case, threads, wanted))
     if args.only in (None, "kernels"):
         for threads in (1, 2):
             for row in compare_kernels(args, threads):
+                show(args, row)
+    if args.only in (None, "conv"):
+        for threads in (1, 2):
+            for row in compare_conv(args, threads):
                 show(args, row)
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """PyTorch's counterpart of `normlab bench step`: one training step with the assembly of a random
-batch from a 60000 x 784 array, in every variant that might be the fastest on a CPU. Prints one JSON
+batch from an array of examples, in every variant that might be the fastest on a CPU. Prints one JSON
 object a variant (Debian: python3-torch).
 
-    python3 bench/torch_step.py sigmoid|relu|lstm|lstm_layer THREADS [SECONDS]
+    python3 bench/torch_step.py sigmoid|relu|lstm|lstm_layer|lenet|lenet_one|resnet THREADS [SECONDS]
 """
 import itertools
 import json
@@ -58,35 +58,99 @@ def perceptron(widths, activation, normed):
     return nn.Sequential(*layers, nn.Linear(before, 10))
 
 
-CASES = {  # network, examples of a step
-    "sigmoid": (lambda: perceptron([100, 100, 100], nn.Sigmoid, True), 60),
-    "relu": (lambda: perceptron([1000, 1000], nn.ReLU, False), 128),
-    "lstm": (lambda: Rows(100), 128),
-    "lstm_layer": (lambda: NormedRows(100), 128),
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of a position, channels in dimension 1."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class LeNet(nn.Module):
+    """conv 5x5 6, tanh, pool, norm; conv 5x5 16, tanh, pool, norm; dense 120, 84 (ziaee2022)."""
+
+    def __init__(self, image_norm, dense_norm):
+        super().__init__()
+        self.images = nn.Sequential(
+            nn.Conv2d(3, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), image_norm(6),
+            nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), image_norm(16))
+        self.dense = nn.Sequential(
+            nn.Linear(576, 120), nn.Tanh(), dense_norm(120), nn.Linear(120, 84), nn.Tanh(),
+            dense_norm(84), nn.Linear(84, 10))
+
+    def forward(self, x):
+        return self.dense(self.images(x).flatten(1))
+
+
+class Block(nn.Module):
+    def __init__(self, before, out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, out, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(out), nn.BatchNorm2d(out)
+        self.stride, self.more = stride, out - before
+
+    def forward(self, x):
+        y = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        if self.stride > 1:
+            x = nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.more))
+        return torch.relu(x + y)
+
+
+def resnet20():
+    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    before = 16
+    for out in (16, 32, 64):
+        for k in range(3):
+            layers.append(Block(before, out, 2 if k == 0 and out > 16 else 1))
+            before = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def adam(parameters, foreach):
+    return torch.optim.Adam(parameters, foreach=foreach)
+
+
+def momentum(parameters, foreach):
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=1e-4, foreach=foreach)
+
+
+IMAGE = (3, 32, 32)
+CASES = {  # network, examples of a step, shape of an example, how many there are, optimizer
+    "sigmoid": (lambda: perceptron([100, 100, 100], nn.Sigmoid, True), 60, (784,), 60000, adam),
+    "relu": (lambda: perceptron([1000, 1000], nn.ReLU, False), 128, (784,), 60000, adam),
+    "lstm": (lambda: Rows(100), 128, (784,), 60000, adam),
+    "lstm_layer": (lambda: NormedRows(100), 128, (784,), 60000, adam),
+    "lenet": (lambda: LeNet(nn.BatchNorm2d, nn.BatchNorm1d), 25, IMAGE, 9000, adam),
+    "lenet_one": (lambda: LeNet(ChannelNorm, nn.LayerNorm), 1, IMAGE, 9000, adam),
+    "resnet": (resnet20, 128, IMAGE, 9000, momentum),
 }
 
 
-def variant(case, compiled, foreach, seconds):
-    network, batch = CASES[case]
+def variant(case, compiled, foreach, innermost, seconds):
+    network, batch, shape, count, optimizer_of = CASES[case]
+    layout = torch.channels_last if innermost else torch.contiguous_format
     torch.manual_seed(1)
-    examples = torch.rand(60000, 784)
-    labels = torch.randint(0, 10, (60000,))
-    model = network()
+    examples = torch.rand(count, *shape).contiguous(memory_format=layout)
+    labels = torch.randint(0, 10, (count,))
+    model = network().to(memory_format=layout)
     forward = torch.jit.script(model) if compiled else model
     loss_of = nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), foreach=foreach)
-    order, at, times = torch.randperm(60000), 0, []
+    optimizer = optimizer_of(model.parameters(), foreach)
+    order, at, times = torch.randperm(count), 0, []
     end = None
-    while end is None or time.perf_counter() < end or len(times) < 40:
+    warm, least = (20, 40) if batch * examples[0].numel() < 200000 else (3, 8)
+    while end is None or time.perf_counter() < end or len(times) < least:
         start = time.perf_counter()
         pick = order[at:at + batch]
         x, y = torch.index_select(examples, 0, pick), torch.index_select(labels, 0, pick)
+        if innermost:
+            x = x.contiguous(memory_format=layout)
         optimizer.zero_grad(set_to_none=True)
         loss_of(forward(x), y).backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
-        at = (at + batch) % (60000 - batch)
-        if end is None and len(times) == 20:  # warm, and compiled
+        at = (at + batch) % (count - batch)
+        if end is None and len(times) == warm:  # warm, and compiled
             times, end = [], time.perf_counter() + seconds
     return times
 
@@ -96,11 +160,15 @@ def main():
     seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    for compiled, foreach in itertools.product((False, True), (False, True)):
-        times = variant(case, compiled, foreach, seconds)
+    images = CASES[case][2] == IMAGE
+    for compiled, foreach, innermost in itertools.product(*[(False, True)] * 3):
+        if innermost and not images or compiled and images:
+            continue
+        times = variant(case, compiled, foreach, innermost, seconds)
         print(json.dumps({
             "name": case, "threads": threads, "compiled": compiled, "foreach": foreach,
-            "median_ms": statistics.median(times) * 1e3, "min_ms": min(times) * 1e3}), flush=True)
+            "channels_last": innermost, "median_ms": statistics.median(times) * 1e3,
+            "min_ms": min(times) * 1e3}), flush=True)
 
 
 main()

@@ -96,6 +96,64 @@ static nl_status bench_kernels(const struct input *in)
     return NL_OK;
 }
 
+/* ---- convolutions: of ResNet-20, then of the LeNet of ziaee2022 */
+
+static const struct {
+    int64_t n, side, in, out, kernel, stride;
+    const char *pad;
+} convolutions[] = {{128, 32, 16, 16, 3, 1, "1"}, {128, 16, 32, 32, 3, 1, "1"},
+                    {128, 8, 64, 64, 3, 1, "1"},  {128, 32, 16, 32, 3, 2, "1"},
+                    {128, 16, 32, 64, 3, 2, "1"}, {128, 32, 3, 16, 3, 1, "1"},
+                    {25, 32, 3, 6, 5, 1, "2"},    {25, 16, 6, 16, 5, 1, "0"}};
+
+static void print_conv(const struct input *in, size_t k, int threads, const nl_bench_conv_row *r)
+{
+    static const char *const ways[] = {"forward", "data", "weight"};
+    char name[128];
+    if (k == 0 && !in->json)
+        printf("%-44s %7s %10s %8s %8s %s\n", "convolution", "threads", "median ms", "GFLOP/s",
+               "peak", "share");
+    for (int way = 0; way < 3; way++) {
+        snprintf(name, sizeof name, "conv %s %lldx%lld %lld->%lld /%lld %lldx%lld n=%lld",
+                 ways[way], (long long)convolutions[k].kernel, (long long)convolutions[k].kernel,
+                 (long long)convolutions[k].in, (long long)convolutions[k].out,
+                 (long long)convolutions[k].stride, (long long)convolutions[k].side,
+                 (long long)convolutions[k].side, (long long)convolutions[k].n);
+        if (in->json)
+            printf("{\"name\": \"%s\", \"threads\": %d, \"median_ms\": %.6g, "
+                   "\"min_ms\": %.6g, \"gflops\": %.4g, \"limit_share\": %.4g}\n",
+                   name, threads, r->median_ms[way], r->median_ms[way], r->gflops[way],
+                   r->gflops[way] / r->peak_gflops);
+        else
+            printf("%-44s %7d %10.4f %8.1f %8.1f %.2f\n", name, threads, r->median_ms[way],
+                   r->gflops[way], r->peak_gflops, r->gflops[way] / r->peak_gflops);
+    }
+    fflush(stdout);
+}
+
+static nl_status bench_conv(const struct input *in)
+{
+    const char *norms[NORMS_MAX + 1] = {NULL};
+    int threads[THREADS_MAX + 1] = {0};
+    NL_TRY(choose(in, norms, threads));
+    for (size_t k = 0; k < sizeof convolutions / sizeof *convolutions; k++)
+        for (int t = 0; threads[t]; t++) {
+            nl_bench_conv_row r;
+            const nl_conv_geom g = {.h = convolutions[k].side,
+                                    .w = convolutions[k].side,
+                                    .in = convolutions[k].in,
+                                    .out = convolutions[k].out,
+                                    .kernel_h = convolutions[k].kernel,
+                                    .kernel_w = convolutions[k].kernel,
+                                    .stride = convolutions[k].stride,
+                                    .groups = 1};
+            NL_TRY(
+                nl_bench_conv(&g, convolutions[k].pad, convolutions[k].n, threads[t], SAMPLES, &r));
+            print_conv(in, k, threads[t], &r);
+        }
+    return NL_OK;
+}
+
 /* ---- steps */
 
 static nl_status bench_step(const struct input *in)
@@ -146,7 +204,10 @@ static nl_status bench_inference(const struct input *in)
 static const struct {
     const char *name;
     nl_status (*run)(const struct input *in);
-} benches[] = {{"kernels", bench_kernels}, {"step", bench_step}, {"inference", bench_inference}};
+} benches[] = {{"kernels", bench_kernels},
+               {"conv", bench_conv},
+               {"step", bench_step},
+               {"inference", bench_inference}};
 enum { BENCHES = sizeof benches / sizeof *benches };
 
 enum { KEY_JSON = 256 };
@@ -170,13 +231,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int run(struct input *in)
 {
     if (!in->what)
-        return cli_wrong("bench measures 'kernels', 'step' or 'inference'");
+        return cli_wrong("bench measures 'kernels', 'conv', 'step' or 'inference'");
     for (int k = 0; k < BENCHES; k++)
         if (strcmp(in->what, benches[k].name) == 0) {
             const nl_status st = benches[k].run(in);
             return st == NL_OK ? CLI_DONE : cli_failure(st);
         }
-    return cli_wrong("bench measures 'kernels', 'step' or 'inference', got '%s'", in->what);
+    return cli_wrong("bench measures 'kernels', 'conv', 'step' or 'inference', got '%s'", in->what);
 }
 
 int cli_bench(int argc, char **argv)
@@ -184,8 +245,10 @@ int cli_bench(int argc, char **argv)
     static const struct argp argp = {
         options,
         parse,
-        "kernels [norm=LIST] [threads=N]\nstep [KEY=VALUE ...]\ninference [KEY=VALUE ...]",
-        "Times the kernels of norms beside what memory allows, one training step on random "
+        "kernels [norm=LIST] [threads=N]\nconv [threads=N]\nstep [KEY=VALUE ...]\ninference "
+        "[KEY=VALUE ...]",
+        "Times the kernels of norms beside what memory allows, convolutions beside the fastest "
+        "arithmetic of the machine, one training step on random "
         "examples of the data's shape (the data are not needed), or evaluating a batch with the "
         "norms, with norms folded into the layers before them, and without."
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "

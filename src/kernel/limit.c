@@ -103,9 +103,30 @@ static nl_real triad_stream(nl_real *a, const nl_real *b, const nl_real *c, int6
     return triad_with(a, b, c, count, true);
 }
 
-const nl_limit_kernels NL_VARIANT(nl_limits) = {{{"read", 1, read_all},
-                                                 {"copy", 2, copy},
-                                                 {"triad", 3, triad},
-                                                 {"copy_stream", 2, copy_stream},
-                                                 {"triad_stream", 3, triad_stream},
-                                                 {NULL, 0, NULL}}};
+enum { SUMS = 12 };
+
+static nl_real multiply_add(int64_t rounds)
+{
+    nl_vec sum[SUMS], a = nl_vec_of((nl_real)0.999), b = nl_vec_of((nl_real)1e-3);
+#pragma GCC unroll 16
+    for (int j = 0; j < SUMS; j++)
+        sum[j] = nl_vec_of((nl_real)j);
+    for (int64_t i = 0; i < rounds; i++)
+#pragma GCC unroll 16
+        for (int j = 0; j < SUMS; j++)
+            sum[j] = nl_vec_fma(sum[j], a, b);
+    nl_real all = 0;
+    for (int j = 0; j < SUMS; j++)
+        for (int l = 0; l < NL_LANES; l++)
+            all += sum[j][l];
+    return all;
+}
+
+const nl_limit_kernels NL_VARIANT(nl_limits) = {.loops = {{"read", 1, read_all},
+                                                          {"copy", 2, copy},
+                                                          {"triad", 3, triad},
+                                                          {"copy_stream", 2, copy_stream},
+                                                          {"triad_stream", 3, triad_stream},
+                                                          {NULL, 0, NULL}},
+                                                .multiply_add = multiply_add,
+                                                .multiply_add_flops = 2 * SUMS * NL_LANES};

@@ -19,6 +19,10 @@ typedef struct nl_limit {
 
 typedef struct nl_limit_kernels {
     nl_limit loops[6]; /* read, copy, triad (a = b + s c), copy and triad with streaming stores */
+    /* Multiply-adds in registers, so many independent ones a round that only their number counts;
+     * gives a value that depends on all. */
+    nl_real (*multiply_add)(int64_t rounds);
+    int64_t multiply_add_flops; /* of a round */
 } nl_limit_kernels;
 
 NL_KERNELS(nl_limit_kernels, nl_limits)

@@ -27,7 +27,7 @@ static void average(nl_window t, const nl_real *x, nl_real scale, nl_real *y)
     }
 }
 
-static void average_back(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx)
+NL_INLINE void average_to_cells(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx, int add)
 {
     for (int64_t k = 0; k < t.c; k += NL_LANES) {
         const nl_part part = strip_of(t.c, k);
@@ -37,10 +37,20 @@ static void average_back(nl_window t, const nl_real *dy, nl_real scale, nl_real 
             for (int64_t a = 0; a < t.rows; a++)
                 for (int64_t b = 0; b < t.cols; b++) {
                     nl_real *to = cell + a * t.x_row + b * t.c;
-                    nl_vec_store_part(to, nl_vec_load_part(to, part) + g, part);
+                    nl_vec_store_part(to, add ? nl_vec_load_part(to, part) + g : g, part);
                 }
         }
     }
+}
+
+static void average_back(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx)
+{
+    average_to_cells(t, dy, scale, dx, 1);
+}
+
+static void average_spread(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx)
+{
+    average_to_cells(t, dy, scale, dx, 0);
 }
 
 static void max(nl_window t, const nl_real *x, nl_real *y)
@@ -83,4 +93,5 @@ static void max_back(nl_window t, const nl_real *x, const nl_real *y, const nl_r
     }
 }
 
-const nl_pool_kernels NL_VARIANT(nl_pool_kernel) = {average, average_back, max, max_back};
+const nl_pool_kernels NL_VARIANT(nl_pool_kernel) = {average, average_back, average_spread, max,
+                                                    max_back};

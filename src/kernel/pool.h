@@ -14,9 +14,11 @@ typedef struct nl_window {
 } nl_window;
 
 typedef struct nl_pool_kernels {
-    /* y = scale * sum of the cells; and dx of every cell += scale dy. */
+    /* y = scale * sum of the cells; and dx of every cell += scale dy, or = where no two windows
+     * share a cell. */
     void (*average)(nl_window t, const nl_real *x, nl_real scale, nl_real *y);
     void (*average_back)(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx);
+    void (*average_spread)(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx);
     /* y = the largest cell, NaN if there is one; and dx of the first cell that is y += dy. */
     void (*max)(nl_window t, const nl_real *x, nl_real *y);
     void (*max_back)(nl_window t, const nl_real *x, const nl_real *y, const nl_real *dy,

@@ -67,8 +67,8 @@ static int64_t extent(const nl_layer *l, int id, int dim)
 typedef struct job {
     const struct pool *o;
     const nl_real *x, *y, *dy;
-    nl_real *to; /* y or dx */
-    bool add;
+    nl_real *to;      /* y or dx */
+    bool add, spread; /* to dx; spread: windows share no cell and leave none out */
 } job;
 
 /* Cells of the window of result i along one axis that are in the image. */
@@ -95,6 +95,8 @@ static void pool_line(const job *j, int64_t n, int64_t i, int64_t first, int64_t
     const bool max = j->o->kind.is == MAX;
     if (j->dy && max)
         kernel->max_back(t, j->x + x, j->y + y, j->dy + y, j->to + x);
+    else if (j->dy && j->spread)
+        kernel->average_spread(t, j->dy + y, scale, j->to + x);
     else if (j->dy)
         kernel->average_back(t, j->dy + y, scale, j->to + x);
     else if (max)
@@ -109,11 +111,21 @@ static void pool_image(int64_t n, void *arg)
     const nl_conv_geom *g = &j->o->geom;
     const int64_t image = g->h * g->w * g->in;
     const bool whole = g->pad_left == 0 && (g->out_w - 1) * g->stride + g->kernel_w <= g->w;
-    if (j->dy && !j->add)
+    if (j->dy && !j->add && !j->spread)
         memset(j->to + n * image, 0, (size_t)image * sizeof *j->to);
     for (int64_t i = 0; i < g->out_h; i++)
         for (int64_t k = 0; k < g->out_w; k += whole ? g->out_w : 1)
             pool_line(j, n, i, k, whole ? g->out_w : 1);
+}
+
+/* Averages whose windows lie side by side and cover the image. */
+static bool tiles(const struct pool *o)
+{
+    const nl_conv_geom *g = &o->geom;
+    return o->kind.is != MAX && g->pad_top == 0 && g->pad_left == 0 &&
+           (g->out_h == 1 || g->stride == g->kernel_h) &&
+           (g->out_w == 1 || g->stride == g->kernel_w) && g->out_h * g->kernel_h == g->h &&
+           g->out_w * g->kernel_w == g->w;
 }
 
 static void run(const nl_layer *l, int64_t n, job *j)
@@ -147,6 +159,7 @@ static void backward(nl_layer *l, const nl_layer_call *c)
         p.x = j.y, p.y = c->y, p.dy = p.dx = c->dy;
         nl_norm_backward(l->norm[ACT], &p);
     }
+    j.spread = !c->add_dx && tiles(l->self);
     if (c->dx)
         run(l, c->n, &j);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "core/conv.h"
 #include "train/spec.h"
 
 typedef struct nl_bench_shape {
@@ -30,6 +31,14 @@ typedef struct nl_bench_pair {
  * median and minimum of `samples` samples. */
 nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int samples,
                         nl_bench_pair *out) NL_CHECKED;
+
+/* A convolution: forward, gradient of x, gradient of w. */
+typedef struct nl_bench_conv_row {
+    double median_ms[3], gflops[3]; /* flops: taps inside of the image alone */
+    double peak_gflops;             /* of multiply-adds in registers, in turn with them */
+} nl_bench_conv_row;
+nl_status nl_bench_conv(const nl_conv_geom *geom, const char *pad, int64_t n, int threads,
+                        int samples, nl_bench_conv_row *out) NL_CHECKED;
 
 /* One training step as the trainer makes it, batch assembly included, logging left out. */
 typedef struct nl_bench_step_row {
