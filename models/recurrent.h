@@ -11,7 +11,7 @@
 typedef struct nl_recurrent {
     nl_list hidden;
     int64_t layers, truncate;
-    double dropout, recurrent_dropout;
+    double dropout, recurrent_dropout, initial_noise;
     nl_string recurrent_init;
     bool bias, learn_initial, reverse, bidirectional;
 } nl_recurrent;
@@ -28,6 +28,8 @@ typedef struct nl_recurrent {
                   "the same for its outputs on their way back"),                                   \
         NL_OPT_AS(S, common.learn_initial, "learn_initial", "false", 0, 1,                         \
                   "learns the initial state"),                                                     \
+        NL_OPT_AS(S, common.initial_noise, "initial_noise", "0", 0, 1e3,                           \
+                  "deviation of noise on each sequence's first state in training"),                \
         NL_OPT_AS(S, common.reverse, "reverse", "false", 0, 1, "reads sequences from their end"),  \
         NL_OPT_AS(S, common.bidirectional, "bidirectional", "false", 0, 1,                         \
                   "a second layer beside each reads from the other end, outputs are joined"),      \
@@ -44,10 +46,11 @@ static inline nl_status nl_recurrent_layer(const nl_recurrent *o, const char *ce
     const bool last = i + 1 == o->hidden.count * (int)o->layers;
     NL_TRY(nl_model_add(m, name, NL_NORMED,
                         "%s:units=%.0f:sequences=%d:bias=%d:recurrent_init=%s:dropout=%.17g:"
-                        "recurrent_dropout=%.17g:learn_initial=%d:reverse=%d:truncate=%lld",
+                        "recurrent_dropout=%.17g:learn_initial=%d:initial_noise=%.17g:"
+                        "reverse=%d:truncate=%lld",
                         cell, o->hidden.at[i % o->hidden.count], !last, o->bias,
                         o->recurrent_init.is, o->dropout, o->recurrent_dropout, o->learn_initial,
-                        reverse, (long long)o->truncate));
+                        o->initial_noise, reverse, (long long)o->truncate));
     return NL_OK;
 }
 

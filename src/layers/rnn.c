@@ -41,6 +41,8 @@ static const char *const carries[] = {"raw", "normalized", NULL};
         NL_OPT(nl_rnn, dropout, "0", 0, 0.999, "share of inputs set to 0, the same at each step"), \
         NL_OPT(nl_rnn, recurrent_dropout, "0", 0, 0.999, "the same for h before U"),               \
         NL_OPT_FLAG(nl_rnn, learn_initial, "false", "learns the initial state"),                   \
+        NL_OPT(nl_rnn, initial_noise, "0", 0, 1e3,                                                 \
+               "deviation of noise on each sequence's h_0 in training"),                           \
         NL_OPT_FLAG(nl_rnn, reverse, "false", "reads the sequence from its end"),                  \
         NL_OPT(nl_rnn, truncate, "0", 0, 1e9,                                                      \
                "steps after which gradients through time are cut; 0: never")

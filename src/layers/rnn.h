@@ -12,7 +12,7 @@ typedef struct nl_rnn {
     int64_t units, truncate;
     nl_choice act, carry;
     bool sequences, bias, reverse, learn_initial;
-    double forget_bias, dropout, recurrent_dropout;
+    double forget_bias, dropout, recurrent_dropout, initial_noise;
     nl_string init, recurrent_init;
 } nl_rnn;
 

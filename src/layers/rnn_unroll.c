@@ -100,11 +100,17 @@ static bool is_live(const unroll *w, int64_t t, int64_t i)
 
 /* ---- in and out */
 
-static void draw_factors(const unroll *w, int id, double rate, int64_t width)
+/* Numbers of this layer, step and variable. */
+static nl_key key_of(const unroll *w, nl_stream stream, int id)
 {
     const int64_t step = w->c->step;
     const uint64_t name = nl_hash_bytes(nl_hash_text(w->l->name), &id, sizeof id);
-    const nl_key key = {w->c->seed, NL_STREAM_DROPOUT, nl_hash_bytes(name, &step, sizeof step)};
+    return (nl_key){w->c->seed, stream, nl_hash_bytes(name, &step, sizeof step)};
+}
+
+static void draw_factors(const unroll *w, int id, double rate, int64_t width)
+{
+    const nl_key key = key_of(w, NL_STREAM_DROPOUT, id);
     const nl_real kept = (nl_real)(1 / (1 - rate));
     for (int64_t i = 0; w->v[id] && i < w->n * width; i++)
         w->v[id][i] = nl_random_uniform(key, (uint64_t)i) < rate ? 0 : kept;
@@ -154,6 +160,16 @@ static void start_state(const unroll *w, int id, const nl_real *first)
             memcpy(w->v[id] + i * w->u, first, (size_t)w->u * sizeof *first);
         else
             memset(w->v[id] + i * w->u, 0, (size_t)w->u * sizeof *first);
+}
+
+/* Sequences that begin alike would leave batch statistics without variance: Cooijmans et al. 2017
+ * add noise to the first h. */
+static void add_noise(const unroll *w)
+{
+    const nl_key key = key_of(w, NL_STREAM_STATE, NL_RNN_HS);
+    const double size = w->c->phase == NL_TRAIN ? w->o->initial_noise : 0;
+    for (int64_t i = 0; size > 0 && i < w->n * w->u; i++)
+        w->v[NL_RNN_HS][i] += (nl_real)(size * nl_random_normal(key, (uint64_t)i));
 }
 
 static void give_block(int64_t t, void *arg)
@@ -323,6 +339,7 @@ void nl_rnn_forward(nl_layer *l, const nl_layer_call *c)
     nl_gemm_nn(w.plan->x, w.steps * w.n, w.v[NL_RNN_IN], w.in, w.v[NL_RNN_WX], w.v[NL_RNN_PX], w.g,
                false);
     start_state(&w, NL_RNN_HS, w.v[NL_RNN_H0]);
+    add_noise(&w);
     if (w.is->carries)
         start_state(&w, carried_id(&w), w.v[NL_RNN_K0]);
     for (int64_t t = 0; t < w.steps; t++)

@@ -226,6 +226,7 @@ START_TEST(gradients_under_every_option)
         "learn_initial=true:sequences=true",
         "dropout=0.3:recurrent_dropout=0.4:sequences=true",
         "recurrent_dropout=0.4:learn_initial=true",
+        "initial_noise=0.3:learn_initial=true",
     };
     for (int k = 0; k < 3; k++)
         for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
@@ -460,6 +461,25 @@ START_TEST(one_dropout_mask_serves_every_step_and_evaluation_has_none)
 }
 END_TEST
 
+START_TEST(noise_moves_the_first_state_of_each_sequence_in_training_alone)
+{
+    rig r, plain;
+    const what k = {"gru:units=4:initial_noise=0.5", "none", NULL, 40, 3, 3};
+    open_rig(&r, k);
+    open_rig(&plain, (what){"gru:units=4", "none", NULL, 40, 3, 3});
+    for (int64_t i = 9; i < r.values; i++) /* all sequences are the first one */
+        r.x[i] = plain.x[i] = r.x[i % 9];
+    loss(&r), loss(&plain);
+    ck_assert(memcmp(r.y, r.y + 4, 4 * sizeof *r.y) != 0);
+    ck_assert_mem_eq(plain.y, plain.y + 4, 4 * sizeof *r.y);
+    r.call.phase = NL_EVAL;
+    loss(&r), loss(&plain);
+    ck_assert_mem_eq(r.y, plain.y, (size_t)r.outputs * sizeof *r.y);
+    close_rig(&r);
+    close_rig(&plain);
+}
+END_TEST
+
 /* ---- threads, memory */
 
 static uint64_t bytes_of_a_step(const char *spec, const char *norm)
@@ -599,7 +619,7 @@ START_TEST(refusals_name_what_was_wanted)
     ck_assert_str_eq(
         refusal("gru:carry=raw", sequence),
         "l has no option 'carry' (known: units, sequences, bias, init, recurrent_init, "
-        "dropout, recurrent_dropout, learn_initial, reverse, truncate)");
+        "dropout, recurrent_dropout, learn_initial, initial_noise, reverse, truncate)");
 }
 END_TEST
 
@@ -618,6 +638,7 @@ int main(void)
     tcase_add_test(t, reading_backwards_is_reading_the_reversed_sequence);
     tcase_add_test(t, truncated_gradients_do_not_reach_behind_the_cut);
     tcase_add_test(t, one_dropout_mask_serves_every_step_and_evaluation_has_none);
+    tcase_add_test(t, noise_moves_the_first_state_of_each_sequence_in_training_alone);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
     tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);
     tcase_add_test(t, a_step_allocates_nothing);
