@@ -38,7 +38,7 @@ const nl_option nl_run_options[] = {
     NL_OPT(nl_run_spec, eval, "0", 0, 1e12,
            "evaluate every so many steps; 0: about 50 times a run and at each epoch's end"),
     NL_OPT(nl_run_spec, eval_batch, "0", 0, 1e9,
-           "examples at once when evaluating (0: 500, or batch where the method depends on it)"),
+           "examples at once when evaluating (0: 500 or fewer; batch where a method needs it)"),
     NL_OPT_NAMES(nl_run_spec, precision, "float", precisions, "number type of the tensors"),
     NL_OPT(nl_run_spec, target, "0", 0, 1, "accuracy of steps-to-target; 0: the data set's"),
     NL_OPT_END};

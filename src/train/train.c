@@ -41,14 +41,16 @@ static void plan_schedule(trainer *t)
     t->checkpoint_every = pick(s->checkpoint, t->batches.steps);
 }
 
-enum { EVAL_BATCH = 500 };
+/* Examples at once when evaluating: so many, or fewer large ones, whose layers take memory. */
+enum { EVAL_BATCH = 500, EVAL_VALUES = 1 << 19 };
 
 static nl_status open_model(trainer *t)
 {
     const nl_run_spec *s = t->spec;
     const int64_t batch = t->batches.batch;
     t->outputs = t->data->classes == 2 ? 1 : t->data->classes;
-    t->eval_batch = s->eval_batch > 0 ? s->eval_batch : EVAL_BATCH;
+    const int64_t width = t->data->shape.s * t->data->shape.c, fit = EVAL_VALUES / width;
+    t->eval_batch = pick(s->eval_batch, fit < EVAL_BATCH ? fit : EVAL_BATCH);
     nl_model_setup setup = {.shape = t->data->shape,
                             .outputs = t->outputs,
                             .batch = batch,

@@ -15,8 +15,8 @@ good '"limit_share": ' bench kernels norm=rms threads=1 --json
 [ "$(grep -c '^{"name": "rms .*"min_ms": .*}$' out)" -eq 6 ] || complain "not six rows of JSON"
 good '"median_ms": ' bench step data=circles model=mlp:hidden=8 batch=20 --json
 [ "$(wc -l <out)" -eq 1 ] || complain "one step is not one row of JSON"
-bad 2 "'kernels' or 'step'" bench
-bad 2 "'kernels' or 'step', got 'kernel'" bench kernel
+bad 2 "'kernels', 'conv', 'step' or 'inference'" bench
+bad 2 "'kernels', 'conv', 'step' or 'inference', got 'kernel'" bench kernel
 bad 2 "takes norm= and threads=, got 'eps='" bench kernels eps=1
 bad 2 "did you mean 'batch'?" bench step norm=bacth
 

@@ -1,5 +1,5 @@
-/* Folding norms into the layers before them: the logits stay, the norms are gone, and what cannot be
- * folded stays as it is. */
+/* Folding norms into the layers before them: the logits stay, the norms are gone, and what cannot
+ * be folded stays as it is. */
 #include <check.h>
 #include <math.h>
 #include <string.h>
