@@ -130,7 +130,7 @@ typedef struct nl_args {
     const nl_real *residual; /* like y, added before the activation; or NULL */
     const nl_real *dy;
     nl_real *dx;         /* WRITTEN; may be dy, may not be x */
-    nl_real *d_residual; /* WRITTEN when not NULL */
+    nl_real *d_residual; /* WRITTEN when not NULL; may be dy, then dx may not */
     int64_t ldx, ldy;    /* row strides of x and dx, of y, dy and residuals; 0: c */
 } nl_args;
 

@@ -121,22 +121,22 @@ void nl_reduce_moments(nl_pass *p, int k)
     }
 }
 
-void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t step)
+void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t step, nl_real *g,
+                           int64_t ldg)
 {
     const nl_args *a = p->args;
     const nl_act_kernels *kernel = nl_act_kernel();
-    for (int64_t r = from; r < to; r += step) {
-        if (a->live && !a->live[r]) {
-            memset(a->dx + r * p->ldx, 0, (size_t)p->c * sizeof *a->dx);
-            if (a->d_residual)
-                memset(a->d_residual + r * p->ldy, 0, (size_t)p->c * sizeof *a->dx);
-            continue;
-        }
-        kernel->backward(a->act, a->y ? a->y + r * p->ldy : NULL, a->dy + r * p->ldy,
-                         a->dx + r * p->ldx, p->c);
-        if (a->d_residual)
-            memcpy(a->d_residual + r * p->ldy, a->dx + r * p->ldx, (size_t)p->c * sizeof *a->dx);
+    if (step == 1 && !a->live && p->ldy == p->c && ldg == p->c) {
+        const int64_t at = from * p->c;
+        kernel->backward(a->act, a->y ? a->y + at : NULL, a->dy + at, g + at, (to - from) * p->c);
+        return;
     }
+    for (int64_t r = from; r < to; r += step)
+        if (a->live && !a->live[r])
+            memset(g + r * ldg, 0, (size_t)p->c * sizeof *g);
+        else
+            kernel->backward(a->act, a->y ? a->y + r * p->ldy : NULL, a->dy + r * p->ldy,
+                             g + r * ldg, p->c);
 }
 
 static void gradients_of_chunk(int64_t task, void *arg)
@@ -150,8 +150,11 @@ static void gradients_of_chunk(int64_t task, void *arg)
     int64_t first, step;
     const nl_rows r = rows_of(p, plan, o, nl_edge(plan->rows, plan->chunks, b),
                               nl_edge(plan->rows, plan->chunks, b + 1), &first, &step);
-    if (p->differentiate)
-        nl_differentiate_rows(p, first, first + r.count * step, step);
+    if (p->differentiate) {
+        int64_t ldg;
+        nl_real *to = nl_place_of_g(p, &ldg);
+        nl_differentiate_rows(p, first, first + r.count * step, step, to, ldg);
+    }
     memset(G, 0, (size_t)(2 * w) * sizeof *G);
     const nl_real *g = p->g + first * p->ldg;
     if (plan->columns) {

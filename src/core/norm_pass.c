@@ -325,16 +325,30 @@ static void row_back_coefficients(const nl_pass *p, tile *t, int k)
 
 /* ---- finishing rows: residual and activation */
 
+/* What is read once more at once, to be finished, must not go past the cache. */
+static bool streams_result(const nl_pass *p)
+{
+    return p->stream && p->args->act == NL_LINEAR && !p->args->residual && !p->args->live;
+}
+
+static void add_residual(const nl_pass *p, int64_t from, int64_t rows)
+{
+    const bool whole = p->ldy == p->c; /* all rows are one */
+    const int64_t width = whole ? rows * p->c : p->c;
+    for (int64_t r = from; r < from + (whole ? 1 : rows); r++) {
+        nl_real *y = p->args->y + r * p->ldy;
+        const nl_real *residual = p->args->residual + r * p->ldy;
+        for (int64_t k = 0; k < width; k++)
+            y[k] += residual[k];
+    }
+}
+
 static void finish_rows(const nl_pass *p, int64_t from, int64_t rows)
 {
     const nl_args *a = p->args;
     const nl_act_kernels *kernel = nl_act_kernel();
-    for (int64_t r = from; a->residual && r < from + rows; r++) {
-        nl_real *y = a->y + r * p->ldy;
-        const nl_real *residual = a->residual + r * p->ldy;
-        for (int64_t k = 0; k < p->c; k++)
-            y[k] += residual[k];
-    }
+    if (a->residual)
+        add_residual(p, from, rows);
     if (a->act == NL_LINEAR && !(a->live && (a->residual || p->m->ops->whole_forward)))
         return;
     if (p->ldy == p->c && !a->live) {
@@ -393,7 +407,7 @@ static void write_tile_by_columns(const nl_pass *p, tile *t)
         const int64_t at = nl_segment_of(&p->plan[0], r) * p->c;
         nl_area_kernel()->write_columns(
             run_of_rows(p, r, run), p->args->y + r * p->ldy, p->ldy, p->c,
-            (nl_columns){mem->center + at, mem->ra + at, mem->rd + at}, p->stream);
+            (nl_columns){mem->center + at, mem->ra + at, mem->rd + at}, streams_result(p));
     }
     finish_rows(p, t->from, t->rows);
 }
@@ -413,7 +427,8 @@ static void write_tile_by_rows(const nl_pass *p, tile *t)
         fused_forward(p, t, 0);
     row_coefficients(p, t, 0);
     nl_area_kernel()->write_rows(tile_rows(p, t), p->args->y + t->from * p->ldy, p->ldy, p->c,
-                                 t->center[0], t->a[0], t->d[0], p->gamma, p->beta, p->stream);
+                                 t->center[0], t->a[0], t->d[0], p->gamma, p->beta,
+                                 streams_result(p));
     finish_rows(p, t->from, t->rows);
 }
 
@@ -673,8 +688,9 @@ static void back_block_by_columns(int64_t b, void *arg)
 static void backward_by_columns(nl_pass *p)
 {
     p->differentiate = p->args->act != NL_LINEAR || p->args->d_residual;
-    p->g = p->differentiate ? p->args->dx : p->args->dy;
-    p->ldg = p->differentiate ? p->ldx : p->ldy;
+    p->g = p->args->dy, p->ldg = p->ldy;
+    if (p->differentiate)
+        p->g = nl_place_of_g(p, &p->ldg);
     column_coefficients(p, 0, false); /* the center */
     nl_reduce_gradients(p, 0);
     affine_gradients_by_columns(p);
@@ -721,8 +737,9 @@ static void back_tile_by_rows(const nl_pass *p, tile *t)
     const nl_real *g = a->dy + t->from * p->ldy;
     int64_t ldg = p->ldy;
     if (p->differentiate) {
-        nl_differentiate_rows(p, t->from, t->from + t->rows, 1);
-        g = a->dx + t->from * p->ldx, ldg = p->ldx;
+        nl_real *to = nl_place_of_g(p, &ldg);
+        nl_differentiate_rows(p, t->from, t->from + t->rows, 1, to, ldg);
+        g = to + t->from * ldg;
     }
     row_coefficients(p, t, 0);
     row_area_backward(p, t, g, ldg);
@@ -764,10 +781,19 @@ static void fold_affine_sums(const nl_pass *p)
     add_to_grad(p->dbeta, p->partials + count, count);
 }
 
+/* g = dy act'(y) into dx, and into d_residual. */
+static void differentiate_into_dx(const nl_pass *p, int64_t from, int64_t to)
+{
+    const nl_args *a = p->args;
+    nl_differentiate_rows(p, from, to, 1, a->dx, p->ldx);
+    for (int64_t r = from; a->d_residual && r < to; r++)
+        memcpy(a->d_residual + r * p->ldy, a->dx + r * p->ldx, (size_t)p->c * sizeof *a->dx);
+}
+
 /* g = gamma dy act'(y) into dx, and the sums for gamma and beta. */
 static void open_tile_by_parts(const nl_pass *p, tile *t)
 {
-    nl_differentiate_rows(p, t->from, t->from + t->rows, 1);
+    differentiate_into_dx(p, t->from, t->from + t->rows);
     tile_coefficients(p, t, false);
     for (int64_t r = 0; r < t->rows; r++) {
         const int64_t row = t->from + r;
@@ -866,7 +892,7 @@ static void differentiate_block(int64_t b, void *arg)
 {
     const nl_pass *p = arg;
     const int64_t blocks = nl_row_blocks(p->rows, p->c);
-    nl_differentiate_rows(p, nl_edge(p->rows, blocks, b), nl_edge(p->rows, blocks, b + 1), 1);
+    differentiate_into_dx(p, nl_edge(p->rows, blocks, b), nl_edge(p->rows, blocks, b + 1));
 }
 
 static void zero_padding(int64_t b, void *arg)

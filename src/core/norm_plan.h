@@ -102,8 +102,15 @@ void nl_reduce_gradients(nl_pass *p, int k);
  * batch's on entry. */
 void nl_take_sources(const nl_pass *p, int k, const nl_stats *st, const double *own, double *mean,
                      double *var);
-/* dx = dy act'(y) for rows [from, to), and d_residual; dx may be dy. */
-void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t step);
+/* g = dy act'(y) for rows [from, to), g with stride ldg; g may be dy. */
+void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t step, nl_real *g,
+                           int64_t ldg);
+/* Where g belongs: dL/dresidual is the same array. */
+static inline nl_real *nl_place_of_g(const nl_pass *p, int64_t *ldg)
+{
+    *ldg = p->args->d_residual ? p->ldy : p->ldx;
+    return p->args->d_residual ? p->args->d_residual : p->args->dx;
+}
 /* Takes this call's batch statistics into the population statistics. */
 void nl_update_population(nl_pass *p, int k, int64_t first, int64_t count);
 bool nl_needs_batch(const nl_policy *p, int k);
