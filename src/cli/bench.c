@@ -122,7 +122,7 @@ static void print_conv(const struct input *in, size_t k, int threads, const nl_b
         if (in->json)
             printf("{\"name\": \"%s\", \"threads\": %d, \"median_ms\": %.6g, "
                    "\"min_ms\": %.6g, \"gflops\": %.4g, \"limit_share\": %.4g}\n",
-                   name, threads, r->median_ms[way], r->median_ms[way], r->gflops[way],
+                   name, threads, r->median_ms[way], r->min_ms[way], r->gflops[way],
                    r->gflops[way] / r->peak_gflops);
         else
             printf("%-44s %7d %10.4f %8.1f %8.1f %.2f\n", name, threads, r->median_ms[way],

@@ -26,8 +26,9 @@ typedef struct lattice {
 enum {
     FRAMED_CHANNELS = 4, /* up to so many, an image is copied into a frame of zeros */
     STRIDE_MAX = 4,      /* above, the gradient of x has too many classes */
-    WANTED_BLOCKS = 16,  /* of few images, rows are blocks too */
-    SLACK = 64           /* reals behind the planes that a register may read */
+    PAD_MOST = 1024,
+    WANTED_BLOCKS = 16, /* of few images, rows are blocks too */
+    SLACK = 64          /* reals behind the planes that a register may read */
 };
 
 struct nl_conv {
@@ -62,9 +63,10 @@ static nl_status pad_axis(int64_t size, int64_t kernel, int64_t stride, const ch
         return NL_OK;
     }
     if (strcmp(pad, "valid") != 0 &&
-        (!nl_read_real(pad, &zeros) || zeros < 0 || zeros != (double)(int64_t)zeros))
-        return nl_fail(NL_EOPTION, "%s: pad is same, valid or a number of zeros, got '%s'", owner,
-                       pad);
+        (!nl_read_real(pad, &zeros) || !(zeros >= 0 && zeros <= PAD_MOST) ||
+         zeros != (double)(int64_t)zeros))
+        return nl_fail(NL_EOPTION, "%s: pad is same, valid or a number of zeros up to %d, got '%s'",
+                       owner, PAD_MOST, pad);
     *before = (int64_t)zeros;
     if (size + 2 * *before < kernel)
         return nl_fail(NL_ESHAPE, "%s: a kernel of %lld on an image of %lld with pad %lld", owner,

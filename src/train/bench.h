@@ -34,8 +34,8 @@ nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int
 
 /* A convolution: forward, gradient of x, gradient of w. */
 typedef struct nl_bench_conv_row {
-    double median_ms[3], gflops[3]; /* flops: taps inside of the image alone */
-    double peak_gflops;             /* of multiply-adds in registers, in turn with them */
+    double median_ms[3], min_ms[3], gflops[3]; /* flops: taps inside of the image alone */
+    double peak_gflops; /* of multiply-adds in registers, in turn with them */
 } nl_bench_conv_row;
 nl_status nl_bench_conv(const nl_conv_geom *geom, const char *pad, int64_t n, int threads,
                         int samples, nl_bench_conv_row *out) NL_CHECKED;

@@ -89,6 +89,7 @@ static void measure(conv_bench *b, int samples, nl_bench_conv_row *out)
     out->peak_gflops = median(limit, samples);
     for (int way = 0; way < WAYS; way++) {
         out->median_ms[way] = median(ms[way], samples);
+        out->min_ms[way] = ms[way][0]; /* sorted now */
         out->gflops[way] = flops_of(b) / out->median_ms[way] * 1e-6;
     }
 }

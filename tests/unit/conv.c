@@ -197,8 +197,10 @@ START_TEST(what_cannot_be_is_said)
     ck_assert_int_eq(nl_conv_pad(&g, "valid", "c1"), NL_ESHAPE);
     ck_assert_str_eq(nl_last_error(), "c1: a kernel of 5 on an image of 4 with pad 0");
     ck_assert_int_eq(nl_conv_pad(&g, "most", "c1"), NL_EOPTION);
-    ck_assert_str_eq(nl_last_error(), "c1: pad is same, valid or a number of zeros, got 'most'");
+    ck_assert_str_eq(nl_last_error(),
+                     "c1: pad is same, valid or a number of zeros up to 1024, got 'most'");
     ck_assert_int_eq(nl_conv_pad(&g, "0.5", "c1"), NL_EOPTION);
+    ck_assert_int_eq(nl_conv_pad(&g, "5e18", "c1"), NL_EOPTION);
     ck_assert_int_eq(nl_conv_open(&c, 1, &g), NL_ESHAPE);
     ck_assert_str_eq(nl_last_error(), "a convolution of 6 to 4 channels in 4 groups");
     ck_assert_ptr_null(c);

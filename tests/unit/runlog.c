@@ -78,6 +78,43 @@ START_TEST(absent_reals_are_nan)
 }
 END_TEST
 
+/* A deep network has so many; HDF5's cache of metadata holds fewer by itself. */
+START_TEST(thousands_of_channels_are_written)
+{
+    enum { CHANNELS = 4000, ROWS = 24, CHUNK = 8 };
+    static int channel[CHANNELS];
+    nl_log *log;
+    int timeline;
+    OK(nl_log_open(&log, path));
+    OK(nl_log_timeline(log, "/layers", "step", "optimizer steps", CHUNK, &timeline));
+    for (int k = 0; k < CHANNELS; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "/layers/l%d/preact/pre/c%d", k / 20, k % 20);
+        const nl_channel c = {.path = name,
+                              .timeline = timeline,
+                              .type = NL_TYPE_REAL,
+                              .unit = "1",
+                              .doc = "a value"};
+        OK(nl_log_channel(log, &c, &channel[k]));
+    }
+    OK(nl_log_begin(log));
+    for (int row = 1; row <= ROWS; row++) {
+        for (int k = 0; k < CHANNELS; k++) {
+            const double v = k + row;
+            nl_log_put(log, channel[k], &v);
+        }
+        OK(nl_log_row(log, timeline, row));
+    }
+    OK(nl_log_finish(log, "done"));
+    nl_run *run;
+    OK(nl_run_open(&run, path));
+    nl_array last = read_back(run, "/layers/l199/preact/pre/c19", ROWS);
+    ck_assert_double_eq(last.at[ROWS - 1], CHANNELS - 1 + ROWS);
+    nl_array_free(&last);
+    nl_run_close(run);
+}
+END_TEST
+
 /* Writes 20 steps, 16 of which fill a chunk, and says so; flushes when told; then waits. */
 static void write_and_wait(int from_parent, int to_parent)
 {
@@ -439,6 +476,7 @@ int main(void)
     tcase_add_checked_fixture(t, make_folder, remove_folder);
     tcase_add_test(t, what_is_put_comes_back);
     tcase_add_test(t, absent_reals_are_nan);
+    tcase_add_test(t, thousands_of_channels_are_written);
     tcase_add_test(t, a_live_file_shows_committed_rows);
     tcase_add_test(t, a_file_being_written_is_not_recovered);
     tcase_add_test(t, a_killed_file_recovers_to_its_committed_rows);
