@@ -45,9 +45,9 @@ nl_status nl_h5_fail(const char *path, const char *doing)
     return nl_fail(NL_EIO, "%s: %s: %s", path, doing, why);
 }
 
-/* Thousands of data sets need more metadata than the cache holds by itself; what it throws out while
- * a file is written in SWMR mode can make HDF5 1.10 fail (flush dependencies of what is gone). The
- * size is a limit: memory is taken as it is needed. */
+/* Thousands of data sets need more metadata than the cache holds by itself; what it throws out
+ * while a file is written in SWMR mode can make HDF5 1.10 fail (flush dependencies of what is
+ * gone). The size is a limit: memory is taken as it is needed. */
 enum { METADATA_BYTES = 128 << 20 };
 
 static void hold_metadata(hid_t access)

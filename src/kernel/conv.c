@@ -173,11 +173,10 @@ NL_INLINE void planes_tile(const nl_planes *t, int rows)
 
 #define PLANES(r) \
     static void planes_##r(const nl_planes *t) { planes_tile(t, r); }
-PLANES(1)
-PLANES(2)
-PLANES(3) PLANES(4) PLANES(5) PLANES(6) PLANES(7)
-    PLANES(8) static void (*const planes[NL_FEW_RESULTS])(const nl_planes *) = {
-        planes_1, planes_2, planes_3, planes_4, planes_5, planes_6, planes_7, planes_8};
+#define PLANES_8 PLANES(1) PLANES(2) PLANES(3) PLANES(4) PLANES(5) PLANES(6) PLANES(7) PLANES(8)
+PLANES_8
+static void (*const planes[NL_FEW_RESULTS])(const nl_planes *) = {
+    planes_1, planes_2, planes_3, planes_4, planes_5, planes_6, planes_7, planes_8};
 
 static void correlate_planes(const nl_planes *whole)
 {
