@@ -45,32 +45,27 @@ nl_status nl_h5_fail(const char *path, const char *doing)
     return nl_fail(NL_EIO, "%s: %s: %s", path, doing, why);
 }
 
-/* Thousands of data sets need more metadata than the cache holds by itself; what it throws out
- * while a file is written in SWMR mode can make HDF5 1.10 fail (flush dependencies of what is
- * gone). The size is a limit: memory is taken as it is needed. */
+hid_t nl_h5_access(void)
+{
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (access >= 0)
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    return access;
+}
+
 enum { METADATA_BYTES = 128 << 20 };
 
-static void hold_metadata(hid_t access)
+void nl_h5_hold_metadata(hid_t file)
 {
     H5AC_cache_config_t config = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
-    if (H5Pget_mdc_config(access, &config) < 0)
+    if (H5Fget_mdc_config(file, &config) < 0)
         return;
     config.set_initial_size = true;
     config.initial_size = config.max_size = METADATA_BYTES;
     config.incr_mode = H5C_incr__off;
     config.flash_incr_mode = H5C_flash_incr__off;
     config.decr_mode = H5C_decr__off;
-    H5Pset_mdc_config(access, &config);
-}
-
-hid_t nl_h5_access(void)
-{
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access >= 0)
-        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    if (access >= 0)
-        hold_metadata(access);
-    return access;
+    H5Fset_mdc_config(file, &config);
 }
 
 hid_t nl_h5_file_type(nl_vartype type)

@@ -31,6 +31,11 @@ nl_status nl_h5_fail(const char *path, const char *doing) NL_CHECKED;
 /* File access as every file here is written and read: format 1.10. The caller closes it. */
 hid_t nl_h5_access(void);
 
+/* Thousands of data sets need more metadata than the cache holds by itself; what it throws out
+ * while a file is written in SWMR mode can make HDF5 1.10 fail (flush dependencies of what is
+ * gone). The size is a limit: memory is taken as it is needed. */
+void nl_h5_hold_metadata(hid_t file);
+
 hid_t nl_h5_file_type(nl_vartype type);   /* little endian, as stored; library's, not closed */
 hid_t nl_h5_memory_type(nl_vartype type); /* native; library's, not closed */
 hid_t nl_h5_text_type(void);              /* variable-length UTF-8; the caller closes it */

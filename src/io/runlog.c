@@ -15,6 +15,7 @@
 #include "io/recover.h"
 
 enum {
+    MANY_CHANNELS = 1000, /* the networks of deeper studies */
     INDICES_MAX = 8,      /* folders with channels of one timeline */
     DEFLATE = 1,          /* level; 4 takes twice the time for a few per cent */
     ATTRIBUTES_KEPT = 512 /* root attributes stay in the object header, where HDF5 finds them after
@@ -747,6 +748,8 @@ nl_status nl_log_begin(nl_log *log)
         NL_TRY(take_up_counters(log));
     else
         NL_TRY(create_counters(log));
+    if (log->channels > MANY_CHANNELS)
+        nl_h5_hold_metadata(log->file);
     if (write_counters(log) < 0 || H5Fflush(log->file, H5F_SCOPE_LOCAL) < 0 ||
         H5Fstart_swmr_write(log->file) < 0)
         return lost(log, "cannot be written");
