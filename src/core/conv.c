@@ -1,10 +1,10 @@
 #include "core/conv.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "core/option.h"
+#include "base/text.h"
+#include "core/norm_plan.h"
 #include "kernel/conv.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
@@ -388,7 +388,6 @@ static int64_t chunks_of(int64_t n, int64_t rows)
 {
     return most(1, least(ceil_div(WANTED_BLOCKS, n), rows / 4));
 }
-static int64_t edge(int64_t count, int64_t pieces, int64_t i) { return count * i / pieces; }
 
 static void frame_block(int64_t b, void *arg)
 {
@@ -431,7 +430,8 @@ static void planes_forward_block(int64_t b, void *arg)
     const int64_t n = b / p->chunks, k = b % p->chunks;
     nl_planes t = {.w = p->w, .pixels = g->out_w, .out = g->out, .planes = g->in};
     t.rows = g->kernel_h, t.cols = g->kernel_w, t.plane = g->h * g->w, t.x_row = g->w;
-    for (int64_t i = edge(g->out_h, p->chunks, k); i < edge(g->out_h, p->chunks, k + 1); i++) {
+    for (int64_t i = nl_edge(g->out_h, p->chunks, k); i < nl_edge(g->out_h, p->chunks, k + 1);
+         i++) {
         t.x = p->x + n * planes_of(p->c) + i * g->w;
         t.y = p->to + n * result_of(g) + i * g->out_w * g->out;
         nl_conv_kernel()->correlate_planes(&t);
@@ -455,8 +455,8 @@ static void forward_block(int64_t b, void *arg)
     const nl_real *x = p->x + n * image_of(g);
     nl_real *y = p->to + n * result_of(g);
     if (!p->c->depthwise) {
-        correlate_groups(&p->c->forward, x, p->w, y, false, edge(g->out_h, p->chunks, k),
-                         edge(g->out_h, p->chunks, k + 1));
+        correlate_groups(&p->c->forward, x, p->w, y, false, nl_edge(g->out_h, p->chunks, k),
+                         nl_edge(g->out_h, p->chunks, k + 1));
         return;
     }
     memset(y, 0, (size_t)result_of(g) * sizeof *y);
@@ -509,8 +509,8 @@ static void back_block(int64_t b, void *arg)
     }
     for (int64_t i = 0; i < p->c->classes; i++) {
         const lattice *l = &p->c->back[i];
-        correlate_groups(l, dy, p->c->flipped, dx, p->add, edge(l->rows, p->chunks, k),
-                         edge(l->rows, p->chunks, k + 1));
+        correlate_groups(l, dy, p->c->flipped, dx, p->add, nl_edge(l->rows, p->chunks, k),
+                         nl_edge(l->rows, p->chunks, k + 1));
     }
 }
 
@@ -634,7 +634,7 @@ static void weight_block(int64_t b, void *arg)
     const int64_t part = b / g->kernel_h, a = b % g->kernel_h, row = c->part_size / g->kernel_h;
     nl_real *dw = c->part + part * c->part_size;
     memset(dw + a * row, 0, (size_t)row * sizeof *dw);
-    for (int64_t n = edge(p->n, p->parts, part); n < edge(p->n, p->parts, part + 1); n++) {
+    for (int64_t n = nl_edge(p->n, p->parts, part); n < nl_edge(p->n, p->parts, part + 1); n++) {
         const nl_real *x = p->x + n * image_of(g), *dy = p->y + n * result_of(g);
         if (c->depthwise)
             depthwise_sums(g, a, x, dy, dw);

@@ -108,6 +108,11 @@ nl_status nl_layer_image(const nl_layer *l, nl_shape *out) NL_CHECKED;
 /* Norm arguments common to the calls of a layer. */
 nl_args nl_layer_norm_args(const nl_layer_call *c);
 
+/* Ends every observe: post is what the norm in the slot made of pre, `values` values each, or a
+ * copy where there is none. Changes no state. */
+void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, const nl_real *pre,
+                   nl_real *post);
+
 const nl_layer_ops *nl_layer_find(const char *name);
 
 #endif

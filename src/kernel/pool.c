@@ -1,11 +1,6 @@
 #include "kernel/pool.h"
 
-#include "kernel/vec.h"
-
-NL_INLINE nl_vec select_vec(nl_lanes where, nl_vec yes, nl_vec no)
-{
-    return (nl_vec)((where & (nl_lanes)yes) | (~where & (nl_lanes)no));
-}
+#include "kernel/act_inline.h"
 
 static nl_part strip_of(int64_t c, int64_t k)
 {
@@ -63,7 +58,7 @@ static void max(nl_window t, const nl_real *x, nl_real *y)
             for (int64_t a = 0; a < t.rows; a++)
                 for (int64_t b = 0; b < t.cols; b++) {
                     const nl_vec v = nl_vec_load_part(cell + a * t.x_row + b * t.c, part);
-                    most = select_vec((v > most) | (v != v), v, most);
+                    most = nl_vec_choose((v > most) | (v != v), v, most);
                 }
             nl_vec_store_part(y + p * t.c + k, most, part);
         }
@@ -85,7 +80,7 @@ static void max_back(nl_window t, const nl_real *x, const nl_real *y, const nl_r
                     const nl_vec v = nl_vec_load_part(x + at, part);
                     const nl_lanes here = waits & ((v == most) | (v != v));
                     const nl_vec sum =
-                        nl_vec_load_part(dx + at, part) + select_vec(here, g, (nl_vec){0});
+                        nl_vec_load_part(dx + at, part) + nl_vec_choose(here, g, (nl_vec){0});
                     nl_vec_store_part(dx + at, sum, part);
                     waits &= ~here;
                 }

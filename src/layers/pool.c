@@ -166,15 +166,9 @@ static void backward(nl_layer *l, const nl_layer_call *c)
 
 static void observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post)
 {
-    nl_args p = nl_layer_norm_args(c);
-    p.update = false;
-    p.hold = true; /* the state has moved since: coefficients stay those of the step */
-    p.x = pre, p.y = post;
-    memcpy(pre, pooled(l, c), (size_t)(c->n * l->out.s * l->out.c) * sizeof *pre);
-    if (l->norm[slot])
-        nl_norm_forward(l->norm[slot], &p);
-    else
-        memcpy(post, pre, (size_t)(c->n * l->out.s * l->out.c) * sizeof *pre);
+    const int64_t values = c->n * l->out.s * l->out.c;
+    memcpy(pre, pooled(l, c), (size_t)values * sizeof *pre);
+    nl_layer_look(l, slot, nl_layer_norm_args(c), values, pre, post);
 }
 
 const nl_layer_ops nl_layer_pool = {

@@ -113,8 +113,8 @@ static int64_t gate_values(const nl_layer *l)
 
 static int64_t blocks_of(const nl_layer *l)
 {
-    const int64_t all = nl_rnn_sum_blocks(l->in.s * l->n, gate_values(l));
-    const int64_t first = nl_rnn_sum_blocks(l->n, rnn_of(l)->units);
+    const int64_t all = nl_row_blocks(l->in.s * l->n, gate_values(l));
+    const int64_t first = nl_row_blocks(l->n, rnn_of(l)->units);
     return all > first ? all : first;
 }
 

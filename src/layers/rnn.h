@@ -77,7 +77,4 @@ void nl_rnn_forward(nl_layer *l, const nl_layer_call *c);
 void nl_rnn_backward(nl_layer *l, const nl_layer_call *c);
 void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
 
-/* Blocks that column sums over rows are cut into. */
-int64_t nl_rnn_sum_blocks(int64_t rows, int64_t width);
-
 #endif

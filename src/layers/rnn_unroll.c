@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/norm_plan.h"
+#include "layers/column_sums.h"
 #include "par/par.h"
 
 enum { BLOCK_VALUES = 8192 }; /* gates of one block: part of no result, rows are on their own */
@@ -415,37 +416,13 @@ static void step_back(unroll *w, int64_t t, bool *fresh)
 
 /* ---- gradients of parameters */
 
-int64_t nl_rnn_sum_blocks(int64_t rows, int64_t width) { return nl_row_blocks(rows, width); }
-
-typedef struct sums {
-    const unroll *w;
-    const nl_real *x;
-    int64_t rows, width, ld;
-} sums;
-
-static void sum_block(int64_t b, void *arg)
-{
-    const sums *s = arg;
-    const int64_t blocks = nl_rnn_sum_blocks(s->rows, s->width);
-    const int64_t from = nl_edge(s->rows, blocks, b), to = nl_edge(s->rows, blocks, b + 1);
-    double *sum = (double *)(void *)s->w->v[NL_RNN_SUMS] + b * s->width;
-    memset(sum, 0, (size_t)s->width * sizeof *sum);
-    nl_area_kernel()->column_sums((nl_rows){s->x + from * s->ld, s->ld, to - from, NULL, 1},
-                                  s->width, sum, s->w->v[NL_RNN_STRIPS] + b * s->width);
-}
-
 static void add_column_sums(const unroll *w, int id, const nl_real *x, int64_t rows, int64_t ld)
 {
     nl_real *to = nl_layer_grad(w->l, id);
     if (!to)
         return;
-    sums s = {w, x, rows, nl_store_at(w->l->store, w->l->item[id])->cols, ld};
-    const int64_t blocks = nl_rnn_sum_blocks(rows, s.width);
-    double *sum = (double *)(void *)w->v[NL_RNN_SUMS];
-    nl_for(blocks, rows * s.width * (int64_t)sizeof *x, sum_block, &s);
-    nl_fold(sum, blocks, s.width);
-    for (int64_t k = 0; k < s.width; k++)
-        to[k] += (nl_real)sum[k];
+    const nl_matrix m = {x, rows, nl_store_at(w->l->store, w->l->item[id])->cols, ld};
+    nl_add_column_sums(m, to, (double *)(void *)w->v[NL_RNN_SUMS], w->v[NL_RNN_STRIPS]);
 }
 
 static void parameter_gradients(const unroll *w)
@@ -501,15 +478,7 @@ void nl_rnn_backward(nl_layer *l, const nl_layer_call *c)
 void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post)
 {
     const unroll w = begin(l, c);
-    const size_t bytes = (size_t)(w.n * l->out.s * w.u) * sizeof *pre;
-    nl_args a = output_args(&w);
-    memcpy(pre, w.y, bytes);
-    if (!l->norm[slot]) {
-        memcpy(post, pre, bytes);
-        return;
-    }
-    a.update = false;
-    a.hold = true; /* the state has moved since: coefficients stay those of the step */
-    a.y = post;
-    nl_norm_forward(l->norm[slot], &a);
+    const int64_t values = w.n * l->out.s * w.u;
+    memcpy(pre, w.y, (size_t)values * sizeof *pre);
+    nl_layer_look(l, slot, output_args(&w), values, pre, post);
 }

@@ -4,7 +4,7 @@
 
 #include "core/init.h"
 #include "core/norm_plan.h"
-#include "kernel/area.h"
+#include "layers/column_sums.h"
 #include "par/par.h"
 
 const char *const nl_unit_acts[] = {"linear", "relu", "sigmoid", "tanh", NULL};
@@ -229,27 +229,11 @@ static void differentiate_block(int64_t b, void *arg)
                               (to - from) * c);
 }
 
-static void sum_block(int64_t b, void *arg)
+static void add_bias_gradient(const nl_layer *l, int64_t n, const nl_real *dt)
 {
-    const row_job *j = arg;
-    const int64_t c = j->l->out.c;
-    int64_t from, to;
-    block_edges(j, b, &from, &to);
-    double *sum = (double *)(void *)nl_layer_value(j->l, SUMS) + b * c;
-    memset(sum, 0, (size_t)c * sizeof *sum);
-    nl_area_kernel()->column_sums((nl_rows){j->g + from * c, c, to - from, NULL, 1}, c, sum,
-                                  nl_layer_value(j->l, STRIPS) + b * c);
-}
-
-static void add_bias_gradient(const nl_layer *l, int64_t n, nl_real *dt)
-{
-    row_job j = {.l = l, .rows = rows_of(l, n), .g = dt};
-    double *sum = (double *)(void *)nl_layer_value(l, SUMS);
-    nl_real *db = nl_layer_grad(l, B);
-    for_rows(&j, sum_block);
-    nl_fold(sum, nl_row_blocks(j.rows, l->out.c), l->out.c);
-    for (int64_t k = 0; k < l->out.c; k++)
-        db[k] += (nl_real)sum[k];
+    const nl_matrix m = {dt, rows_of(l, n), l->out.c, l->out.c};
+    nl_add_column_sums(m, nl_layer_grad(l, B), (double *)(void *)nl_layer_value(l, SUMS),
+                       nl_layer_value(l, STRIPS));
 }
 
 /* dL/dt, and the gradients of norms and bias on the way. It is made in the memory of dy; with a
@@ -321,11 +305,8 @@ const nl_real *nl_unit_late_bias(const nl_layer *l)
 
 void nl_unit_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post)
 {
-    const size_t bytes = (size_t)values_of(l, c->n) * sizeof *pre;
-    nl_args p = nl_layer_norm_args(c);
-    p.update = false;
-    p.hold = true; /* the state has moved since: coefficients stay those of the step */
-    p.x = pre, p.y = post;
+    const int64_t values = values_of(l, c->n);
+    const size_t bytes = (size_t)values * sizeof *pre;
     if (slot == ACT) {
         memcpy(pre, l->norm[ACT] ? nl_layer_value(l, A) : c->y, bytes);
     } else if (l->norm[PREACT]) {
@@ -334,10 +315,7 @@ void nl_unit_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre
         multiply(l, c, pre);
         finish(l, c->n, NL_LINEAR, bias_in_use(l), NULL, pre); /* no norm to come after */
     }
-    if (l->norm[slot])
-        nl_norm_forward(l->norm[slot], &p);
-    else
-        memcpy(post, pre, bytes);
+    nl_layer_look(l, slot, nl_layer_norm_args(c), values, pre, post);
 }
 
 /* ---- inference */

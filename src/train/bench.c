@@ -124,7 +124,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *v, int count)
+double nl_bench_median(double *v, int64_t count)
 {
     qsort(v, (size_t)count, sizeof *v, by_size);
     return count % 2 ? v[count / 2] : 0.5 * (v[count / 2 - 1] + v[count / 2]);
@@ -133,12 +133,13 @@ static double median(double *v, int count)
 static nl_bench_row summary(bench *b, int way)
 {
     const double array = (double)b->values * (double)sizeof(nl_real) * 1e-9;
-    const double seconds = median(b->kernel[way], b->samples);
+    const double seconds = nl_bench_median(b->kernel[way], b->samples);
     nl_bench_row row = {.median_ms = seconds * 1e3,
                         .min_ms = b->kernel[way][0] * 1e3,
                         .gbps = arrays_moved[spans_rows(b->norm)][way] * array / seconds};
     for (int loop = 0; loop < LOOPS; loop++) {
-        const double gbps = arrays_used[way] * array / median(b->limit[way][loop], b->samples);
+        const double gbps =
+            arrays_used[way] * array / nl_bench_median(b->limit[way][loop], b->samples);
         if (gbps > row.limit_gbps)
             row.limit_gbps = gbps, row.limit = nl_limits()->loops[loop].name;
     }

@@ -12,6 +12,9 @@
 #include "core/conv.h"
 #include "train/spec.h"
 
+/* Sorts v; v[0] is the least afterwards. */
+double nl_bench_median(double *v, int64_t count);
+
 typedef struct nl_bench_shape {
     int64_t rows, channels;
 } nl_bench_shape;

@@ -1,6 +1,4 @@
 /* Convolutions beside the fastest arithmetic of the machine, turn and turn about. */
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "core/conv.h"
@@ -61,18 +59,6 @@ static double flops_of(const conv_bench *b)
     return 2.0 * (double)(b->n * taps * (g->in / g->groups) * g->out);
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int count)
-{
-    qsort(v, (size_t)count, sizeof *v, by_size);
-    return v[count / 2];
-}
-
 static void measure(conv_bench *b, int samples, nl_bench_conv_row *out)
 {
     double ms[WAYS][SAMPLES_MOST], limit[SAMPLES_MOST];
@@ -86,9 +72,9 @@ static void measure(conv_bench *b, int samples, nl_bench_conv_row *out)
             ms[way][k] = (nl_wall_seconds() - start) * 1e3;
         }
     }
-    out->peak_gflops = median(limit, samples);
+    out->peak_gflops = nl_bench_median(limit, samples);
     for (int way = 0; way < WAYS; way++) {
-        out->median_ms[way] = median(ms[way], samples);
+        out->median_ms[way] = nl_bench_median(ms[way], samples);
         out->min_ms[way] = ms[way][0]; /* sorted now */
         out->gflops[way] = flops_of(b) / out->median_ms[way] * 1e-6;
     }

@@ -1,5 +1,4 @@
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -96,12 +95,6 @@ static nl_status train_step(step_bench *b)
     return NL_OK;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static nl_status measure(step_bench *b, double seconds, nl_bench_step_row *out)
 {
     int64_t steps = 0;
@@ -116,8 +109,7 @@ static nl_status measure(step_bench *b, double seconds, nl_bench_step_row *out)
         b->seconds[steps] = now - before;
     }
     out->cpu_ms = (nl_process_cpu_seconds() - cpu) / (double)steps * 1e3;
-    qsort(b->seconds, (size_t)steps, sizeof *b->seconds, by_size);
-    out->median_ms = b->seconds[steps / 2] * 1e3;
+    out->median_ms = nl_bench_median(b->seconds, steps) * 1e3;
     out->min_ms = b->seconds[0] * 1e3;
     out->steps = steps;
     return NL_OK;
@@ -200,8 +192,7 @@ static double median_of_inference(step_bench *b, double seconds)
         now = nl_wall_seconds();
         b->seconds[runs] = now - before;
     }
-    qsort(b->seconds, (size_t)runs, sizeof *b->seconds, by_size);
-    return b->seconds[runs / 2] * 1e3;
+    return nl_bench_median(b->seconds, runs) * 1e3;
 }
 
 /* Running statistics and gammas as after some training, and the three times. */

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "crash/small_run.h"
 #include "io/recover.h"
+#include "suite.h"
 
 enum { KILLS = 20, FLUSH = 7 };
 
@@ -94,9 +95,5 @@ int main(void)
     tcase_add_checked_fixture(t, make_folder, remove_folder);
     tcase_add_test(t, every_flushed_row_survives);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

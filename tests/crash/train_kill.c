@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "suite.h"
 #include "train_run.h"
 
 enum { KILLS = 20 };
@@ -83,9 +84,5 @@ int main(void)
     tcase_set_timeout(t, 500);
     tcase_add_test(t, kills_and_threads_change_no_byte);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

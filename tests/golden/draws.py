@@ -3,7 +3,7 @@ import torch
 
 
 def draw(seed, *shape):
-    """Numbers in [-2, 2), exact in double (as in norms.py)."""
+    """Numbers in [-2, 2), exact in double, that tests/draws.h draws alike."""
     count = 1
     for extent in shape:
         count *= extent

@@ -4,7 +4,7 @@ with batch normalization, in double, by PyTorch.
 
     python3 tests/golden/layers.py > tests/golden/layers.inc        (Debian: python3-torch)
 
-Inputs and parameters are not stored: both sides compute them by draw() of rnn.py. Images are stored
+Inputs and parameters are not stored: both sides compute them by draws.py. Images are stored
 with channels innermost, weights as (kernel_h, kernel_w, in / groups, out).
 """
 import torch

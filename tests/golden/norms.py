@@ -13,16 +13,9 @@ import torch
 
 import bln
 import renorm
+from draws import draw
 
 torch.set_default_dtype(torch.float64)
-
-
-def draw(seed, count):
-    """Numbers in [-2, 2), exact in double, that the C test computes alike."""
-    h = (np.arange(1, count + 1, dtype=np.uint64) * 2654435761 + seed * 97531) % 2**32
-    h = (h ^ (h >> np.uint64(16))) * 73244475 % 2**32
-    h = (h ^ (h >> np.uint64(16))) * 73244475 % 2**32
-    return torch.tensor((h ^ (h >> np.uint64(16))).astype(np.float64) / 2**30 - 2)
 
 
 def x_of(step, shape):

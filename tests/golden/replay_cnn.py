@@ -1,28 +1,21 @@
 #!/usr/bin/python3
-"""Repeats normlab's trainings of networks on images in PyTorch, in double, from the recorded initial
-parameters and order of examples: 100 steps of the LeNet of ziaee2022 and of ResNet-20, losses equal
-within 1e-6. The data are random images, written as CIFAR-10's files. Silence means pass; 77: not run.
+"""Repeats normlab's trainings of networks on images in PyTorch: 100 steps of the LeNet of ziaee2022 and
+of ResNet-20, losses equal within 1e-6. The data are random images, written as CIFAR-10's files.
+Silence means pass; 77: not run.
 
     replay_cnn.py PATH/OF/normlab
 """
-import glob
 import os
-import subprocess
-import sys
-import tempfile
 
-try:
-    import h5py
-    import numpy as np
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(77)
+from replays import recorded, repeat  # first: it says when PyTorch is missing
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 STEPS = 100
-torch.set_default_dtype(torch.float64)
+COMMON = "data=cifar10:standardize=unit order=reshuffle threads=2 eval=100"
 
 
 def write_data(folder):
@@ -42,15 +35,6 @@ def write_data(folder):
     return torch.tensor(np.vstack(images) / 255), torch.tensor(np.hstack(labels))
 
 
-def train(program, keys):
-    out = "out-" + "-".join(keys.split()[:2]).replace(":", "_").replace("=", "_")
-    subprocess.run([program, "train", "data=cifar10:standardize=unit", *keys.split(),
-                    "order=reshuffle", f"steps={STEPS}", "precision=double",
-                    "record=init,order", "threads=2", "eval=100", f"out={out}"],
-                   check=True, stdout=subprocess.DEVNULL)
-    return h5py.File(glob.glob(f"{out}/*/run.h5")[0])
-
-
 class Recorded(nn.Module):
     """Layers made from a run's initial parameters, by name."""
 
@@ -59,7 +43,7 @@ class Recorded(nn.Module):
         self.run, self.made = run, nn.ModuleDict()
 
     def value(self, path):
-        return torch.tensor(self.run["record/init/" + path][()])
+        return recorded(self.run, path)
 
     def has(self, path):
         return "record/init/" + path in self.run
@@ -175,46 +159,14 @@ class ResNet(Recorded):
         return self.made["out"](x.mean((2, 3)))
 
 
-def replay(run, model, optimizer, images, labels):
-    step, losses = optimizer(model.parameters()), []
-    for order in run["record/order"][()]:
-        pick = torch.tensor(order[order >= 0])
-        loss = F.cross_entropy(model(images[pick]), labels[pick])
-        step.zero_grad()
-        loss.backward()
-        step.step()
-        losses.append(loss.item())
-    return np.array(losses)
-
-
 CASES = []
 for norm in LENET_NORMS:  # with PyTorch's eps: the protocol's Keras-like one is not in PyTorch
-    CASES.append((f"model=lenet_bln norm={norm} batch=25 optimizer=adam:lr=0.002",
+    CASES.append((f"{COMMON} model=lenet_bln norm={norm} batch=25 optimizer=adam:lr=0.002",
                   lambda run, norm=norm: LeNet(run, norm),
                   lambda p: torch.optim.Adam(p, lr=2e-3)))
 for shortcut in "ab":
-    CASES.append((f"model=resnet:depth=20:width=4:shortcut={shortcut} norm=batch batch=20 "
+    CASES.append((f"{COMMON} model=resnet:depth=20:width=4:shortcut={shortcut} norm=batch batch=20 "
                   "optimizer=momentum:lr=0.01:momentum=0.9",
                   lambda run, shortcut=shortcut: ResNet(run, shortcut, 4),
                   lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)))
-
-
-def main():
-    program, failures = os.path.abspath(sys.argv[1]), 0
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        os.environ["NORMLAB_DATA"] = folder
-        images, labels = write_data(folder)
-        for keys, network, optimizer in CASES:
-            run = train(program, keys)
-            ours = run["steps/loss"][()]
-            theirs = replay(run, network(run), optimizer, images, labels)
-            worst = np.abs(ours / theirs - 1).max() if len(ours) == STEPS else np.inf
-            if not worst <= 1e-6:
-                print(f"{keys}: losses differ by up to {worst:g}")
-                failures += 1
-        os.chdir("/")
-    return failures != 0
-
-
-sys.exit(main())
+repeat(CASES, STEPS, write_data)

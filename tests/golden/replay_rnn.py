@@ -1,66 +1,19 @@
 #!/usr/bin/python3
-"""Repeats normlab's trainings of recurrent networks in PyTorch, in double, from the recorded initial
-parameters and order of examples: 100 steps over the rows of images, losses equal within 1e-6.
-Rates are low enough that rounding does not grow. Silence means pass; 77: not run.
+"""Repeats normlab's trainings of recurrent networks in PyTorch: 100 steps over the rows of images,
+losses equal within 1e-6. Rates are low enough that rounding does not grow. Silence means pass; 77:
+not run.
 
     replay_rnn.py PATH/OF/normlab
 """
-import glob
-import os
-import struct
-import subprocess
-import sys
-import tempfile
+from replays import CLASSES, SIDE, recorded, repeat, write_digits
 
-try:
-    import h5py
-    import numpy as np
-    import torch
-    from torch import nn
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(77)
+import torch
+from torch import nn
 
-STEPS, SIDE, UNITS, CLASSES = 100, 28, 20, 10
+STEPS, UNITS = 100, 20
 OPTIMIZERS = {"sgd:lr=0.02": lambda p: torch.optim.SGD(p, lr=0.02),
               "adam:lr=2e-4": lambda p: torch.optim.Adam(p, lr=2e-4)}
 RUNS = [("lstm", "none"), ("lstm", "layer"), ("gru", "none"), ("rnn", "none")]
-torch.set_default_dtype(torch.float64)
-
-
-def write_idx(path, magic, array):
-    with open(path, "wb") as f:
-        f.write(struct.pack(f">{1 + array.ndim}i", magic, *array.shape))
-        f.write(array.astype(np.uint8).tobytes())
-
-
-def write_data(folder):
-    """Images whose class shows in them; gives the training images and labels."""
-    random = np.random.default_rng(3)
-    os.makedirs(folder)
-    for part, count in (("train", 400), ("t10k", 40)):
-        label = random.integers(0, CLASSES, count)
-        image = random.integers(0, 256, (count, SIDE, SIDE))
-        image[random.random(image.shape) > 0.1] = 0
-        image[np.arange(count), label * 2, 4:24] = 250
-        write_idx(f"{folder}/{part}-images-idx3-ubyte", 2051, image)
-        write_idx(f"{folder}/{part}-labels-idx1-ubyte", 2049, label)
-        if part == "train":
-            train = image / 255, label
-    return [torch.tensor(array) for array in train]
-
-
-def train(program, cell, norm, optimizer):
-    out = f"out-{cell}-{norm}-{optimizer.split(':')[0]}"
-    subprocess.run([program, "train", "data=mnist_rows:standardize=unit",
-                    f"model={cell}:hidden={UNITS}", f"norm={norm}", f"optimizer={optimizer}",
-                    "batch=48", f"steps={STEPS}", "precision=double", "record=init,order",
-                    f"out={out}"], check=True, stdout=subprocess.DEVNULL)
-    return h5py.File(glob.glob(f"{out}/*/run.h5")[0])
-
-
-def recorded(run, path):
-    return torch.tensor(run["record/init/" + path][()])
 
 
 def swap(v):
@@ -113,40 +66,15 @@ class NormedLSTM(nn.Module):
         return h
 
 
-def replay(run, cell, norm, optimizer, images, labels):
+def network(run, cell, norm):
     last = nn.Linear(UNITS, CLASSES)
     last.weight.data = recorded(run, "out/w").T.contiguous()
     last.bias.data = recorded(run, "out/b").flatten()
-    model = nn.Sequential(Plain(run, cell) if norm == "none" else NormedLSTM(run), last)
-    step = OPTIMIZERS[optimizer](model.parameters())
-    losses = []
-    for order in run["record/order"][()]:
-        pick = torch.tensor(order[order >= 0])
-        loss = nn.functional.cross_entropy(model(images[pick]), labels[pick])
-        step.zero_grad()
-        loss.backward()
-        step.step()
-        losses.append(loss.item())
-    return np.array(losses)
+    return nn.Sequential(Plain(run, cell) if norm == "none" else NormedLSTM(run), last)
 
 
-def main():
-    program, failures = os.path.abspath(sys.argv[1]), 0
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        os.environ["NORMLAB_DATA"] = folder
-        images, labels = write_data("mnist")
-        for cell, norm in RUNS:
-            for optimizer in OPTIMIZERS:
-                run = train(program, cell, norm, optimizer)
-                ours = run["steps/loss"][()]
-                theirs = replay(run, cell, norm, optimizer, images, labels)
-                worst = np.abs(ours / theirs - 1).max() if len(ours) == STEPS else np.inf
-                if not worst <= 1e-6:
-                    print(f"{cell}, {norm}, {optimizer}: losses differ by up to {worst:g}")
-                    failures += 1
-        os.chdir("/")
-    return failures != 0
-
-
-sys.exit(main())
+CASES = [(f"data=mnist_rows:standardize=unit model={cell}:hidden={UNITS} norm={norm} "
+          f"optimizer={optimizer} batch=48",
+          lambda run, cell=cell, norm=norm: network(run, cell, norm), OPTIMIZERS[optimizer])
+         for cell, norm in RUNS for optimizer in OPTIMIZERS]
+repeat(CASES, STEPS, lambda folder: write_digits(folder, 400, 40))

@@ -11,25 +11,13 @@ Inputs and parameters are not stored: both sides compute them by draw().
 import torch
 from torch import nn
 
+from draws import draw
+
 torch.set_default_dtype(torch.float64)
 N, T, IN, UNITS = 5, 4, 3, 4
 RAGGED = [4, 2, 3, 1, 4]
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 EPS = 1e-5
-
-
-def draw(seed, *shape):
-    """Numbers in [-2, 2), exact in double, that the C test computes alike (as in norms.py)."""
-    count = 1
-    for extent in shape:
-        count *= extent
-    out = []
-    for i in range(1, count + 1):
-        h = (i * 2654435761 + seed * 97531) % 2**32
-        for _ in range(2):
-            h = (h ^ h >> 16) * 73244475 % 2**32
-        out.append((h ^ h >> 16) / 2**30 - 2)
-    return torch.tensor(out).reshape(shape)
 
 
 def parameters(cell, initial):

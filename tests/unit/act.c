@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "kernel/act.h"
+#include "suite.h"
 
 enum { COUNT = 200003, SHORT = 70 };
 static const double most_ulps = 4;
@@ -159,9 +160,5 @@ int main(void)
     tcase_add_test(t, backward_is_the_slope_and_works_in_place);
     tcase_add_test(t, bias_and_activation_at_once_equal_one_after_the_other);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "suite.h"
 
 static nl_status innermost(void)
 {
@@ -190,9 +191,5 @@ int main(void)
     tcase_add_test(t, printed_numbers_read_back_as_the_same_bits);
     tcase_add_test(t, nearest_name_is_offered_when_it_is_near);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "registry.h"
+#include "suite.h"
 #include "train/batches.h"
 
 enum { COUNT = 103 };
@@ -137,9 +138,5 @@ int main(void)
     tcase_add_test(t, batches_larger_than_the_data_are_refused);
     tcase_add_test(t, gathering_takes_no_memory);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

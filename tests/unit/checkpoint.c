@@ -13,6 +13,7 @@
 #include "crash/small_run.h"
 #include "io/checkpoint.h"
 #include "io/file.h"
+#include "suite.h"
 
 static const nl_variable weight = {.name = "W", .role = NL_PARAM, .dim = {NL_IN, NL_C}};
 static const nl_variable bias = {.name = "b", .role = NL_PARAM, .dim = {NL_1, NL_C}};
@@ -387,9 +388,5 @@ int main(void)
     tcase_add_test(t, h5py_reads_it_as_docs_format_md_says);
     tcase_add_test(t, initial_parameters_go_into_the_run_file);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

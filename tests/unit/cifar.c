@@ -10,6 +10,7 @@
 
 #include "core/cifar.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { IMAGES = 4, PLANE = 1024 };
 
@@ -235,9 +236,5 @@ int main(void)
     tcase_add_test(t, bad_files_are_told_in_one_line);
     tcase_add_test(t, the_real_cifar_10);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "registry.h"
+#include "suite.h"
 
 static nl_dataset *opened(const char *spec)
 {
@@ -122,9 +123,5 @@ int main(void)
     tcase_add_test(t, unit_range_is_found_in_the_training_part);
     tcase_add_test(t, a_generator_refuses_to_make_nothing);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "io/runlog.h"
+#include "suite.h"
 
 enum { RUNS_MAX = 64, BUDGET = 2000, EVAL_EVERY = 100 };
 
@@ -415,9 +416,5 @@ int main(void)
     tcase_add_test(t, show_draws_one_run_in_text);
     tcase_add_test(t, run_files_are_read_as_they_were_written);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "io/config.h"
+#include "suite.h"
 
 static char path[] = "test_config.XXXXXX";
 
@@ -160,10 +161,7 @@ int main(void)
     tcase_add_test(t, every_failing_allocation_is_survived);
     tcase_add_test(t, a_file_cut_anywhere_leaks_nothing);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    const int failed = run_suite(s);
     unlink(path);
-    return failed != 0;
+    return failed;
 }

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "core/conv.h"
 #include "par/par.h"
+#include "suite.h"
 
 static const double unit = sizeof(nl_real) == 4 ? FLT_EPSILON : DBL_EPSILON;
 
@@ -250,9 +251,5 @@ int main(void)
     tcase_add_test(t, what_cannot_be_is_said);
     tcase_add_test(t, threads_change_no_byte);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -9,6 +9,7 @@
 
 #include "io/h5.h"
 #include "registry.h"
+#include "suite.h"
 #include "train/engine.h"
 
 enum { JOBS = 3 };
@@ -213,10 +214,7 @@ int main(void)
     tcase_add_test(t, a_folder_that_cannot_be_made_and_a_missing_program_are_named);
     tcase_add_test(t, children_get_the_spec_and_how_to_carry_it_out);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    const int failed = run_suite(s);
     snprintf(text, sizeof text, "rm -rf %s", folder);
     return system(text) != 0 || failed != 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "suite.h"
 #include "train/feeder.h"
 
 enum { COUNT = 10, H = 4, W = 5, C = 3, WIDTH = H * W * C, BATCH = 4, STEPS = 3 };
@@ -124,9 +125,5 @@ int main(void)
     tcase_add_test(t, augmented_images_are_shifts_and_mirrors_by_example_and_epoch);
     tcase_add_test(t, without_augmentation_images_stay_as_they_are);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

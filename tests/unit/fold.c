@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "core/model.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 6, OUTPUTS = 10, WIDTH = 16 * 16 * 2 };
 
@@ -111,9 +112,5 @@ int main(void)
     tcase_add_test(t, norms_with_stored_statistics_go_into_the_layers);
     tcase_add_test(t, what_cannot_be_folded_stays_to_the_byte);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -10,6 +10,7 @@
 #include "core/gemm.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
+#include "suite.h"
 
 static const double unit = sizeof(nl_real) == 4 ? FLT_EPSILON : DBL_EPSILON;
 
@@ -301,9 +302,5 @@ int main(void)
     tcase_add_test(t, set_up_says_what_is_wrong_and_leaves_nothing_behind);
     tcase_add_test(t, every_variant_of_the_plain_kernel_agrees);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "registry.h"
+#include "suite.h"
 
 enum { PIXELS = 28 * 28 };
 
@@ -134,9 +135,5 @@ int main(void)
     tcase_add_test(t, the_ground_is_dark_without_noise_and_every_digit_has_ink);
     tcase_add_test(t, options_out_of_range_are_refused);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

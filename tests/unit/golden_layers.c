@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "draws.h"
 #include "one_layer.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 2, H = 6, W = 5, C = 4, VALUES = N * H * W * C, MOST = 4 * VALUES };
 
@@ -16,21 +18,6 @@ typedef struct golden_layer {
 } golden_layer;
 
 #include "golden/layers.inc"
-
-/* draw() of draws.py: value i in [-2, 2). */
-static double draw(uint64_t seed, int64_t i)
-{
-    uint64_t h = ((uint64_t)(i + 1) * 2654435761u + seed * 97531) & 0xffffffffu;
-    for (int k = 0; k < 2; k++)
-        h = (h ^ h >> 16) * 73244475 & 0xffffffffu;
-    return (double)(h ^ h >> 16) / (1 << 30) - 2;
-}
-
-static void draw_all(nl_real *to, int64_t count, uint64_t seed, double per, double plus)
-{
-    for (int64_t i = 0; i < count; i++)
-        to[i] = (nl_real)(draw(seed, i) / per + plus);
-}
 
 typedef struct parameter {
     const char *owner, *name;
@@ -159,9 +146,5 @@ int main(void)
     use_registries();
     tcase_add_test(tc, layers_of_images_are_those_of_pytorch);
     suite_add_tcase(suite, tc);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -4,7 +4,9 @@
 
 #include "base/alloc.h"
 #include "core/norm.h"
+#include "draws.h"
 #include "registry.h"
+#include "suite.h"
 
 typedef struct golden_state {
     const char *name;
@@ -22,15 +24,6 @@ typedef struct golden_norm {
 
 #include "golden/norms.inc"
 
-/* draw() of norms.py: value i in [-2, 2). */
-static double draw(uint64_t seed, int64_t i)
-{
-    uint64_t h = ((uint64_t)(i + 1) * 2654435761u + seed * 97531) & 0xffffffffu;
-    for (int k = 0; k < 2; k++)
-        h = (h ^ h >> 16) * 73244475 & 0xffffffffu;
-    return (double)(h ^ h >> 16) / (1 << 30) - 2;
-}
-
 typedef struct rig {
     const golden_norm *g;
     nl_store *store;
@@ -42,8 +35,8 @@ typedef struct rig {
 static void fill_parameter(const rig *r, const char *name, uint64_t seed, double per, double plus)
 {
     const nl_item *it = nl_store_find(r->store, "n", name);
-    for (int64_t i = 0; it && i < it->count; i++)
-        ((nl_real *)it->val)[i] = (nl_real)(draw(seed, i) / per + plus);
+    if (it)
+        draw_all(it->val, it->count, seed, per, plus);
 }
 
 static rig open_rig(const golden_norm *g)
@@ -156,9 +149,5 @@ int main(void)
     use_registries();
     tcase_add_test(tc, norms_are_those_of_pytorch_and_of_the_published_formulas);
     suite_add_tcase(suite, tc);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "draws.h"
 #include "one_layer.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 5, STEPS = 4, IN = 3, UNITS = 4 };
 
@@ -20,21 +22,6 @@ typedef struct golden_rnn {
 } golden_rnn;
 
 #include "golden/rnn.inc"
-
-/* draw() of rnn.py: value i in [-2, 2). */
-static double draw(uint64_t seed, int64_t i)
-{
-    uint64_t h = ((uint64_t)(i + 1) * 2654435761u + seed * 97531) & 0xffffffffu;
-    for (int k = 0; k < 2; k++)
-        h = (h ^ h >> 16) * 73244475 & 0xffffffffu;
-    return (double)(h ^ h >> 16) / (1 << 30) - 2;
-}
-
-static void draw_all(nl_real *to, int64_t count, uint64_t seed, double per, double plus)
-{
-    for (int64_t i = 0; i < count; i++)
-        to[i] = (nl_real)(draw(seed, i) / per + plus);
-}
 
 static void fill_parameters(nl_store *s)
 {
@@ -132,9 +119,5 @@ int main(void)
     use_registries();
     tcase_add_test(tc, cells_are_those_of_pytorch_and_of_the_papers);
     suite_add_tcase(suite, tc);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(suite);
 }

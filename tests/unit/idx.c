@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "core/idx.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { TRAIN = 12, TEST = 5, PIXELS = 28 * 28, HEAD = 16, LABEL_HEAD = 8 };
 
@@ -506,9 +507,5 @@ int main(void)
     tcase_add_test(t, images_and_labels_must_fit);
     tcase_add_test(t, mnist_is_what_it_should_be);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

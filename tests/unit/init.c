@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "core/init.h"
+#include "suite.h"
 
 enum { ROWS = 300, COLS = 200, SIZE = ROWS * COLS };
 static nl_real w[SIZE], again[SIZE];
@@ -191,9 +192,5 @@ int main(void)
     tcase_add_test(t, orthogonal_gives_back_its_memory_and_tells_when_there_is_none);
     tcase_add_test(t, refusals_say_what_was_wanted);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "core/model.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 500, C = 12, VALUES = N * C };
 
@@ -245,9 +246,5 @@ int main(void)
     tcase_add_test(t, gradients_accumulate_when_asked);
     tcase_add_test(t, observing_a_slot_changes_nothing);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

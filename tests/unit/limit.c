@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "kernel/limit.h"
+#include "suite.h"
 
 START_TEST(every_loop_of_every_variant_does_its_work)
 {
@@ -40,9 +41,5 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_test(t, every_loop_of_every_variant_does_its_work);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

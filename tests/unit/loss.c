@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/loss.h"
+#include "suite.h"
 
 enum { MOST = 700 };
 static const double unit = sizeof(nl_real) == 4 ? FLT_EPSILON : DBL_EPSILON;
@@ -174,9 +175,5 @@ int main(void)
     tcase_add_test(t, nan_stays_and_is_wrong);
     tcase_add_test(t, infinite_logits_have_their_limits);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include "core/model.h"
 #include "par/par.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 7, IN = 5, OUTPUTS = 3, WIDEST = 1 << 16 };
 
@@ -359,9 +360,5 @@ int main(void)
     tcase_add_test(t, a_step_allocates_nothing);
     tcase_add_test(t, refusals_name_what_was_wanted);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "suite.h"
 #include "train/moments.h"
 
 enum { MOST = 20000 };
@@ -190,9 +191,5 @@ int main(void)
     tcase_add_test(t, a_unit_is_dead_when_it_is_flat_for_every_row);
     tcase_add_test(t, without_an_activation_nothing_is_dead_or_saturated);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "core/norm_fold.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 6, S = 4, C = 5, VALUES = N * S * C };
 
@@ -107,9 +108,5 @@ int main(void)
     tcase_add_test(t, stored_statistics_per_channel_are_a_scale_and_a_shift);
     tcase_add_test(t, statistics_of_the_batch_or_the_example_are_not);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/norm.h"
+#include "suite.h"
 
 #define NL_ENTRY(name) extern const nl_norm_ops nl_norm_##name;
 #include "norms_table.inc"
@@ -283,9 +284,5 @@ int main(void)
     tcase_add_test(t, batch_layer);
     tcase_add_test(t, gradients_of_parameters_are_added_up);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/norm.h"
+#include "suite.h"
 
 #define NL_ENTRY(name) extern const nl_norm_ops nl_norm_##name;
 #include "norms_table.inc"
@@ -152,9 +153,5 @@ int main(void)
     tcase_add_test(t, canonical_specs_have_their_defaults);
     tcase_add_test(t, weight_starts_from_the_first_outputs);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

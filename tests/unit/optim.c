@@ -10,6 +10,7 @@
 #include "core/optim.h"
 #include "golden/optim.inc"
 #include "par/par.h"
+#include "suite.h"
 
 static const nl_variable weight = {.name = "w", .role = NL_PARAM, .flags = NL_DECAYS, .init = 1};
 static const nl_variable gain = {.name = "gamma", .role = NL_PARAM, .init = 1};
@@ -621,9 +622,5 @@ int main(void)
     tcase_add_test(t, refusals_say_what_was_wanted);
     tcase_add_test(t, a_store_that_is_not_committed_is_refused);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/option.h"
+#include "suite.h"
 
 struct cook {
     double salt;
@@ -83,9 +84,5 @@ int main(void)
     tcase_add_test(t, schedule_is_flat_then_linear_then_flat);
     tcase_add_test(t, refusals_say_what_was_wanted_and_what_came);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "par/par.h"
+#include "suite.h"
 
 enum { BLOCKS = 37 };
 static const int thread_counts[] = {1, 2, 3, 5};
@@ -111,9 +112,5 @@ int main(void)
     tcase_add_test(t, fold_adds_every_block_in_a_fixed_tree);
     tcase_add_test(t, background_worker_hands_back_the_result_and_the_message);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

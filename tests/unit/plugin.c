@@ -7,6 +7,7 @@
 #include "core/contract.h"
 #include "core/norm.h"
 #include "core/plugin.h"
+#include "suite.h"
 
 #ifdef NL_F64
 #define MINE "f64"
@@ -116,9 +117,5 @@ int main(void)
     tcase_add_test(t, what_is_no_plugin_is_refused_with_a_reason);
     tcase_add_test(t, a_name_is_given_once);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

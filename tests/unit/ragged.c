@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "par/par.h"
+#include "suite.h"
 #include "train/batches.h"
 #include "train_run.h"
 
@@ -166,9 +167,5 @@ int main(void)
     tcase_add_test(t, sequences_of_unequal_length_are_learned);
     tcase_add_test(t, refusals_name_what_was_wanted);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

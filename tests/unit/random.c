@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "suite.h"
 
 /* Known answers of philox4x32-10 in the test vectors of Random123 (Salmon et al. 2011). */
 static const struct {
@@ -125,9 +126,5 @@ int main(void)
     tcase_add_test(t, permutation_holds_every_index_once_and_differs_by_epoch);
     tcase_add_test(t, hash_is_fnv_1a);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

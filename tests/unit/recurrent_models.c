@@ -8,6 +8,7 @@
 #include "core/optim.h"
 #include "layers/cross_entropy.h"
 #include "registry.h"
+#include "suite.h"
 
 enum { N = 6, STEPS = 4, IN = 3, OUTPUTS = 2 };
 
@@ -186,9 +187,5 @@ int main(void)
     tcase_add_test(t, norms_fill_the_slots_of_the_model);
     tcase_add_test(t, a_class_is_learned_from_a_first_step);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

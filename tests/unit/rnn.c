@@ -10,6 +10,7 @@
 #include "one_layer.h"
 #include "par/par.h"
 #include "registry.h"
+#include "suite.h"
 
 typedef struct rig {
     nl_model *model;
@@ -646,9 +647,5 @@ int main(void)
     tcase_add_test(t, each_gate_may_have_its_own_initializer);
     tcase_add_test(t, refusals_name_what_was_wanted);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

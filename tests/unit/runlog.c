@@ -21,6 +21,7 @@
 #include "io/runread.h"
 
 #include "crash/small_run.h"
+#include "suite.h"
 
 START_TEST(what_is_put_comes_back)
 {
@@ -492,9 +493,5 @@ int main(void)
     tcase_add_test(t, rows_cost_little);
     tcase_add_test(t, h5py_sees_labels_as_docs_format_md_says);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

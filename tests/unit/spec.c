@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "registry.h"
+#include "suite.h"
 #include "train/batches.h"
 #include "train/grid.h"
 #include "train/spec.h"
@@ -286,10 +287,7 @@ int main(void)
     tcase_add_test(t, a_grid_refuses_twins_and_three_varied_keys);
     tcase_add_test(t, every_failing_allocation_is_survived);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    const int failed = run_suite(s);
     unlink(path);
-    return failed != 0;
+    return failed;
 }

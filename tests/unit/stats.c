@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "analysis/stats.h"
+#include "suite.h"
 
 #define TOLERANCE 1e-10
 
@@ -181,9 +182,5 @@ int main(void)
     tcase_add_test(t, ties_in_the_signed_rank_test_get_middle_ranks);
     tcase_add_test(t, holm_steps_down_and_never_falls);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

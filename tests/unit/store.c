@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "core/store.h"
+#include "suite.h"
 
 static const nl_variable table[] = {
     {.name = "gamma", .role = NL_PARAM, .dim = {NL_C, NL_1}, .init = 1, .doc = "gain"},
@@ -216,9 +217,5 @@ int main(void)
     tcase_add_test(t, failing_allocations_leave_nothing_behind);
     tcase_add_test(t, a_failed_commit_can_be_tried_again);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

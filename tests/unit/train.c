@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "par/par.h"
+#include "suite.h"
 #include "train_run.h"
 
 #define SMALL "data=circles:train=300:test=100 model=mlp:hidden=16x2:act=tanh "
@@ -371,9 +372,5 @@ int main(void)
     suite_add_tcase(s, t);
     suite_add_tcase(s, evaluation);
     suite_add_tcase(s, resumed);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    const int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }
