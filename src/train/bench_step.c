@@ -9,6 +9,7 @@
 #include "par/par.h"
 #include "train/bench.h"
 #include "train/feeder.h"
+#include "train/score.h"
 
 enum {
     WARM_STEPS = 10,
@@ -125,7 +126,7 @@ static nl_status open_step(step_bench *b)
     NL_TRY(draw_examples(b));
     NL_TRY(nl_batches_open(&b->batches, &b->data, &b->data.train, &order, (uint64_t)s->seed));
     const int64_t batch = b->batches.batch;
-    b->outputs = b->data.classes == 2 ? 1 : b->data.classes;
+    b->outputs = nl_outputs_of(&b->data);
     const nl_model_setup setup = {.shape = b->data.shape,
                                   .outputs = b->outputs,
                                   .batch = batch,

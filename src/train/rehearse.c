@@ -2,6 +2,7 @@
 
 #include "core/model.h"
 #include "core/optim.h"
+#include "train/score.h"
 
 static nl_status open_both(const nl_run_spec *s, const nl_model_setup *setup, nl_model **model,
                            nl_optim **optim)
@@ -20,7 +21,7 @@ nl_status nl_run_rehearse(const nl_run_spec *spec, const nl_dataset *data)
     NL_TRY(nl_spec_fits(spec, data));
     const int64_t batch = spec->batch > 0 ? spec->batch : data->train.count;
     const nl_model_setup setup = {.shape = data->shape,
-                                  .outputs = data->classes == 2 ? 1 : data->classes,
+                                  .outputs = nl_outputs_of(data),
                                   .batch = batch,
                                   .n = batch,
                                   .norm = spec->norm.is,

@@ -48,7 +48,7 @@ static nl_status open_model(trainer *t)
 {
     const nl_run_spec *s = t->spec;
     const int64_t batch = t->batches.batch;
-    t->outputs = t->data->classes == 2 ? 1 : t->data->classes;
+    t->outputs = nl_outputs_of(t->data);
     const int64_t width = t->data->shape.s * t->data->shape.c, fit = EVAL_VALUES / width;
     t->eval_batch = pick(s->eval_batch, fit < EVAL_BATCH ? fit : EVAL_BATCH);
     nl_model_setup setup = {.shape = t->data->shape,
@@ -71,55 +71,37 @@ static nl_status open_model(trainer *t)
 static nl_status take_buffers(trainer *t)
 {
     const int64_t batch = t->batches.batch;
-    t->width = t->data->shape.s * t->data->shape.c;
     t->d_logits = nl_alloc((size_t)(batch * t->outputs), sizeof *t->d_logits);
-    if (t->data->ragged)
-        t->live = nl_alloc((size_t)(t->eval_batch * t->data->shape.s), 1);
-    if (!t->d_logits || (t->data->ragged && !t->live))
+    if (!t->d_logits)
         return nl_fail(NL_ENOMEM, "gradients of %lld examples", (long long)batch);
+    t->scorer = (nl_scorer){
+        .model = t->model, .data = t->data, .n = t->eval_batch, .seed = (uint64_t)t->spec->seed};
+    NL_TRY(nl_scorer_open(&t->scorer));
     NL_TRY(nl_feeder_open(&t->feeder, &t->batches, t->set->threads < 2));
     return NL_OK;
 }
 
 /* ---- evaluation */
 
-static score missing(void) { return (score){NAN, NAN}; }
-
-static nl_layer_call call_of(const trainer *t, nl_phase phase, int64_t n, const nl_real *x)
+static nl_layer_call call_of(const trainer *t, int64_t n, const nl_real *x)
 {
     return (nl_layer_call){.n = n,
-                           .phase = phase,
-                           .update = phase == NL_TRAIN,
+                           .phase = NL_TRAIN,
+                           .update = true,
+                           .start = t->step == 0,
                            .step = t->step,
                            .epoch = t->step / t->batches.steps,
                            .seed = (uint64_t)t->spec->seed,
-                           .live = t->live,
+                           .live = t->batch.live,
                            .x = x};
-}
-
-/* Sums over examples, then divides: never a mean of batch means. */
-static score evaluate(trainer *t, const nl_split *split)
-{
-    double loss = 0;
-    int64_t correct = 0;
-    if (split->count == 0)
-        return missing();
-    for (int64_t from = 0; from < split->count; from += t->eval_batch) {
-        const int64_t left = split->count - from;
-        const int64_t n = left < t->eval_batch ? left : t->eval_batch;
-        for (int64_t i = 0; t->live && i < n; i++)
-            nl_dataset_live(t->data, split, from + i, t->live + i * t->data->shape.s);
-        const nl_layer_call c = call_of(t, NL_EVAL, n, split->x + from * t->width);
-        const nl_real *logits = nl_model_forward(t->model, &c);
-        loss += nl_cross_entropy(t->outputs, logits, split->label + from, n, 0, NULL, &correct);
-    }
-    return (score){loss / (double)split->count, (double)correct / (double)split->count};
 }
 
 static void evaluate_splits(trainer *t)
 {
-    t->val = evaluate(t, &t->data->val);
-    t->test = evaluate(t, &t->data->test);
+    t->scorer.step = t->step;
+    t->scorer.epoch = t->step / t->batches.steps;
+    t->val = nl_score_split(&t->scorer, &t->data->val);
+    t->test = nl_score_split(&t->scorer, &t->data->test);
 }
 
 /* ---- one step */
@@ -140,9 +122,7 @@ static nl_status train_step(trainer *t)
     NL_TRY(next_batch(t));
     const int64_t n = t->batch.n;
     const bool logged = (t->step + 1) % t->log_every == 0 || t->step == 0;
-    nl_layer_call c = call_of(t, NL_TRAIN, n, t->batch.x);
-    c.live = t->batch.live;
-    c.start = t->step == 0;
+    const nl_layer_call c = call_of(t, n, t->batch.x);
     const nl_real *logits = nl_model_forward(t->model, &c);
     const double loss = nl_cross_entropy(t->outputs, logits, t->batch.label, n, 1 / (double)n,
                                          t->d_logits, &correct);
@@ -251,7 +231,7 @@ nl_status nl_train(const nl_run_spec *spec, const nl_train_setting *setting,
 {
     nl_status st = NL_OK;
     trainer t = {.spec = spec, .set = setting};
-    t.val = t.test = missing();
+    t.val = t.test = (nl_score){NAN, NAN};
     nl_threads_set(setting->threads);
     nl_flush_denormals();
     NL_GO(open_all(&t));
@@ -267,6 +247,6 @@ done:
     nl_feeder_close(t.feeder);
     nl_dataset_close(t.data);
     nl_free(t.d_logits);
-    nl_free(t.live);
+    nl_scorer_close(&t.scorer);
     return st;
 }

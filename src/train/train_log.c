@@ -93,7 +93,7 @@ nl_status nl_trainer_open_log(trainer *t, bool resume)
 
 static void put_scores(trainer *t, int channel[2][2])
 {
-    const score *s[] = {&t->val, &t->test};
+    const nl_score *s[] = {&t->val, &t->test};
     for (int i = 0; i < 2; i++) {
         nl_log_put(t->log, channel[i][0], &s[i]->loss);
         nl_log_put(t->log, channel[i][1], &s[i]->accuracy);

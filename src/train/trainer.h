@@ -9,14 +9,11 @@
 #include "io/runlog.h"
 #include "train/feeder.h"
 #include "train/observe.h"
+#include "train/score.h"
 #include "train/train.h"
 
 /* Sums over the steps of the epoch so far; checkpoints carry them: a resumed epoch ends alike. */
 enum { EPOCH_LOSS, EPOCH_CORRECT, EPOCH_EXAMPLES, SUMS };
-
-typedef struct score {
-    double loss, accuracy; /* means over examples; NaN where not evaluated */
-} score;
 
 typedef struct trainer {
     const nl_run_spec *spec;
@@ -29,9 +26,9 @@ typedef struct trainer {
     nl_batch batch; /* of the latest step */
     nl_log *log;
     nl_observer *observer;
-    int64_t outputs, width;
+    int64_t outputs;
     nl_real *d_logits;
-    uint8_t *live; /* (eval_batch, steps): evaluated steps that are no padding; NULL: all */
+    nl_scorer scorer;
     double sum[SUMS];
     int64_t eval_batch, total, log_every, eval_every, checkpoint_every;
     int64_t step; /* updates made */
@@ -42,7 +39,7 @@ typedef struct trainer {
         int seconds;
     } channel;
     double started, last_progress;
-    score val, test;
+    nl_score val, test; /* of the latest evaluation */
     bool diverged;
 } trainer;
 
