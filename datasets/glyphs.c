@@ -247,7 +247,7 @@ static nl_status load(const void *self, const char *dir, nl_dataset *out)
     nl_cut cut;
     (void)dir;
     NL_TRY(nl_dataset_cut(&o->common, out->ops->name, NL_ANY_NUMBER, NL_ANY_NUMBER, &cut));
-    out->shape = (nl_shape){1, PIXELS, SIDE, SIDE};
+    out->shape = (nl_shape){.s = 1, .c = PIXELS, .h = SIDE, .w = SIDE};
     out->classes = DIGITS;
     out->target = 0.90;
     out->hi = 255;

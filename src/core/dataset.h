@@ -16,10 +16,13 @@
 
 /* Shape of one example: s positions (t for sequences; 1 for plain features) of c channels, channels
  * innermost. An image is given flat, s = 1 and c = h * w * colours, with h and w recorded: a
- * network that wants positions reads the same memory as s = h * w (NHWC). */
+ * network that wants positions reads the same memory as s = h * w (NHWC). Tokens (words,
+ * characters) are whole numbers 0 .. vocabulary - 1 with c = 1; a layer that takes them says so by
+ * `reads_tokens`. */
 typedef struct nl_shape {
     int64_t s, c;
-    int64_t h, w; /* images; 0 otherwise */
+    int64_t h, w;       /* images; 0 otherwise */
+    int64_t vocabulary; /* tokens: how many there are; 0: x are values */
 } nl_shape;
 
 typedef struct nl_split {

@@ -197,6 +197,9 @@ nl_status nl_dataset_standardize(nl_dataset *d, int scale)
     const int64_t width = d->shape.s * d->shape.c;
     if (scale == NL_SCALE_NONE)
         return NL_OK;
+    if (d->shape.vocabulary > 0)
+        return nl_fail(NL_EOPTION, "%s: standardize=%s of tokens, wanted none", d->ops->name,
+                       nl_dataset_scales[scale]);
     if (d->ragged && scale != NL_SCALE_UNIT)
         return nl_fail(NL_EOPTION, "%s: standardize=%s would count padding, wanted none or unit",
                        d->ops->name, nl_dataset_scales[scale]);
@@ -326,6 +329,8 @@ uint64_t nl_dataset_checksum(const nl_dataset *d)
     const int64_t width = d->shape.s * d->shape.c;
     const int64_t shape[] = {d->shape.s, d->shape.c, d->shape.h, d->shape.w, d->classes};
     uint64_t hash = nl_hash_bytes(NL_HASH_START, shape, sizeof shape);
+    if (d->shape.vocabulary > 0)
+        hash = nl_hash_bytes(hash, &d->shape.vocabulary, sizeof d->shape.vocabulary);
     for (int k = 0; k < 3; k++) {
         const nl_split *s = splits[k];
         hash = nl_hash_bytes(hash, &s->count, sizeof s->count);

@@ -64,6 +64,7 @@ typedef struct nl_layer_ops {
     const nl_slot_decl *slots;    /* ends with {0}; NULL: none */
     bool adds_residual;           /* y = act(... + residual) is understood */
     bool joins_residual;          /* residual, shaped as x, is a second input */
+    bool reads_tokens;            /* x may be tokens: in.vocabulary says of how many */
     /* layer->out from layer->in and the options. */
     nl_status (*shape)(nl_layer *l);
     /* What a norm in this slot sees. */

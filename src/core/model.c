@@ -264,9 +264,18 @@ static nl_status check_residual(const nl_model *m, const nl_layer *l)
     return NL_OK;
 }
 
+static nl_status check_tokens(const nl_model *m, const nl_layer *l)
+{
+    if (l->in.vocabulary > 0 && !l->ops->reads_tokens)
+        return nl_fail(NL_ESHAPE, "%s: layer %s (%s) reads values, got tokens (%lld of them)",
+                       m->ops->name, l->name, l->ops->name, (long long)l->in.vocabulary);
+    return NL_OK;
+}
+
 static nl_status open_layer(nl_model *m, nl_layer *l, unsigned normed)
 {
     const int at = m->layers - 1;
+    NL_TRY(check_tokens(m, l));
     NL_TRY(l->ops->shape(l));
     NL_TRY(check_residual(m, l));
     nl_store_overlay_scratch(m->store); /* layers run one after another */

@@ -177,6 +177,16 @@ START_TEST(a_class_is_learned_from_a_first_step)
 }
 END_TEST
 
+START_TEST(tokens_are_not_read_as_values)
+{
+    const nl_model_setup setup = {
+        .shape = {.s = STEPS, .c = 1, .vocabulary = 7}, .outputs = OUTPUTS, .batch = N, .n = N};
+    nl_model *m;
+    ck_assert_int_eq(nl_model_open(&m, "mlp", &setup), NL_ESHAPE);
+    ck_assert_str_eq(nl_last_error(), "mlp: layer h1 (dense) reads values, got tokens (7 of them)");
+}
+END_TEST
+
 int main(void)
 {
     use_registries();
@@ -185,6 +195,7 @@ int main(void)
     tcase_add_test(t, gradients_go_through_stacked_layers);
     tcase_add_test(t, the_other_direction_is_a_layer_of_its_own);
     tcase_add_test(t, norms_fill_the_slots_of_the_model);
+    tcase_add_test(t, tokens_are_not_read_as_values);
     tcase_add_test(t, a_class_is_learned_from_a_first_step);
     suite_add_tcase(s, t);
     return run_suite(s);
