@@ -12,7 +12,7 @@
 #include "core/norm.h"
 #include "core/store.h"
 
-enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 4, NL_LAYER_VARS_MAX = 40, NL_LAYER_NAME_MAX = 48 };
+enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 4, NL_LAYER_VARS_MAX = 48, NL_LAYER_NAME_MAX = 48 };
 
 enum { NL_FROM_INPUT = -1, NL_NO_RESIDUAL = -2 };
 
@@ -27,6 +27,7 @@ typedef struct nl_layer_call {
     nl_phase phase;
     bool update;     /* running state may move */
     bool start;      /* the first batch: data-dependent initialization */
+    bool carry;      /* stateful layers: states go on from the latest call of this phase */
     bool hold;       /* gradient checks: as nl_args.hold */
     bool accumulate; /* backward adds to weight gradients instead of writing them */
     bool add_dx;     /* backward adds to dx: another layer reads the same x */
@@ -49,6 +50,7 @@ typedef struct nl_layer {
     int from;         /* layer whose output is x; NL_FROM_INPUT: the model's */
     int residual;     /* layer whose output is added before the activation; NL_NO_RESIDUAL */
     int64_t n, batch; /* most examples of a call; those of a training step */
+    bool stateful;    /* calls may carry: states are kept from one to the next */
     nl_store *store;
     int item[NL_LAYER_VARS_MAX]; /* store items by the layer's own enum */
     nl_norm *norm[NL_SLOTS_MAX]; /* NULL: none in that slot */

@@ -319,6 +319,7 @@ nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const cha
     l->in = in;
     l->n = m->setup.n;
     l->batch = m->setup.batch;
+    l->stateful = m->setup.stateful;
     l->store = m->store;
     if (!(l->self = nl_alloc(1, ops->self_size)))
         return nl_fail(NL_ENOMEM, "%s: options of layer %s", m->ops->name, name);

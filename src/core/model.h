@@ -59,6 +59,7 @@ typedef struct nl_model_setup {
     int64_t outputs;  /* logits */
     int64_t batch;    /* examples of a training step */
     int64_t n;        /* most examples of any call */
+    bool stateful;    /* recurrent layers keep their last states for calls that carry */
     const char *norm; /* spec for the model's default slots; "a+b": one a slot */
     const char *norm_slot[NL_MODEL_SLOTS]; /* override by slot, as nl_model_slot_names; NULL, "" */
     const char *init;                      /* initializer; NULL or "": the model's */

@@ -67,6 +67,7 @@ static const nl_slot_decl slots[] = {{"x", NL_AT_RNN, "on the input projection"}
     [id] = {name, role, type, {NL_USER, NL_USER}, 0, flags, NULL, NL_OWN, 0, doc}
 #define PARAM(id, name, flags, doc) ROW(id, name, NL_PARAM, NL_TYPE_REAL, flags, doc)
 #define SAVED(id, name, doc) ROW(id, name, NL_SAVED, NL_TYPE_REAL, 0, doc)
+#define STATE(id, name, doc) ROW(id, name, NL_STATE, NL_TYPE_REAL, 0, doc)
 #define SCRATCH(id, name, doc) ROW(id, name, NL_SCRATCH, NL_TYPE_REAL, 0, doc)
 
 static const nl_variable variables[] = {
@@ -76,6 +77,10 @@ static const nl_variable variables[] = {
     PARAM(NL_RNN_BH, "bh", 0, "recurrent bias of the candidate (units)"),
     PARAM(NL_RNN_H0, "h0", 0, "initial output (units)"),
     PARAM(NL_RNN_K0, "c0", 0, "initial cell state (units)"),
+    STATE(NL_RNN_LAST_H, "last_h", "outputs that the latest training batch ended with"),
+    STATE(NL_RNN_LAST_K, "last_c", "cell states that it ended with"),
+    SAVED(NL_RNN_EVAL_H, "eval_h", "the same of evaluation"),
+    SAVED(NL_RNN_EVAL_K, "eval_c", "the same of evaluation"),
     SAVED(NL_RNN_IN, "in", "input by time"),
     ROW(NL_RNN_LIVE, "live", NL_SAVED, NL_TYPE_INT64, 0, "bytes: which rows are live"),
     SAVED(NL_RNN_PX, "px", "projected input"),
@@ -134,6 +139,10 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_BH: return (nl_geom){.n = o->bias && cell->apart, .c = u};
     case NL_RNN_H0: return (nl_geom){.n = o->learn_initial, .c = u};
     case NL_RNN_K0: return (nl_geom){.n = o->learn_initial && cell->carries, .c = u};
+    case NL_RNN_LAST_H: return (nl_geom){.n = l->stateful ? l->batch : 0, .c = u};
+    case NL_RNN_LAST_K: return (nl_geom){.n = l->stateful && cell->carries ? l->batch : 0, .c = u};
+    case NL_RNN_EVAL_H: return (nl_geom){.n = l->stateful ? n : 0, .c = u};
+    case NL_RNN_EVAL_K: return (nl_geom){.n = l->stateful && cell->carries ? n : 0, .c = u};
     case NL_RNN_IN: return (nl_geom){.n = all, .c = in};
     case NL_RNN_LIVE: return (nl_geom){.n = 1, .c = (all + 7) / 8};
     case NL_RNN_PX: return (nl_geom){.n = all, .c = g};
@@ -177,6 +186,11 @@ static nl_status shape(nl_layer *l)
     if (l->in.h && l->in.s == 1)
         return nl_fail(NL_ESHAPE, "%s: a %s layer reads sequences, got an image of %lld x %lld",
                        l->name, l->ops->name, (long long)l->in.h, (long long)l->in.w);
+    if (l->stateful && o->reverse)
+        return nl_fail(NL_ESTATE,
+                       "%s: reads from the end, but states go on from batch to batch in order "
+                       "(stateful=false starts each anew)",
+                       l->name);
     l->out = (nl_shape){.s = o->sequences ? l->in.s : 1, .c = o->units};
     return NL_OK;
 }

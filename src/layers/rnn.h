@@ -28,6 +28,10 @@ enum {
     NL_RNN_BH,
     NL_RNN_H0,
     NL_RNN_K0,
+    NL_RNN_LAST_H, /* stateful: where the latest training call ended, */
+    NL_RNN_LAST_K,
+    NL_RNN_EVAL_H, /* and the latest evaluation */
+    NL_RNN_EVAL_K,
     NL_RNN_IN, /* saved: x by time, dropped out */
     NL_RNN_LIVE,
     NL_RNN_PX, /* x Wx */

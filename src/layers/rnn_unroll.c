@@ -152,15 +152,18 @@ static void take_input(unroll *w)
     nl_for(w->steps, w->steps * w->n * w->in * (int64_t)sizeof(nl_real), take_block, w);
 }
 
-/* States before the first step. A caller that goes on where the last batch ended would put that
- * batch's last states here. */
-static void start_state(const unroll *w, int id, const nl_real *first)
+/* States before the first step: those that the latest call of this phase ended with, the learned
+ * ones, or 0. */
+static void start_state(const unroll *w, int id, const nl_real *first, const nl_real *last)
 {
+    const size_t row = (size_t)w->u * sizeof *first;
     for (int64_t i = 0; i < w->n; i++)
-        if (first)
-            memcpy(w->v[id] + i * w->u, first, (size_t)w->u * sizeof *first);
+        if (w->c->carry)
+            memcpy(w->v[id] + i * w->u, last + i * w->u, row);
+        else if (first)
+            memcpy(w->v[id] + i * w->u, first, row);
         else
-            memset(w->v[id] + i * w->u, 0, (size_t)w->u * sizeof *first);
+            memset(w->v[id] + i * w->u, 0, row);
 }
 
 /* Sequences that begin alike would leave batch statistics without variance: Cooijmans et al. 2017
@@ -171,6 +174,36 @@ static void add_noise(const unroll *w)
     const double size = w->c->phase == NL_TRAIN ? w->o->initial_noise : 0;
     for (int64_t i = 0; size > 0 && i < w->n * w->u; i++)
         w->v[NL_RNN_HS][i] += (nl_real)(size * nl_random_normal(key, (uint64_t)i));
+}
+
+static nl_real *last_h(const unroll *w)
+{
+    return w->v[w->c->phase == NL_TRAIN ? NL_RNN_LAST_H : NL_RNN_EVAL_H];
+}
+
+static nl_real *last_k(const unroll *w)
+{
+    return w->v[w->c->phase == NL_TRAIN ? NL_RNN_LAST_K : NL_RNN_EVAL_K];
+}
+
+static void start_states(const unroll *w)
+{
+    start_state(w, NL_RNN_HS, w->v[NL_RNN_H0], last_h(w));
+    if (!w->c->carry)
+        add_noise(w);
+    if (w->is->carries)
+        start_state(w, carried_id(w), w->v[NL_RNN_K0], last_k(w));
+}
+
+/* For a call that carries. */
+static void keep_states(const unroll *w)
+{
+    const size_t bytes = (size_t)(w->n * w->u) * sizeof(nl_real);
+    if (!w->l->stateful || (w->c->phase == NL_TRAIN && !w->c->update))
+        return;
+    memcpy(last_h(w), at(w, NL_RNN_HS, w->steps, w->u), bytes);
+    if (w->is->carries)
+        memcpy(last_k(w), at(w, carried_id(w), w->steps, w->u), bytes);
 }
 
 static void give_block(int64_t t, void *arg)
@@ -339,12 +372,10 @@ void nl_rnn_forward(nl_layer *l, const nl_layer_call *c)
     take_input(&w);
     nl_gemm_nn(w.plan->x, w.steps * w.n, w.v[NL_RNN_IN], w.in, w.v[NL_RNN_WX], w.v[NL_RNN_PX], w.g,
                false);
-    start_state(&w, NL_RNN_HS, w.v[NL_RNN_H0]);
-    add_noise(&w);
-    if (w.is->carries)
-        start_state(&w, carried_id(&w), w.v[NL_RNN_K0]);
+    start_states(&w);
     for (int64_t t = 0; t < w.steps; t++)
         step_forward(&w, t);
+    keep_states(&w);
     give_output(&w);
     normalize_output(&w);
 }
@@ -398,6 +429,9 @@ static bool is_cut(const unroll *w, int64_t t)
     return t > 0 && w->o->truncate > 0 && t % w->o->truncate == 0;
 }
 
+/* Whether the first states were parameters. */
+static bool learns_initial(const unroll *w) { return w->o->learn_initial && !w->c->carry; }
+
 static void step_back(unroll *w, int64_t t, bool *fresh)
 {
     prepare_step_back(w, t);
@@ -408,7 +442,7 @@ static void step_back(unroll *w, int64_t t, bool *fresh)
                                         at(w, NL_RNN_DPH, t, w->g));
     if (is_cut(w, t)) {
         forget_gradient(w);
-    } else if (t > 0 || w->o->learn_initial) {
+    } else if (t > 0 || learns_initial(w)) {
         through_weights(w, dph, *fresh);
         *fresh = false;
     }
@@ -435,6 +469,8 @@ static void parameter_gradients(const unroll *w)
                nl_layer_grad(w->l, NL_RNN_WH), add);
     add_column_sums(w, NL_RNN_B, w->v[NL_RNN_DGATE], rows, w->g);
     add_column_sums(w, NL_RNN_BH, w->v[NL_RNN_DGATE_H] + w->g - w->u, rows, w->g);
+    if (!learns_initial(w))
+        return;
     add_column_sums(w, NL_RNN_H0, w->v[NL_RNN_DH], w->n, w->u);
     add_column_sums(w, NL_RNN_K0, w->v[NL_RNN_DK], w->n, w->u);
 }

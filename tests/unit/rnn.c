@@ -44,12 +44,15 @@ static void leave_the_start(nl_model *m)
         p[i] += (nl_real)(0.2 * nl_random_normal((nl_key){5, NL_STREAM_TEST, 9}, (uint64_t)i));
 }
 
+static bool stateful; /* of the models to be opened */
+
 static nl_status open_model(nl_model **m, what k)
 {
     nl_model_setup setup = {.shape = {.s = k.steps, .c = k.c},
                             .outputs = 1,
                             .batch = k.n,
                             .n = k.n,
+                            .stateful = stateful,
                             .norm = k.slot ? "none" : k.norm,
                             .seed = 1};
     for (int i = 0; k.slot && i < NL_MODEL_SLOTS; i++)
@@ -430,6 +433,72 @@ START_TEST(truncated_gradients_do_not_reach_behind_the_cut)
 }
 END_TEST
 
+/* ---- states that go on from call to call */
+
+/* Both halves of sequences of 6 steps, one after the other; other calls come between them. */
+static void halves_are_the_whole(const char *cell, const char *norm, nl_phase phase)
+{
+    enum { HALF = 3 };
+    rig whole, r;
+    char spec[128];
+    snprintf(spec, sizeof spec, "%s:units=5:sequences=true", cell);
+    open_rig(&whole, (what){spec, norm, NULL, N, 2 * HALF, IN});
+    whole.call.phase = phase;
+    loss(&whole);
+    stateful = true;
+    open_rig(&r, (what){spec, norm, NULL, N, HALF, IN});
+    stateful = false;
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 0; i < N; i++)
+            memcpy(r.x + i * HALF * IN, whole.x + (i * 2 + k) * HALF * IN, HALF * IN * sizeof *r.x);
+        r.call.phase = phase, r.call.carry = k > 0, r.call.update = true;
+        loss(&r);
+        for (int64_t i = 0; i < N; i++)
+            same_bytes(spec, norm, "half", r.y + i * HALF * UNITS,
+                       whole.y + (i * 2 + k) * HALF * UNITS, HALF * UNITS);
+        r.call.phase = phase == NL_TRAIN ? NL_EVAL : NL_TRAIN, r.call.carry = false;
+        loss(&r);
+        r.call.phase = NL_TRAIN, r.call.update = false;
+        loss(&r);
+    }
+    close_rig(&whole);
+    close_rig(&r);
+}
+
+START_TEST(a_call_that_carries_goes_on_where_the_latest_of_its_phase_ended)
+{
+    static const char *const specs[] = {"rnn",
+                                        "lstm",
+                                        "gru",
+                                        "lstm:carry=normalized",
+                                        "lstm:learn_initial=true",
+                                        "gru:learn_initial=true"};
+    for (size_t k = 0; k < sizeof specs / sizeof *specs; k++)
+        for (int phase = 0; phase < 2; phase++) {
+            halves_are_the_whole(specs[k], "none", phase ? NL_EVAL : NL_TRAIN);
+            halves_are_the_whole(specs[k], "layer", phase ? NL_EVAL : NL_TRAIN);
+        }
+}
+END_TEST
+
+START_TEST(learned_first_states_have_no_gradient_where_a_call_carries)
+{
+    rig r;
+    stateful = true;
+    open_rig(&r, (what){"lstm:units=4:learn_initial=true", "layer", NULL, 5, 3, 2});
+    stateful = false;
+    const nl_item *h0 = nl_store_find(nl_model_store(r.model), "l", "h0");
+    const nl_item *c0 = nl_store_find(nl_model_store(r.model), "l", "c0");
+    for (int carry = 0; carry < 2; carry++) {
+        r.call.carry = carry, r.call.update = true;
+        loss(&r), backward(&r);
+        for (int j = 0; j < 4; j++)
+            ck_assert((h0->grad[j] == 0) == carry && (c0->grad[j] == 0) == carry);
+    }
+    close_rig(&r);
+}
+END_TEST
+
 /* ---- dropout */
 
 START_TEST(one_dropout_mask_serves_every_step_and_evaluation_has_none)
@@ -602,7 +671,8 @@ END_TEST
 
 static const char *refusal(const char *spec, nl_shape shape)
 {
-    const nl_model_setup setup = {.shape = shape, .outputs = 1, .batch = 2, .n = 2, .norm = "none"};
+    const nl_model_setup setup = {
+        .shape = shape, .outputs = 1, .batch = 2, .n = 2, .norm = "none", .stateful = stateful};
     nl_model *m;
     ck_assert_int_ne(open_one_layer(&m, spec, &setup), NL_OK);
     ck_assert_ptr_null(m);
@@ -616,6 +686,11 @@ START_TEST(refusals_name_what_was_wanted)
                      "l: zeros+ones has 2 initializers, wanted 1 or 4");
     ck_assert_str_eq(refusal("lstm", image),
                      "l: a lstm layer reads sequences, got an image of 28 x 28");
+    stateful = true;
+    ck_assert_str_eq(refusal("gru:reverse=true", sequence),
+                     "l: reads from the end, but states go on from batch to batch in order "
+                     "(stateful=false starts each anew)");
+    stateful = false;
     ck_assert_str_eq(refusal("join", sequence), "l: a join layer reads two outputs, got one");
     ck_assert_str_eq(
         refusal("gru:carry=raw", sequence),
@@ -638,6 +713,8 @@ int main(void)
     tcase_add_test(t, every_output_of_padding_is_zero_and_the_last_one_is_the_last_live_one);
     tcase_add_test(t, reading_backwards_is_reading_the_reversed_sequence);
     tcase_add_test(t, truncated_gradients_do_not_reach_behind_the_cut);
+    tcase_add_test(t, a_call_that_carries_goes_on_where_the_latest_of_its_phase_ended);
+    tcase_add_test(t, learned_first_states_have_no_gradient_where_a_call_carries);
     tcase_add_test(t, one_dropout_mask_serves_every_step_and_evaluation_has_none);
     tcase_add_test(t, noise_moves_the_first_state_of_each_sequence_in_training_alone);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
