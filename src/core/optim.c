@@ -1,4 +1,4 @@
-#include "core/optim.h"
+#include "core/optim_run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ static nl_status find_or_tell(const char *name, const nl_optim_ops **out)
 
 /* ---- options: the host's and the optimizer's in one table over one block of memory */
 
-typedef struct shared {
+typedef struct nl_optim_shared {
     double lr, gamma, min_lr, decay, clip, clip_value;
     int64_t warmup;
     nl_choice schedule, decay_mode;
@@ -170,101 +170,87 @@ nl_status nl_optim_canonical(const char *spec, nl_text *out)
 
 enum { BLOCK = 16384 }; /* reals: with Adam's four arrays a block stays in a 256 kB cache */
 
-/* Neighbours in the slab that are updated alike; holds the padding between them too. */
-typedef struct run {
-    int64_t from, count;
-    double lr, l2, l2_to;
-    int constraint;
-    bool decays, frozen;
-} run;
-
-typedef struct block {
-    const run *run;
-    int64_t from, count;
-} block;
-
-struct nl_optim {
-    const nl_optim_ops *ops;
-    char *memory;         /* of the options */
-    const shared *shared; /* into memory */
-    const void *self;     /* into memory */
-    nl_real *p, *g;
-    nl_real *slot[NL_OPTIM_SLOTS_MAX]; /* NULL where not used */
-    int64_t count;                     /* reals in each of these slabs */
-    run *runs;
-    block *blocks; /* of runs that are not frozen */
-    int64_t nblocks, work;
-    double *part; /* (nblocks) sums of squares */
-    int64_t total, steps;
-    double lr, norm, scale; /* of the latest step */
-};
+static double decoupled_decay(const nl_optim_run *r, const shared *s)
+{
+    return r->decays && s->decay_mode.is == DECOUPLED ? s->decay : 0;
+}
 
 /* Weight decay coupled to the gradient is l2 towards 0: both together are l2 towards between. */
-static run run_of(const nl_item *it, const shared *s)
+static nl_optim_run run_of(const nl_item *it, const shared *s)
 {
-    run r = {.from = it->at,
-             .count = it->count,
-             .lr = it->set.lr,
-             .l2 = it->set.l2,
-             .l2_to = it->set.l2_to,
-             .constraint = it->set.constraint.is,
-             .decays = it->decl->flags & NL_DECAYS,
-             .frozen = it->set.freeze};
+    nl_optim_run r = {.from = it->at,
+                      .count = it->count,
+                      .lr = it->set.lr,
+                      .l2 = it->set.l2,
+                      .l2_to = it->set.l2_to,
+                      .constraint = it->set.constraint.is,
+                      .decays = it->decl->flags & NL_DECAYS,
+                      .frozen = it->set.freeze};
     if (r.decays && s->decay_mode.is == COUPLED && s->decay > 0) {
         r.l2_to *= r.l2 / (r.l2 + s->decay);
         r.l2 += s->decay;
     }
+    r.pulled = r.l2 > 0 || r.constraint != NL_FREE || decoupled_decay(&r, s) > 0;
     return r;
 }
 
 /* A pull towards anything but 0 would move the padding: such a run stays by itself. */
-static bool alike(const run *a, const run *b)
+static bool alike(const nl_optim_run *a, const nl_optim_run *b)
 {
     return a->lr == b->lr && a->l2 == b->l2 && a->l2 * a->l2_to == 0 && b->l2 * b->l2_to == 0 &&
            a->constraint == b->constraint && a->decays == b->decays && a->frozen == b->frozen;
 }
 
-/* Parameters come in the slab's order, as they were added. Returns the number of runs. */
-static int64_t find_runs(nl_optim *o, nl_store *store)
+/* Parameters come in the slab's order, as they were added. */
+static nl_status find_runs(nl_optim *o, nl_store *store)
 {
-    int64_t n = 0;
+    bool joins = false; /* the latest run may take its neighbour in */
     for (int i = 0; i < nl_store_count(store); i++) {
-        const nl_item *it = nl_store_at(store, i);
+        nl_item *it = nl_store_at(store, i);
         if (it->decl->role != NL_PARAM || it->count == 0)
             continue;
-        const run r = run_of(it, o->shared);
-        if (n > 0 && alike(&o->runs[n - 1], &r))
-            o->runs[n - 1].count = r.from + r.count - o->runs[n - 1].from;
-        else
-            o->runs[n++] = r;
+        const nl_optim_run r = run_of(it, o->shared);
+        nl_optim_run *latest = joins ? &o->runs[o->nruns - 1] : NULL;
+        if (latest && !it->lookup && alike(latest, &r)) {
+            latest->count = r.from + r.count - latest->from;
+            continue;
+        }
+        o->runs[o->nruns++] = r;
+        if (it->lookup && !r.frozen)
+            NL_TRY(nl_optim_rows_open(o, &o->runs[o->nruns - 1], it));
+        joins = !it->lookup;
     }
-    return n;
+    return NL_OK;
 }
 
 /* By the size of the run alone. */
-static int64_t cut(nl_optim *o, const run *r, int64_t at)
+static void cut(nl_optim *o, const nl_optim_run *r)
 {
     for (int64_t from = 0; !r->frozen && from < r->count; from += BLOCK) {
         const int64_t left = r->count - from;
-        o->blocks[at++] = (block){r, r->from + from, left < BLOCK ? left : BLOCK};
-        o->work += o->blocks[at - 1].count * (int64_t)sizeof(nl_real);
+        nl_optim_block *b = &o->blocks[o->nblocks++];
+        *b = (nl_optim_block){r, r->from + from, left < BLOCK ? left : BLOCK};
+        if (r->rows)
+            continue;
+        o->whole[o->nwhole++] = b;
+        o->work += b->count * (int64_t)sizeof(nl_real);
     }
-    return at;
 }
 
 static nl_status make_blocks(nl_optim *o, nl_store *store)
 {
-    const int64_t most = nl_store_count(store);
-    o->runs = nl_alloc((size_t)most, sizeof *o->runs);
-    o->blocks = nl_alloc((size_t)(most + o->count / BLOCK), sizeof *o->blocks);
-    if (!o->runs || !o->blocks)
+    const size_t items = (size_t)nl_store_count(store), most = items + (size_t)(o->count / BLOCK);
+    o->runs = nl_alloc(items, sizeof *o->runs);
+    o->blocks = nl_alloc(most, sizeof *o->blocks);
+    o->whole = nl_alloc(most, sizeof *o->whole);
+    o->part = nl_alloc(most, sizeof *o->part);
+    if (!o->runs || !o->blocks || !o->whole || !o->part)
         return nl_fail(NL_ENOMEM, "%s: blocks of %lld parameters", o->ops->name,
                        (long long)o->count);
-    const int64_t runs = find_runs(o, store);
-    for (int64_t k = 0; k < runs; k++)
-        o->nblocks = cut(o, &o->runs[k], o->nblocks);
-    o->part = nl_alloc((size_t)o->nblocks, sizeof *o->part);
-    return o->part ? NL_OK : nl_fail(NL_ENOMEM, "%s: gradient norm", o->ops->name);
+    NL_TRY(find_runs(o, store));
+    for (int64_t k = 0; k < o->nruns; k++)
+        cut(o, &o->runs[k]);
+    return NL_OK;
 }
 
 static bool uses_slot(const nl_optim *o, int k)
@@ -349,9 +335,9 @@ nl_status nl_optim_open(nl_optim **out, const char *spec, nl_store *store, int64
     o->g = nl_store_grads(store, NULL);
     if (!o->p)
         NL_BAIL(NL_ESTATE, "%s: the store of variables is not committed", o->ops->name);
-    NL_GO(make_blocks(o, store));
-    NL_GO(make_slots(o));
     nl_optim_set_steps(o, 0);
+    NL_GO(make_slots(o));
+    NL_GO(make_blocks(o, store));
     *out = o;
     return NL_OK;
 done:
@@ -363,9 +349,12 @@ void nl_optim_close(nl_optim *o)
 {
     if (!o)
         return;
+    for (int64_t k = 0; k < o->nruns; k++)
+        nl_optim_rows_close(o->runs[k].rows);
     for (int k = 0; k < NL_OPTIM_SLOTS_MAX; k++)
         nl_free(o->slot[k]);
     nl_free(o->part);
+    nl_free(o->whole);
     nl_free(o->blocks);
     nl_free(o->runs);
     nl_free(o->memory);
@@ -377,7 +366,15 @@ void nl_optim_close(nl_optim *o)
 static void square_block(int64_t b, void *arg)
 {
     nl_optim *o = arg;
-    o->part[b] = nl_update_kernel()->squares(o->g + o->blocks[b].from, o->blocks[b].count);
+    const nl_optim_block *at = &o->blocks[b];
+    double lane[NL_SQUARE_LANES] = {0};
+    if (at->run->rows)
+        nl_optim_rows_squares(at->run->rows, at->from, at->count, lane);
+    else
+        nl_update_kernel()->squares(o->g + at->from, at->count, 0, lane);
+    o->part[b] = 0;
+    for (int k = 0; k < NL_SQUARE_LANES; k++)
+        o->part[b] += lane[k];
 }
 
 static double gradient_norm(nl_optim *o)
@@ -404,28 +401,40 @@ static void constrain(const nl_optim_call *c, int constraint)
         nl_update_kernel()->clamp(c->u.p, c->u.count, 0, 1);
 }
 
+void nl_optim_update(const nl_optim *o, const nl_optim_run *r, const nl_optim_call *pace,
+                     int64_t from, int64_t count, const nl_real *g)
+{
+    nl_optim_call c = *pace;
+    c.u.p = o->p + from;
+    c.u.g = g;
+    c.u.count = count;
+    for (int k = 0; k < NL_OPTIM_SLOTS_MAX; k++)
+        c.slot[k] = o->slot[k] ? o->slot[k] + from : NULL;
+    o->ops->step(o->self, &c);
+    constrain(&c, r->constraint);
+}
+
+static void set_pace(const nl_optim *o, nl_optim_run *r)
+{
+    const shared *s = o->shared;
+    const double lr = o->lr * r->lr;
+    r->pace =
+        (nl_optim_call){.u = {.scale = (nl_real)o->scale,
+                              .limit = (nl_real)(s->clip_value > 0 ? s->clip_value : INFINITY),
+                              .l2 = (nl_real)r->l2,
+                              .l2_to = (nl_real)r->l2_to,
+                              .keep = (nl_real)(1 - lr * decoupled_decay(r, s))},
+                        .step = o->steps,
+                        .lr = lr};
+    if (o->ops->pace)
+        o->ops->pace(o->self, &r->pace);
+}
+
 static void update_block(int64_t b, void *arg)
 {
     const nl_optim *o = arg;
-    const block *at = &o->blocks[b];
-    const run *r = at->run;
-    const shared *s = o->shared;
-    const double lr = o->lr * r->lr;
-    const double decay = r->decays && s->decay_mode.is == DECOUPLED ? s->decay : 0;
-    nl_optim_call c = {.u = {.p = o->p + at->from,
-                             .g = o->g + at->from,
-                             .count = at->count,
-                             .scale = (nl_real)o->scale,
-                             .limit = (nl_real)(s->clip_value > 0 ? s->clip_value : INFINITY),
-                             .l2 = (nl_real)r->l2,
-                             .l2_to = (nl_real)r->l2_to,
-                             .keep = (nl_real)(1 - lr * decay)},
-                       .step = o->steps,
-                       .lr = lr};
-    for (int k = 0; k < NL_OPTIM_SLOTS_MAX; k++)
-        c.slot[k] = o->slot[k] ? o->slot[k] + at->from : NULL;
-    o->ops->step(o->self, &c);
-    constrain(&c, r->constraint);
+    const nl_optim_block *at = o->whole[b];
+    nl_optim_update(o, at->run, &at->run->pace, at->from, at->count, o->g + at->from);
 }
 
 void nl_optim_step(nl_optim *o, bool want_norm)
@@ -435,8 +444,13 @@ void nl_optim_step(nl_optim *o, bool want_norm)
     o->steps++;
     o->norm = want_norm || clips ? gradient_norm(o) : NAN;
     o->scale = clips ? scale_of(o->shared, o->norm) : 1;
+    for (int64_t k = 0; k < o->nruns; k++)
+        set_pace(o, &o->runs[k]);
     const int64_t arrays = 3 + 2 * nl_optim_slots(o); /* read p, g, slots; write p, slots */
-    nl_for(o->nblocks, arrays * o->work, update_block, o);
+    nl_for(o->nwhole, arrays * o->work, update_block, o);
+    for (int64_t k = 0; k < o->nruns; k++)
+        if (o->runs[k].rows)
+            nl_optim_rows_step(o->runs[k].rows);
 }
 
 /* ---- looking */
@@ -450,6 +464,9 @@ void nl_optim_set_steps(nl_optim *o, int64_t steps)
     o->steps = steps;
     o->lr = lr_after(o, steps > 0 ? steps - 1 : 0);
     o->norm = NAN;
+    for (int64_t k = 0; k < o->nruns; k++)
+        if (o->runs[k].rows)
+            nl_optim_rows_resume(o->runs[k].rows);
 }
 
 int nl_optim_slots(const nl_optim *o)
@@ -465,6 +482,9 @@ const char *nl_optim_slot(nl_optim *o, int k, nl_real **slab, int64_t *count)
     int i = 0;
     while (!o->slot[i] || k-- > 0)
         i++;
+    for (int64_t r = 0; r < o->nruns; r++)
+        if (o->runs[r].rows)
+            nl_optim_rows_read(o->runs[r].rows);
     *slab = o->slot[i];
     *count = o->count;
     return o->ops->slots[i];

@@ -2,7 +2,8 @@
  * nl_optim_NAME`, one line in the table of optim.c. The host (optim.c) cuts the parameter slab into
  * runs with equal settings, applies generic settings (lr multiplier, l2 towards a target, freeze,
  * constraint), weight decay, clipping and the learning-rate schedule, and calls `step` on blocks of
- * a run through the one parallel-for. */
+ * a run through the one parallel-for. Tables (lookup.h) are updated row by row, as their rows are
+ * read, with the same bytes (optim_rows.c). */
 #ifndef NL_OPTIM_H
 #define NL_OPTIM_H
 
@@ -13,17 +14,20 @@
 enum {
     NL_OPTIM_ABI = 1,
     NL_OPTIM_SLOTS_MAX = 3,
+    NL_OPTIM_COEFS_MAX = 2,
     NL_OPTIM_PRESETS_MAX = 4,
     NL_OPTIM_OPTIONS_MAX = 20
 };
 
-/* One contiguous block of parameters. All pointers are NL_ALIGN-aligned at the block's start.
- * Between variables lies padding: an update has to leave 0 at 0 where gradient and slots are 0. */
+/* One contiguous block of parameters. Where gradient and slots are 0 an update has to leave p and
+ * the slots as they are, but for what `u` does to p: padding between variables stays 0, and rows of
+ * a table that nobody has read cost nothing. */
 typedef struct nl_optim_call {
     nl_update u;                       /* parameters, gradients, and what happens to them first */
     nl_real *slot[NL_OPTIM_SLOTS_MAX]; /* as named in slots[], zero at step 1; NULL if not used */
     int64_t step;                      /* 1, 2, 3, ... updates made including this one */
     double lr;                         /* scheduled, multiplied by the parameter's lr setting */
+    double coef[NL_OPTIM_COEFS_MAX];   /* what `pace` made of step and lr */
 } nl_optim_call;
 
 typedef struct nl_optim_ops {
@@ -37,6 +41,8 @@ typedef struct nl_optim_ops {
     const char *slots[NL_OPTIM_SLOTS_MAX];
     nl_status (*check)(const void *self);       /* options that contradict each other; or NULL */
     bool (*uses_slot)(const void *self, int k); /* NULL: all named ones */
+    /* Fills c->coef from c->step and c->lr, once a step; NULL: nothing to fill in. */
+    void (*pace)(const void *self, nl_optim_call *c);
     void (*step)(const void *self, const nl_optim_call *c);
 } nl_optim_ops;
 
@@ -48,9 +54,10 @@ nl_status nl_optim_open(nl_optim **out, const char *spec, nl_store *store,
                         int64_t total_steps) NL_CHECKED;
 void nl_optim_close(nl_optim *o); /* NULL is fine */
 
-/* One update of every parameter that is not frozen from its gradient; then constraints. want_norm
- * asks for nl_optim_grad_norm, which costs a pass over the gradients unless clip is on; it never
- * changes the update. Same bytes for any number of threads. Allocates nothing. */
+/* One update of every parameter that is not frozen from its gradient; then constraints. Rows of a
+ * table without gradient may wait until they are read, at the latest until nl_optim_close.
+ * want_norm asks for nl_optim_grad_norm, which costs a pass over the gradients unless clip is on;
+ * it never changes the update. Same bytes for any number of threads. Allocates nothing. */
 void nl_optim_step(nl_optim *o, bool want_norm);
 
 int64_t nl_optim_steps(const nl_optim *o);
@@ -58,10 +65,11 @@ double nl_optim_lr(const nl_optim *o); /* of the latest step; of the first befor
 double
 nl_optim_grad_norm(const nl_optim *o); /* before clipping; of the latest step, NaN if unused */
 
-/* Slots for the checkpoint: slab k of `count` reals laid out as the parameter slab, its name. */
+/* Slots for the checkpoint: slab k of `count` reals laid out as the parameter slab, its name. Rows
+ * that lag behind are brought up to date first. */
 int nl_optim_slots(const nl_optim *o);
 const char *nl_optim_slot(nl_optim *o, int k, nl_real **slab, int64_t *count);
-void nl_optim_set_steps(nl_optim *o, int64_t steps); /* when resuming */
+void nl_optim_set_steps(nl_optim *o, int64_t steps); /* when resuming, the slots filled in */
 
 /* The spec with defaults expanded. */
 nl_status nl_optim_canonical(const char *spec, nl_text *out) NL_CHECKED;

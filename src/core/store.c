@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "core/lookup.h"
 #include "par/par.h"
 
 static const char *const constraints[] = {"none", "nonneg", "unit", NULL};
@@ -71,8 +72,10 @@ void nl_store_close(nl_store *s)
     if (!s)
         return;
     free_slabs(s);
-    for (int i = 0; i < s->count; i++)
+    for (int i = 0; i < s->count; i++) {
+        nl_lookup_close(s->entry[i]->item.lookup);
         nl_free(s->entry[i]);
+    }
     nl_free(s->entry);
     nl_free(s);
 }
@@ -180,11 +183,14 @@ nl_status nl_store_add(nl_store *s, const char *owner, const nl_variable *decl,
     e->item.cols = cols;
     e->item.steps = steps;
     NL_GO(fill_entry(s, e, owner, decl, set));
+    if (decl->flags & NL_BY_ROW)
+        NL_GO(nl_lookup_open(&e->item.lookup, &e->item));
     NL_GO(place(s, e));
     *index = s->count;
     s->entry[s->count++] = e;
     return NL_OK;
 done:
+    nl_lookup_close(e->item.lookup);
     nl_free(e);
     return st;
 }

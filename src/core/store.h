@@ -42,11 +42,12 @@ typedef enum nl_purpose {
 } nl_purpose;
 
 enum {
-    NL_DECAYS = 1,     /* the optimizer's weight decay applies (weights; not gains and biases) */
-    NL_PER_STEP = 2,   /* one copy for each time step */
-    NL_LOGGED = 4,     /* a channel of the run file */
-    NL_HELD = 8,       /* stop-gradient: kept as it is when a call says hold */
-    NL_OVERWRITES = 16 /* backward writes this gradient instead of adding to it */
+    NL_DECAYS = 1,      /* the optimizer's weight decay applies (weights; not gains and biases) */
+    NL_PER_STEP = 2,    /* one copy for each time step */
+    NL_LOGGED = 4,      /* a channel of the run file */
+    NL_HELD = 8,        /* stop-gradient: kept as it is when a call says hold */
+    NL_OVERWRITES = 16, /* backward writes this gradient instead of adding to it */
+    NL_BY_ROW = 32      /* a table of which a step reads few rows: lookup.h */
 };
 
 typedef struct nl_variable {
@@ -81,9 +82,10 @@ typedef struct nl_item {
     nl_setting set;
     int64_t rows, cols, steps; /* count = rows * cols * steps */
     int64_t count;
-    void *val;     /* of decl->type; NULL when count is 0 */
-    nl_real *grad; /* parameters only; backward ADDS to it */
-    int64_t at;    /* parameters: offset in the parameter slab */
+    void *val;                /* of decl->type; NULL when count is 0 */
+    nl_real *grad;            /* parameters only; backward ADDS to it */
+    int64_t at;               /* parameters: offset in the parameter slab */
+    struct nl_lookup *lookup; /* parameters that are NL_BY_ROW; else NULL */
 } nl_item;
 
 typedef struct nl_store nl_store;

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "core/lookup.h"
 #include "io/file.h"
 #include "io/h5.h"
 
@@ -167,6 +168,7 @@ nl_status nl_checkpoint_save(const char *path, const nl_checkpoint *c, nl_store 
     nl_h5_start();
     hid_t file = -1;
     nl_status st;
+    nl_lookup_read_all(store);
     NL_GO(list_parts(&p, store, slots, slot_count));
     file = create_in_memory();
     bool written = file >= 0 && write_head(file, c) >= 0;

@@ -1,5 +1,6 @@
 #include "kernel/update.h"
 
+#include <string.h>
 #include <tgmath.h>
 
 static inline nl_real between(nl_real x, nl_real lo, nl_real hi)
@@ -117,19 +118,20 @@ static void clamp(nl_real *p, int64_t count, nl_real lo, nl_real hi)
         p[i] = between(p[i], lo, hi);
 }
 
-static double squares(const nl_real *g, int64_t count)
+static void squares(const nl_real *g, int64_t count, int64_t at, double lane[NL_SQUARE_LANES])
 {
-    enum { LANES = 32 }; /* of the sum, not of a register: so that every variant adds alike */
-    double lane[LANES] = {0}, sum = 0;
-    const int64_t whole = count - count % LANES;
-    for (int64_t i = 0; i < whole; i += LANES)
+    enum { LANES = NL_SQUARE_LANES };
+    double sum[LANES];
+    int64_t i = 0;
+    memcpy(sum, lane, sizeof sum);
+    for (; i < count && (at + i) % LANES; i++)
+        sum[(at + i) % LANES] += (double)g[i] * (double)g[i];
+    for (; i + LANES <= count; i += LANES)
         for (int k = 0; k < LANES; k++)
-            lane[k] += (double)g[i + k] * (double)g[i + k];
-    for (int64_t i = whole; i < count; i++)
-        lane[i - whole] += (double)g[i] * (double)g[i];
-    for (int k = 0; k < LANES; k++)
-        sum += lane[k];
-    return sum;
+            sum[k] += (double)g[i + k] * (double)g[i + k];
+    for (int k = 0; i < count; i++, k++)
+        sum[k] += (double)g[i] * (double)g[i];
+    memcpy(lane, sum, sizeof sum);
 }
 
 const nl_update_kernels NL_VARIANT(nl_update_kernel) = {

@@ -20,6 +20,8 @@ typedef struct nl_update {
     nl_real keep; /* 1 - rate * decoupled decay */
 } nl_update;
 
+enum { NL_SQUARE_LANES = 32 }; /* of the sum, not of a register: every variant adds alike */
+
 typedef struct nl_update_kernels {
     /* p = p' - rate g' */
     void (*plain)(const nl_update *u, nl_real rate);
@@ -38,8 +40,8 @@ typedef struct nl_update_kernels {
                  const nl_real fresh[2], nl_real root, nl_real eps);
     /* p = clamp(p, lo, hi) */
     void (*clamp)(nl_real *p, int64_t count, nl_real lo, nl_real hi);
-    /* Sum of g^2 in double, the same on every CPU variant. */
-    double (*squares)(const nl_real *g, int64_t count);
+    /* Adds g[i]^2 to lane[(at + i) % NL_SQUARE_LANES], in order. Zeros left out change nothing. */
+    void (*squares)(const nl_real *g, int64_t count, int64_t at, double lane[NL_SQUARE_LANES]);
 } nl_update_kernels;
 
 NL_KERNELS(nl_update_kernels, nl_update_kernel)

@@ -25,17 +25,25 @@ const nl_option nl_adam_options[] = {
                  "torch adds eps after the bias correction, keras before"),
     NL_OPT_END};
 
-void nl_adam_step(const void *self, const nl_optim_call *c)
+enum { RATE, ROOT };
+
+void nl_adam_pace(const void *self, nl_optim_call *c)
 {
     const nl_adam *a = self;
     const double t = (double)c->step;
     const double correct1 = 1 - pow(a->beta1, t), root2 = sqrt(1 - pow(a->beta2, t));
     const bool torch = a->eps_mode.is == TORCH;
-    const double rate = c->lr / correct1 * (torch ? 1 : root2), root = torch ? 1 / root2 : 1;
+    c->coef[RATE] = c->lr / correct1 * (torch ? 1 : root2);
+    c->coef[ROOT] = torch ? 1 / root2 : 1;
+}
+
+void nl_adam_step(const void *self, const nl_optim_call *c)
+{
+    const nl_adam *a = self;
     const nl_real beta[2] = {(nl_real)a->beta1, (nl_real)a->beta2};
     const nl_real fresh[2] = {(nl_real)(1 - a->beta1), (nl_real)(1 - a->beta2)};
-    nl_update_kernel()->adam(&c->u, c->slot[0], c->slot[1], (nl_real)rate, beta, fresh,
-                             (nl_real)root, (nl_real)a->eps);
+    nl_update_kernel()->adam(&c->u, c->slot[0], c->slot[1], (nl_real)c->coef[RATE], beta, fresh,
+                             (nl_real)c->coef[ROOT], (nl_real)a->eps);
 }
 
 const nl_optim_ops nl_optim_adam = {

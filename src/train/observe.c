@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "core/lookup.h"
 #include "train/moments.h"
 
 /* Channels of one side (pre or post) of one slot. */
@@ -283,14 +284,36 @@ nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call, int64_t s
     return NL_OK;
 }
 
-static double length(const nl_real *v, int64_t count, double *squares)
+static double squares(const nl_real *v, int64_t count)
 {
     double sum = 0;
     for (int64_t i = 0; i < count; i++)
         sum += (double)v[i] * (double)v[i];
-    if (squares)
-        *squares += sum;
-    return sqrt(sum);
+    return sum;
+}
+
+static double gradient_squares(const nl_item *it)
+{
+    double sum = 0;
+    if (!it->lookup)
+        return squares(it->grad, it->count);
+    for (int64_t i = 0; i < it->lookup->count; i++)
+        sum += squares(it->grad + it->lookup->touched[i] * it->cols, it->cols);
+    return sum;
+}
+
+static void put_norms(nl_observer *o, const parameter *p, bool tables, double *all)
+{
+    const nl_item *it = nl_store_at(nl_model_store(o->model), p->item);
+    const double sum = gradient_squares(it), norm = sqrt(sum);
+    *all += sum;
+    nl_log_put(o->log, p->grad_norm, &norm);
+    if (it->lookup && !tables)
+        return;
+    if (it->lookup)
+        nl_lookup_read(it, NULL, it->rows);
+    const double weight = sqrt(squares(it->val, it->count));
+    nl_log_put(o->log, p->weight_norm, &weight);
 }
 
 static void put_variable(nl_observer *o, const variable *v)
@@ -305,19 +328,14 @@ static void put_variable(nl_observer *o, const variable *v)
     nl_log_put(o->log, v->channel, o->row);
 }
 
-nl_status nl_observe_parameters(nl_observer *o, int64_t step)
+nl_status nl_observe_parameters(nl_observer *o, int64_t step, bool tables)
 {
-    double squares = 0;
+    double sum = 0;
     for (int i = 0; i < o->variables; i++)
         put_variable(o, &o->variable[i]);
-    for (int i = 0; i < o->parameters; i++) {
-        const nl_item *it = nl_store_at(nl_model_store(o->model), o->parameter[i].item);
-        const double weight = length(it->val, it->count, NULL);
-        const double grad = length(it->grad, it->count, &squares);
-        nl_log_put(o->log, o->parameter[i].weight_norm, &weight);
-        nl_log_put(o->log, o->parameter[i].grad_norm, &grad);
-    }
-    const double all = sqrt(squares);
+    for (int i = 0; i < o->parameters; i++)
+        put_norms(o, &o->parameter[i], tables, &sum);
+    const double all = sqrt(sum);
     nl_log_put(o->log, o->grad_norm, &all);
     NL_TRY(nl_log_row(o->log, o->norms, step));
     NL_TRY(nl_log_row(o->log, o->params, step));

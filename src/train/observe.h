@@ -15,7 +15,8 @@ void nl_observer_close(nl_observer *o); /* NULL is fine */
 
 /* After the forward of a training step: activations of the call's batch, as the row of `step`. */
 nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *c, int64_t step) NL_CHECKED;
-/* After its backward, before the update: parameters, gradients, variables of norms. */
-nl_status nl_observe_parameters(nl_observer *o, int64_t step) NL_CHECKED;
+/* After its backward, before the update: parameters, gradients, variables of norms. The values of
+ * tables (lookup.h) are read with `tables` alone: all their rows have to be brought up to date. */
+nl_status nl_observe_parameters(nl_observer *o, int64_t step, bool tables) NL_CHECKED;
 
 #endif

@@ -116,6 +116,13 @@ static nl_status next_batch(trainer *t)
     return NL_OK;
 }
 
+/* The first logged row, and the first at or after each checkpoint, which read all tables anyway. */
+static bool reads_tables(const trainer *t, int64_t row)
+{
+    const int64_t every = t->checkpoint_every, before = row - t->log_every;
+    return t->step == 0 || (before > 0 ? before : 0) / every != row / every;
+}
+
 static nl_status train_step(trainer *t)
 {
     int64_t correct = 0;
@@ -130,7 +137,7 @@ static nl_status train_step(trainer *t)
         NL_TRY(nl_observe_layers(t->observer, &c, t->step + 1));
     nl_model_backward(t->model, &c, t->d_logits);
     if (logged)
-        NL_TRY(nl_observe_parameters(t->observer, t->step + 1));
+        NL_TRY(nl_observe_parameters(t->observer, t->step + 1, reads_tables(t, t->step + 1)));
     t->diverged = !isfinite(loss);
     if (!t->diverged) {
         nl_optim_step(t->optim, false);
