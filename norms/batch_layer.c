@@ -90,14 +90,29 @@ static int areas(const void *self, const nl_geom *g, nl_area *area)
     return 2;
 }
 
+static void by_letters(const struct batch_layer *o, const char letter[4], nl_policy *p)
+{
+    const nl_source population = population_source[o->population.is];
+    for (int k = 0; k < 2; k++) {
+        p->mean[k] = letter[2 * k] == 'T' ? population : NL_FROM_BATCH;
+        p->var[k] = letter[2 * k + 1] == 'T' ? population : NL_FROM_BATCH;
+    }
+}
+
 static void evaluation(const void *self, nl_policy *p)
 {
     const struct batch_layer *o = self;
-    const nl_source population = population_source[o->population.is];
-    for (int k = 0; k < 2; k++) {
-        p->mean[k] = o->inference.is[2 * k] == 'T' ? population : NL_FROM_BATCH;
-        p->var[k] = o->inference.is[2 * k + 1] == 'T' ? population : NL_FROM_BATCH;
-    }
+    by_letters(o, o->inference.is, p);
+}
+
+/* The sixteen, TTTT to FFFF. */
+static bool policy(const void *self, int i, char *name, nl_policy *p)
+{
+    for (int bit = 0; bit < 4; bit++)
+        name[bit] = i >> (3 - bit) & 1 ? 'F' : 'T';
+    name[4] = 0;
+    by_letters(self, name, p);
+    return i < 16;
 }
 
 /* B at the position of statistic i of area k. */
@@ -152,6 +167,7 @@ NL_NORM_DEFINE(batch_layer) = {
     .check = check,
     .areas = areas,
     .evaluation = evaluation,
+    .policy = policy,
     .forward = forward,
     .backward = backward,
 };

@@ -19,6 +19,7 @@ extern const cli_command cli_commands[]; /* ends with {0} */
 
 int cli_train(int argc, char **argv);
 int cli_compare(int argc, char **argv);
+int cli_evaluate(int argc, char **argv);
 int cli_norms(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_datasets(int argc, char **argv);

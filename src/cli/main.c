@@ -17,6 +17,7 @@ static int version(int argc, char **argv);
 const cli_command cli_commands[] = {
     {"train", "one run", cli_train},
     {"compare", "methods x seeds: runs, table and report (alone: a demonstration)", cli_compare},
+    {"evaluate", "a checkpoint under other inference policies", cli_evaluate},
     {"norms", "list the normalization methods, or describe one", cli_norms},
     {"models", "list the networks, or describe one", cli_models},
     {"datasets", "list the data sets, or describe one", cli_datasets},

@@ -202,7 +202,8 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
                        l->name, slot->doc);
     if (strcmp(ops->name, "identity") == 0) /* the slot stays empty: nothing to pay for */
         return NL_OK;
-    const nl_geom g = l->ops->slot_geom(l, k);
+    nl_geom g = l->ops->slot_geom(l, k);
+    g.any_policy = m->setup.any_policy;
     snprintf(owner, sizeof owner, "%s/%s", l->name, slot->name);
     NL_TRY(nl_norm_open(&l->norm[k], spec, &g, m->store, owner));
     return NL_OK;

@@ -64,6 +64,7 @@ typedef struct nl_model_setup {
     const char *norm_slot[NL_MODEL_SLOTS]; /* override by slot, as nl_model_slot_names; NULL, "" */
     const char *init;                      /* initializer; NULL or "": the model's */
     uint64_t seed;
+    bool any_policy;    /* evaluation under every inference policy, not the norms' own alone */
     const char *keeper; /* owner of `kept`, */
     const nl_variable
         *kept; /* single values of the caller's that checkpoints shall hold; or NULL */

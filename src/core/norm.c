@@ -321,7 +321,9 @@ static void find_areas(nl_norm *m)
     if (m->ops->evaluation)
         m->ops->evaluation(m->self, &m->own);
     for (int k = 0; k < m->nareas; k++)
-        m->area[k].by_example = m->own.mean[k] >= NL_FROM_EXAMPLE;
+        m->area[k].by_example =
+            m->own.mean[k] >= NL_FROM_EXAMPLE ||
+            (m->g.any_policy && area[k].population && m->ops->sources & 1u << NL_FROM_EXAMPLE);
 }
 
 nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_store *store,
@@ -394,6 +396,9 @@ static nl_status accepts(const nl_norm *m, int k, const char *what, nl_source so
     if (source >= NL_FROM_EXAMPLE && !area->by_example)
         return nl_fail(NL_ESTATE, "%s: the %s source has to be chosen in the spec (eval=%s)",
                        m->ops->name, nl_source_name(source), nl_source_name(source));
+    if (source == NL_FROM_EXAMPLE && m->g.s < 2)
+        return nl_fail(NL_ESTATE, "%s: an example has 1 value for its %s, at least 2 needed",
+                       m->ops->name, what);
     if (!(area->is.over & NL_OVER_N) && n != m->g.batch)
         return nl_fail(
             NL_ESTATE, "%s: its %s %s belongs to batches of %lld examples, evaluation has %lld",

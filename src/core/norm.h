@@ -32,13 +32,14 @@
 #include "core/store.h"
 #include "kernel/act.h"
 
-enum { NL_NORM_ABI = 1, NL_AREAS_MAX = 3, NL_NORM_VARS_MAX = 40 };
+enum { NL_NORM_ABI = 2, NL_AREAS_MAX = 3, NL_NORM_VARS_MAX = 40 };
 
 typedef struct nl_geom {
-    int64_t n;     /* the most examples of one call */
-    int64_t s, c;  /* positions, channels */
-    int64_t steps; /* time steps an unroll may take; 1 elsewhere */
-    int64_t batch; /* examples of one training step, as the spec says; 0: n */
+    int64_t n;       /* the most examples of one call */
+    int64_t s, c;    /* positions, channels */
+    int64_t steps;   /* time steps an unroll may take; 1 elsewhere */
+    int64_t batch;   /* examples of one training step, as the spec says; 0: n */
+    bool any_policy; /* evaluation may come under any policy, not the method's own alone */
 } nl_geom;
 
 /* ---- areas */
@@ -199,6 +200,9 @@ typedef struct nl_norm_ops {
     int (*areas)(const void *self, const nl_geom *g, nl_area *area);
     /* The source of each statistic at evaluation. Absent: running where there is population. */
     void (*evaluation)(const void *self, nl_policy *p);
+    /* The i-th further inference policy of the method's paper and what it is called (at most 31
+     * characters); false past the end. Optional. */
+    bool (*policy)(const void *self, int i, char *name, nl_policy *p);
     /* Extent of dimension `dim` (0 or 1) of variable `id`, declared NL_USER. */
     int64_t (*extent)(const void *self, const nl_geom *g, int id, int dim);
     /* Initial values that a constant cannot give, from the statistics of the first x; once.

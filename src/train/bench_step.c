@@ -9,7 +9,7 @@
 #include "par/par.h"
 #include "train/bench.h"
 #include "train/feeder.h"
-#include "train/score.h"
+#include "train/setup.h"
 
 enum {
     WARM_STEPS = 10,
@@ -127,14 +127,7 @@ static nl_status open_step(step_bench *b)
     NL_TRY(nl_batches_open(&b->batches, &b->data, &b->data.train, &order, (uint64_t)s->seed));
     const int64_t batch = b->batches.batch;
     b->outputs = nl_outputs_of(&b->data);
-    const nl_model_setup setup = {.shape = b->data.shape,
-                                  .outputs = b->outputs,
-                                  .batch = batch,
-                                  .n = batch,
-                                  .norm = s->norm.is,
-                                  .norm_slot = NL_RUN_NORM_SLOTS(s),
-                                  .init = s->init.is,
-                                  .seed = (uint64_t)s->seed};
+    const nl_model_setup setup = nl_spec_setup(s, &b->data, batch, batch);
     NL_TRY(nl_model_open(&b->model, s->model.is, &setup));
     NL_TRY(nl_optim_open(&b->optim, s->optimizer.is, nl_model_store(b->model), MOST_STEPS));
     NL_TRY(nl_feeder_open(&b->feeder, &b->batches, s->threads < 2));

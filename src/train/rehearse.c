@@ -2,7 +2,7 @@
 
 #include "core/model.h"
 #include "core/optim.h"
-#include "train/score.h"
+#include "train/setup.h"
 
 static nl_status open_both(const nl_run_spec *s, const nl_model_setup *setup, nl_model **model,
                            nl_optim **optim)
@@ -20,14 +20,7 @@ nl_status nl_run_rehearse(const nl_run_spec *spec, const nl_dataset *data)
     nl_optim *optim = NULL;
     NL_TRY(nl_spec_fits(spec, data));
     const int64_t batch = spec->batch > 0 ? spec->batch : data->train.count;
-    const nl_model_setup setup = {.shape = data->shape,
-                                  .outputs = nl_outputs_of(data),
-                                  .batch = batch,
-                                  .n = batch,
-                                  .norm = spec->norm.is,
-                                  .norm_slot = NL_RUN_NORM_SLOTS(spec),
-                                  .init = spec->init.is,
-                                  .seed = (uint64_t)spec->seed};
+    const nl_model_setup setup = nl_spec_setup(spec, data, batch, batch);
     const nl_status st = open_both(spec, &setup, &model, &optim);
     nl_optim_close(optim);
     nl_model_close(model);

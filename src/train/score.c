@@ -4,8 +4,7 @@
 
 #include "base/alloc.h"
 #include "layers/cross_entropy.h"
-
-int64_t nl_outputs_of(const nl_dataset *d) { return d->classes == 2 ? 1 : d->classes; }
+#include "train/setup.h"
 
 nl_status nl_scorer_open(nl_scorer *s)
 {

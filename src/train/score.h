@@ -24,9 +24,6 @@ typedef struct nl_scorer {
 nl_status nl_scorer_open(nl_scorer *s) NL_CHECKED;
 void nl_scorer_close(nl_scorer *s);
 
-/* Logits the loss wants: two classes may be told by one. */
-int64_t nl_outputs_of(const nl_dataset *d);
-
 /* Sums over examples, then divides: never a mean of batch means. Changes no state. */
 nl_score nl_score_split(const nl_scorer *s, const nl_split *split);
 

@@ -15,13 +15,6 @@ enum { NL_NUMERICS_VERSION = 1 };
 
 enum { NL_PRECISION_FLOAT, NL_PRECISION_DOUBLE };
 
-/* The norm.SLOT values of a spec, in the order of nl_model_slot_names. */
-#define NL_RUN_NORM_SLOTS(s)                                                        \
-    {                                                                               \
-        (s)->norm_preact.is, (s)->norm_act.is, (s)->norm_weight.is, (s)->norm_x.is, \
-            (s)->norm_h.is, (s)->norm_c.is                                          \
-    }
-
 typedef struct nl_run_spec {
     nl_string data, model, norm, norm_preact, norm_act, norm_weight, norm_x, norm_h, norm_c;
     nl_string optimizer, init;

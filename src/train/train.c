@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "layers/cross_entropy.h"
 #include "par/par.h"
+#include "train/setup.h"
 #include "train/trainer.h"
 
 static volatile sig_atomic_t stop_asked;
@@ -51,14 +52,8 @@ static nl_status open_model(trainer *t)
     t->outputs = nl_outputs_of(t->data);
     const int64_t width = t->data->shape.s * t->data->shape.c, fit = EVAL_VALUES / width;
     t->eval_batch = pick(s->eval_batch, fit < EVAL_BATCH ? fit : EVAL_BATCH);
-    nl_model_setup setup = {.shape = t->data->shape,
-                            .outputs = t->outputs,
-                            .batch = batch,
-                            .n = batch > t->eval_batch ? batch : t->eval_batch,
-                            .norm = s->norm.is,
-                            .norm_slot = NL_RUN_NORM_SLOTS(s),
-                            .init = s->init.is,
-                            .seed = (uint64_t)s->seed};
+    const nl_model_setup setup =
+        nl_spec_setup(s, t->data, batch, batch > t->eval_batch ? batch : t->eval_batch);
     NL_TRY(nl_model_open(&t->model, s->model.is, &setup));
     /* statistics of an evaluation batch mean what they meant in training only at its size */
     if (s->eval_batch == 0 && (nl_model_couples_evaluation(t->model) ||

@@ -12,6 +12,13 @@ small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
     printf 'data: circles:train=200:test=100\nmodel: {name: mlp, hidden: [8, 8]}\nsteps: 20\nbatch: 20\n' >run.yaml
     good "done after 10 steps" train run.yaml steps=10
 
+    good "reestimated" evaluate runs/batch-seed1-* --policy=all --batch=1,20
+    good '"policy": "running", "batch": 20' evaluate runs/batch-seed1-* --policy=running --batch=20 --json
+    bad 2 "no policy 'runing'; did you mean 'running'?" evaluate runs/batch-seed1-* --policy=runing
+    bad 2 "--batch wants up to 16 numbers" evaluate runs/batch-seed1-* --batch=1,0
+    bad 1 "nowhere/checkpoint.nlc" evaluate nowhere
+    bad 2 "evaluate wants the folder of a run" evaluate
+
     run compare $small norm=none,batch seeds=2 out=many
     [ "$status" -eq 0 ] || complain "status $status, expected 0"
     [ "$(wc -l <err)" -eq 4 ] || complain "stderr is not one line a run"
