@@ -63,6 +63,18 @@ static inline uint64_t bytes_of_file(const char *folder, const char *name, uint6
     return hash;
 }
 
+/* Trains and gives the bytes of the final checkpoint. */
+static inline uint64_t checkpoint_bytes(const char *words)
+{
+    char folder[64];
+    nl_train_result result;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
+    const uint64_t bytes = bytes_of_file(folder, "checkpoint.nlc", NL_HASH_START);
+    remove_test_folder(folder);
+    return bytes;
+}
+
 /* The bytes of a run: its final checkpoint file, and its loss curve. */
 static inline uint64_t bytes_of_run(const char *folder)
 {

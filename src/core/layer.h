@@ -30,6 +30,7 @@ typedef struct nl_layer_call {
     bool carry;      /* stateful layers: states go on from the latest call of this phase */
     bool hold;       /* gradient checks: as nl_args.hold */
     bool accumulate; /* backward adds to weight gradients instead of writing them */
+    bool logged;     /* backward keeps what the log shows of it */
     bool add_dx;     /* backward adds to dx: another layer reads the same x */
     int64_t step, epoch;
     uint64_t seed;
@@ -86,6 +87,14 @@ typedef struct nl_layer_ops {
     /* Input and output of a slot in the latest forward, (n, out.s, out.c) each, without changing
      * anything. Only for slots on activations. */
     void (*observe)(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
+    /* The same of a recurrent layer at one position of the sequence: the live rows alone, whose
+     * number it returns, of as many channels as slot_geom says. post is NULL for the slot on the
+     * output, whose pre is h_t. Optional. */
+    int64_t (*observe_step)(nl_layer *l, const nl_layer_call *c, int slot, int64_t position,
+                            nl_real *pre, nl_real *post);
+    /* Mean over the live examples of ||dL/dh_t||, by position (in.s), of the latest backward that
+     * was logged. Goes with observe_step. */
+    const double *(*step_gradients)(const nl_layer *l);
     /* Activation of the slot's output, for the fractions of dead and saturated units. */
     nl_act (*activation)(const nl_layer *l);
     /* Bias (out.c) added between that slot's output and the activation, or NULL. */
@@ -115,6 +124,10 @@ nl_args nl_layer_norm_args(const nl_layer_call *c);
  * copy where there is none. Changes no state. */
 void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, const nl_real *pre,
                    nl_real *post);
+
+/* Moves the live ones of `rows` rows of c values together, in order, and returns their number; live
+ * NULL: all, v NULL: only counts. */
+int64_t nl_layer_keep_live(const uint8_t *live, nl_real *v, int64_t rows, int64_t c);
 
 const nl_layer_ops *nl_layer_find(const char *name);
 

@@ -453,6 +453,21 @@ void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, co
     nl_norm_forward(l->norm[slot], &args);
 }
 
+int64_t nl_layer_keep_live(const uint8_t *live, nl_real *v, int64_t rows, int64_t c)
+{
+    int64_t kept = 0;
+    if (!live)
+        return rows;
+    for (int64_t r = 0; r < rows; r++) {
+        if (!live[r])
+            continue;
+        if (v)
+            memmove(v + kept * c, v + r * c, (size_t)c * sizeof *v);
+        kept++;
+    }
+    return kept;
+}
+
 static nl_real *values(nl_model *m, const int *item, int i)
 {
     return nl_store_at(m->store, item[i])->val;

@@ -94,6 +94,7 @@ static const nl_variable variables[] = {
     SAVED(NL_RNN_KEEP_X, "keep_x", "factors of the input's dropout"),
     SAVED(NL_RNN_KEEP_H, "keep_h", "factors of the state's dropout"),
     SAVED(NL_RNN_Y, "out", "output before its norm"),
+    ROW(NL_RNN_SEEN, "seen", NL_SAVED, NL_TYPE_DOUBLE, 0, "lengths of the gradients of outputs"),
     SCRATCH(NL_RNN_NX, "nx", "normalized px of a step"),
     SCRATCH(NL_RNN_NH, "nh", "normalized ph of a step"),
     SCRATCH(NL_RNN_DGATE, "dgate", "gradient of the gates"),
@@ -155,6 +156,7 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_DROPPED: return (nl_geom){.n = drops ? all : 0, .c = u};
     case NL_RNN_KEEP_X: return (nl_geom){.n = o->dropout > 0 ? n : 0, .c = in};
     case NL_RNN_KEEP_H: return (nl_geom){.n = drops ? n : 0, .c = u};
+    case NL_RNN_SEEN: return (nl_geom){.n = 1, .c = l->in.s};
     case NL_RNN_NX: return (nl_geom){.n = x ? n : 0, .c = g};
     case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = g};
     case NL_RNN_DGATE: return (nl_geom){.n = all, .c = g};
@@ -290,23 +292,25 @@ static nl_status init(nl_layer *l, const char *model_init, uint64_t seed)
 
 /* ---- the layers */
 
-#define LAYER(id, heading, table)                                    \
-    const nl_layer_ops nl_layer_##id = {NL_LAYER_HEADER,             \
-                                        .name = #id,                 \
-                                        .title = heading,            \
-                                        .self_size = sizeof(nl_rnn), \
-                                        .options = table,            \
-                                        .variables = variables,      \
-                                        .slots = slots,              \
-                                        .shape = shape,              \
-                                        .slot_geom = slot_geom,      \
-                                        .extent = extent,            \
-                                        .open = open,                \
-                                        .close = close,              \
-                                        .init = init,                \
-                                        .forward = nl_rnn_forward,   \
-                                        .backward = nl_rnn_backward, \
-                                        .observe = nl_rnn_observe}
+#define LAYER(id, heading, table)                                            \
+    const nl_layer_ops nl_layer_##id = {NL_LAYER_HEADER,                     \
+                                        .name = #id,                         \
+                                        .title = heading,                    \
+                                        .self_size = sizeof(nl_rnn),         \
+                                        .options = table,                    \
+                                        .variables = variables,              \
+                                        .slots = slots,                      \
+                                        .shape = shape,                      \
+                                        .slot_geom = slot_geom,              \
+                                        .extent = extent,                    \
+                                        .open = open,                        \
+                                        .close = close,                      \
+                                        .init = init,                        \
+                                        .forward = nl_rnn_forward,           \
+                                        .backward = nl_rnn_backward,         \
+                                        .observe = nl_rnn_observe,           \
+                                        .observe_step = nl_rnn_observe_step, \
+                                        .step_gradients = nl_rnn_step_gradients}
 extern const nl_layer_ops nl_layer_rnn, nl_layer_lstm, nl_layer_gru;
 LAYER(rnn, "Recurrent layer", rnn_options);
 LAYER(lstm, "Long short-term memory", lstm_options);

@@ -44,8 +44,9 @@ enum {
     NL_RNN_DROPPED, /* h as U sees it, under recurrent dropout */
     NL_RNN_KEEP_X,  /* dropout's factors, one a sequence and channel */
     NL_RNN_KEEP_H,
-    NL_RNN_Y,  /* the output before the norm in slot act */
-    NL_RNN_NX, /* scratch: normed projections of one step */
+    NL_RNN_Y,    /* the output before the norm in slot act */
+    NL_RNN_SEEN, /* what the log sees: doubles, by position */
+    NL_RNN_NX,   /* scratch: normed projections of one step */
     NL_RNN_NH,
     NL_RNN_DGATE, /* gradients: of the gates as the input's part sees them */
     NL_RNN_DGATE_H,
@@ -80,5 +81,8 @@ typedef struct nl_rnn_plans {
 void nl_rnn_forward(nl_layer *l, const nl_layer_call *c);
 void nl_rnn_backward(nl_layer *l, const nl_layer_call *c);
 void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
+int64_t nl_rnn_observe_step(nl_layer *l, const nl_layer_call *c, int slot, int64_t position,
+                            nl_real *pre, nl_real *post);
+const double *nl_rnn_step_gradients(const nl_layer *l);
 
 #endif

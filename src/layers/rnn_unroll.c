@@ -9,6 +9,7 @@
  * no gradient. A sequence's last output is that of its last live step. */
 #include "layers/rnn.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/norm_plan.h"
@@ -432,9 +433,36 @@ static bool is_cut(const unroll *w, int64_t t)
 /* Whether the first states were parameters. */
 static bool learns_initial(const unroll *w) { return w->o->learn_initial && !w->c->carry; }
 
+static double *seen(const nl_layer *l) { return (double *)(void *)nl_layer_value(l, NL_RNN_SEEN); }
+
+static double length_of_dh(const unroll *w, int64_t i)
+{
+    const nl_real *dh = w->step.dh + i * w->u;
+    const nl_real *dy = w->step.dy ? w->step.dy + i * w->step.lddy : NULL;
+    double squares = 0;
+    for (int64_t k = 0; k < w->u; k++) {
+        const double v = (double)dh[k] + (dy ? (double)dy[k] : 0);
+        squares += v * v;
+    }
+    return sqrt(squares);
+}
+
+static void keep_gradient_length(const unroll *w, int64_t t)
+{
+    double sum = 0, live = 0;
+    for (int64_t i = 0; i < w->n; i++)
+        if (is_live(w, t, i)) {
+            sum += length_of_dh(w, i);
+            live++;
+        }
+    seen(w->l)[position_of(w, t)] = live > 0 ? sum / live : NAN;
+}
+
 static void step_back(unroll *w, int64_t t, bool *fresh)
 {
     prepare_step_back(w, t);
+    if (w->c->logged)
+        keep_gradient_length(w, t);
     cell_back(w);
     normalize_back(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->step.dx,
                    at(w, NL_RNN_DPX, t, w->g));
@@ -518,3 +546,38 @@ void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre,
     memcpy(pre, w.y, (size_t)values * sizeof *pre);
     nl_layer_look(l, slot, output_args(&w), values, pre, post);
 }
+
+/* Products that a norm kept are looked at, others are made once more. */
+static void look_before(const unroll *w, int slot, nl_real *pre)
+{
+    const int64_t width = slot < NL_RNN_SLOT_C ? w->g : w->u;
+    const nl_real *kept[] = {[NL_RNN_SLOT_X] =
+                                 w->l->norm[NL_RNN_SLOT_X] ? at(w, NL_RNN_PX, w->t, w->g) : NULL,
+                             [NL_RNN_SLOT_H] = at(w, NL_RNN_PH, w->t, w->g),
+                             [NL_RNN_SLOT_C] = at(w, NL_RNN_S, w->t + 1, w->u),
+                             [NL_RNN_SLOT_ACT] = at(w, NL_RNN_HS, w->t + 1, w->u)};
+    if (kept[slot])
+        memcpy(pre, kept[slot], (size_t)(w->n * width) * sizeof *pre);
+    else if (slot == NL_RNN_SLOT_X)
+        nl_gemm_nn(w->plan->x, w->n, at(w, NL_RNN_IN, w->t, w->in), w->in, w->v[NL_RNN_WX], pre,
+                   w->g, false);
+    else
+        nl_gemm_nn(w->plan->h, w->n, at(w, NL_RNN_DROPPED, w->t, w->u), w->u, w->v[NL_RNN_WH], pre,
+                   w->g, false);
+}
+
+int64_t nl_rnn_observe_step(nl_layer *l, const nl_layer_call *c, int slot, int64_t position,
+                            nl_real *pre, nl_real *post)
+{
+    unroll w = begin(l, c);
+    const int64_t width = slot < NL_RNN_SLOT_C ? w.g : w.u;
+    w.t = position_of(&w, position); /* its own inverse */
+    look_before(&w, slot, pre);
+    if (post)
+        nl_layer_look(l, slot, norm_args(&w), w.n * width, pre, post);
+    const uint8_t *live = w.live ? w.live + w.t * w.n : NULL;
+    nl_layer_keep_live(live, post, w.n, width);
+    return nl_layer_keep_live(live, pre, w.n, width);
+}
+
+const double *nl_rnn_step_gradients(const nl_layer *l) { return seen(l); }

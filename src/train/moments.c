@@ -16,11 +16,13 @@ enum { BINS = 1 << 16, LEAST_BINNED = 4096 };
 struct nl_summarizer {
     nl_real *candidate, *strip;  /* values; 3 rows */
     double *channel[2], *row[2]; /* mean and m2, then std */
+    double *position[3];         /* rows, mean and m2, then std */
     int64_t *flat;               /* of each channel */
     int32_t *bin;
 };
 
-nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, int64_t channels)
+nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, int64_t positions,
+                             int64_t channels)
 {
     const size_t c = (size_t)channels;
     nl_summarizer *w = *out = nl_alloc(1, sizeof *w);
@@ -35,6 +37,10 @@ nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, 
             w->channel[k] = nl_alloc(c, sizeof *w->channel[k]);
             w->row[k] = nl_alloc((size_t)rows, sizeof *w->row[k]);
             whole = whole && w->channel[k] && w->row[k];
+        }
+        for (int k = 0; k < 3; k++) {
+            w->position[k] = nl_alloc((size_t)positions, sizeof *w->position[k]);
+            whole = whole && w->position[k];
         }
     }
     if (whole)
@@ -52,6 +58,8 @@ void nl_summarizer_close(nl_summarizer *w)
         nl_free(w->channel[k]);
         nl_free(w->row[k]);
     }
+    for (int k = 0; k < 3; k++)
+        nl_free(w->position[k]);
     nl_free(w->candidate);
     nl_free(w->strip);
     nl_free(w->flat);
@@ -206,13 +214,14 @@ static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, nl_sum
 
 /* ---- moments */
 
+static nl_rows rows_of(const nl_values *v) { return (nl_rows){v->at, v->c, v->rows, NULL, 1}; }
+
 static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
-    const nl_rows rows = {v->at, v->c, v->n * v->s, NULL, 1};
     double *mean = w->channel[0], *m2 = w->channel[1], count = 0, all = 0, among = 0, within = 0;
     memset(mean, 0, (size_t)v->c * sizeof *mean);
     memset(m2, 0, (size_t)v->c * sizeof *m2);
-    nl_area_kernel()->column_moments(rows, v->c, &count, mean, m2, w->strip);
+    nl_area_kernel()->column_moments(rows_of(v), v->c, &count, mean, m2, w->strip);
     for (int64_t k = 0; k < v->c; k++) {
         all += mean[k] / (double)v->c;
         within += m2[k];
@@ -221,30 +230,43 @@ static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
         among += count * (mean[k] - all) * (mean[k] - all);
         m2[k] = sqrt(m2[k] / count);
     }
-    out->mean = all;
+    out->mean = count > 0 ? all : NAN;
     out->std = sqrt((within + among) / (count * (double)v->c));
     out->channel_mean = mean;
     out->channel_std = m2;
 }
 
-/* Means of rows are merged over the examples (Chan, Golub & LeVeque 1983, for equal counts). */
+/* Moments of rows of c values, merged row by row (Chan, Golub & LeVeque 1983). */
+static void merge_row(double *rows, double *mean, double *m2, double row_mean, double row_m2,
+                      int64_t c)
+{
+    const double step = row_mean - *mean;
+    *m2 += row_m2 + step * step * (*rows * (double)c) / (*rows + 1);
+    *mean += step / (*rows + 1);
+    *rows += 1;
+}
+
 static void find_positions(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
-    const nl_rows rows = {v->at, v->c, v->n * v->s, NULL, 1};
-    double *mean = w->row[0], *m2 = w->row[1];
+    double *rows = w->position[0], *mean = w->position[1], *m2 = w->position[2];
+    int64_t row = 0;
     out->position_mean = v->s > 1 ? mean : NULL;
     out->position_std = v->s > 1 ? m2 : NULL;
     if (v->s == 1)
         return;
-    nl_area_kernel()->row_moments(rows, v->c, 1, 0, mean, m2);
-    for (int64_t n = 1; n < v->n; n++)
-        for (int64_t s = 0; s < v->s; s++) {
-            const double step = mean[n * v->s + s] - mean[s];
-            m2[s] += m2[n * v->s + s] + step * step * (double)(n * v->c) / (double)(n + 1);
-            mean[s] += step / (double)(n + 1);
+    for (int i = 0; i < 3; i++)
+        memset(w->position[i], 0, (size_t)v->s * sizeof *rows);
+    nl_area_kernel()->row_moments(rows_of(v), v->c, 1, 0, w->row[0], w->row[1]);
+    for (int64_t at = 0; at < v->n * v->s; at++)
+        if (!v->live || v->live[at]) {
+            const int64_t s = at % v->s;
+            merge_row(&rows[s], &mean[s], &m2[s], w->row[0][row], w->row[1][row], v->c);
+            row++;
         }
-    for (int64_t s = 0; s < v->s; s++)
-        m2[s] = sqrt(m2[s] / (double)(v->n * v->c));
+    for (int64_t s = 0; s < v->s; s++) {
+        mean[s] = rows[s] > 0 ? mean[s] : NAN;
+        m2[s] = sqrt(m2[s] / (rows[s] * (double)v->c));
+    }
 }
 
 /* ---- flat parts of the activation */
@@ -253,7 +275,7 @@ static void find_flat(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
     /* sigmoid' = .02 / 4 at |v| = 5.2883, tanh' = .02 at 2.6442 */
     const nl_real least = (nl_real)(v->act == NL_SIGMOID ? 5.2883 : 2.6442);
-    const int64_t rows = v->n * v->s;
+    const int64_t rows = v->rows;
     int64_t dead = 0, flat = 0;
     out->dead = out->saturated = NAN;
     if (v->act == NL_LINEAR)
@@ -276,6 +298,39 @@ void nl_summarize(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
     find_channels(w, v, out);
     find_positions(w, v, out);
-    find_order(w, v->at, v->n * v->s * v->c, out);
+    find_order(w, v->at, v->rows * v->c, out);
     find_flat(w, v, out);
+}
+
+static void find_ends(nl_real *strip, const nl_real *v, int64_t rows, int64_t c, nl_spread *out)
+{
+    nl_real *least = strip, *most = strip + c;
+    memcpy(least, v, (size_t)c * sizeof *v);
+    memcpy(most, v, (size_t)c * sizeof *v);
+    for (int64_t r = 1; r < rows; r++)
+        for (int64_t k = 0; k < c; k++) {
+            const nl_real u = v[r * c + k];
+            least[k] = u < least[k] ? u : least[k];
+            most[k] = u > most[k] ? u : most[k];
+        }
+    out->min = out->max = (double)v[0];
+    for (int64_t k = 0; k < c; k++) {
+        out->min = fmin(out->min, (double)least[k]);
+        out->max = fmax(out->max, (double)most[k]);
+    }
+}
+
+nl_spread nl_spread_of(nl_summarizer *w, const nl_real *v, int64_t rows, int64_t c)
+{
+    nl_spread s = {NAN, NAN, NAN, NAN};
+    double merged = 0, mean = 0, m2 = 0;
+    if (rows == 0)
+        return s;
+    nl_area_kernel()->row_moments((nl_rows){v, c, rows, NULL, 1}, c, 1, 0, w->row[0], w->row[1]);
+    for (int64_t r = 0; r < rows; r++)
+        merge_row(&merged, &mean, &m2, w->row[0][r], w->row[1][r], c);
+    s.mean = mean;
+    s.std = sqrt(m2 / (double)(rows * c));
+    find_ends(w->strip, v, rows, c, &s);
+    return s;
 }

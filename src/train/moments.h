@@ -13,8 +13,10 @@ extern const double nl_percentiles[NL_PERCENTILES]; /* 1, 5, 15, 50, 85, 95, 99 
 
 /* Values (n, s, c) that enter act(value + bias); bias of c values, or NULL. */
 typedef struct nl_values {
-    const nl_real *at;
+    const nl_real *at; /* (rows, c) */
+    int64_t rows;      /* n s; fewer where only the live ones stand in at */
     int64_t n, s, c;
+    const uint8_t *live; /* (n, s): which those are; NULL: all */
     nl_act act;
     const nl_real *bias;
 } nl_values;
@@ -32,13 +34,20 @@ typedef struct nl_summary {
     const double *position_mean, *position_std; /* (s), over n and c; NULL when s is 1 */
 } nl_summary;
 
-/* Scratch for summaries of up to `values` values, `rows` = n s rows and `channels` channels. */
+/* The same four numbers of (rows, c) values alone; NaN where there are none. */
+typedef struct nl_spread {
+    double mean, std, min, max;
+} nl_spread;
+
+/* Scratch for summaries of up to `values` values, `rows` = n s rows, and so many positions and
+ * channels. */
 typedef struct nl_summarizer nl_summarizer;
-nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows,
+nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, int64_t positions,
                              int64_t channels) NL_CHECKED;
 void nl_summarizer_close(nl_summarizer *w); /* NULL is fine */
 
 /* A value that is not finite makes mean and std NaN and counts in no percentile. Cannot fail. */
 void nl_summarize(nl_summarizer *w, const nl_values *v, nl_summary *out);
+nl_spread nl_spread_of(nl_summarizer *w, const nl_real *v, int64_t rows, int64_t c);
 
 #endif

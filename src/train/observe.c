@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "core/lookup.h"
 #include "train/moments.h"
+#include "train/observe_steps.h"
 
 /* Channels of one side (pre or post) of one slot. */
 typedef struct side {
@@ -42,6 +43,7 @@ struct nl_observer {
     int grad_norm;
     nl_real *pre, *post;
     nl_summarizer *summarizer;
+    nl_step_observer *in_time;
     double *row; /* the largest variable, as doubles */
 };
 
@@ -195,7 +197,7 @@ static nl_status take_buffers(nl_observer *o, int64_t n)
     o->post = nl_alloc((size_t)(n * widest), sizeof *o->post);
     if (!o->pre || !o->post)
         return nl_fail(NL_ENOMEM, "buffers of %lld activations", (long long)(n * widest));
-    return nl_summarizer_open(&o->summarizer, n * widest, n * positions, channels);
+    return nl_summarizer_open(&o->summarizer, n * widest, n * positions, positions, channels);
 }
 
 nl_status nl_observer_open(nl_observer **out, nl_log *log, nl_model *m, int64_t n)
@@ -217,6 +219,7 @@ nl_status nl_observer_open(nl_observer **out, nl_log *log, nl_model *m, int64_t 
     NL_GO(declare(o, o->params, &o->grad_norm, "Euclidean norm of all gradients together", number,
                   "/params/grad_norm"));
     NL_GO(take_buffers(o, n));
+    NL_GO(nl_step_observer_open(&o->in_time, log, o->layers, m, n));
     *out = o;
     return NL_OK;
 done:
@@ -234,6 +237,7 @@ void nl_observer_close(nl_observer *o)
     nl_free(o->pre);
     nl_free(o->post);
     nl_summarizer_close(o->summarizer);
+    nl_step_observer_close(o->in_time);
     nl_free(o->row);
     nl_free(o);
 }
@@ -257,31 +261,38 @@ static void put_side(nl_observer *o, const side *s, const nl_summary *v)
     nl_log_put(o->log, s->position_std, v->position_std);
 }
 
-nl_status nl_observe_layers(nl_observer *o, const nl_layer_call *call, int64_t step)
+static void observe_place(nl_observer *o, const place *p, const nl_layer_call *c)
+{
+    const nl_layer *l = p->layer;
+    const int64_t rows = c->n * l->out.s;
+    nl_values v = {.at = o->pre, .n = c->n, .s = l->out.s, .c = l->out.c, .act = NL_LINEAR};
+    nl_summary summary;
+    l->ops->observe(p->layer, c, p->slot, o->pre, o->post);
+    /* padding is in no summary */
+    v.live = l->out.s == l->in.s ? c->live : NULL;
+    v.rows = nl_layer_keep_live(v.live, o->pre, rows, v.c);
+    nl_layer_keep_live(v.live, o->post, rows, v.c);
+    if (l->ops->slots[p->slot].site == NL_AT_PREACT) {
+        v.act = l->ops->activation(l);
+        v.bias = l->ops->late_bias(l);
+    }
+    nl_summarize(o->summarizer, &v, &summary);
+    put_side(o, &p->pre, &summary);
+    v.at = o->post;
+    if (l->norm[p->slot])
+        nl_summarize(o->summarizer, &v, &summary);
+    put_side(o, &p->post, &summary);
+}
+
+void nl_observe_layers(nl_observer *o, const nl_layer_call *call)
 {
     nl_layer_call c;
     for (int i = 0; i < o->places; i++) {
-        const place *p = &o->place[i];
-        const nl_layer *l = p->layer;
-        nl_summary summary;
-        nl_model_layer_input(o->model, p->layer, call, &c);
+        nl_model_layer_input(o->model, o->place[i].layer, call, &c);
         c.update = false;
-        l->ops->observe(p->layer, &c, p->slot, o->pre, o->post);
-        const bool preact = l->ops->slots[p->slot].site == NL_AT_PREACT;
-        nl_values v = {.at = o->pre, .n = c.n, .s = l->out.s, .c = l->out.c, .act = NL_LINEAR};
-        if (preact) {
-            v.act = l->ops->activation(l);
-            v.bias = l->ops->late_bias(l);
-        }
-        nl_summarize(o->summarizer, &v, &summary);
-        put_side(o, &p->pre, &summary);
-        v.at = o->post;
-        if (l->norm[p->slot])
-            nl_summarize(o->summarizer, &v, &summary);
-        put_side(o, &p->post, &summary);
+        observe_place(o, &o->place[i], &c);
     }
-    NL_TRY(nl_log_row(o->log, o->layers, step));
-    return NL_OK;
+    nl_observe_steps(o->in_time, call);
 }
 
 static double squares(const nl_real *v, int64_t count)
@@ -337,6 +348,8 @@ nl_status nl_observe_parameters(nl_observer *o, int64_t step, bool tables)
         put_norms(o, &o->parameter[i], tables, &sum);
     const double all = sqrt(sum);
     nl_log_put(o->log, o->grad_norm, &all);
+    nl_observe_step_gradients(o->in_time);
+    NL_TRY(nl_log_row(o->log, o->layers, step));
     NL_TRY(nl_log_row(o->log, o->norms, step));
     NL_TRY(nl_log_row(o->log, o->params, step));
     return NL_OK;

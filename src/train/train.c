@@ -124,12 +124,13 @@ static nl_status train_step(trainer *t)
     NL_TRY(next_batch(t));
     const int64_t n = t->batch.n;
     const bool logged = (t->step + 1) % t->log_every == 0 || t->step == 0;
-    const nl_layer_call c = call_of(t, n, t->batch.x);
+    nl_layer_call c = call_of(t, n, t->batch.x);
+    c.logged = logged;
     const nl_real *logits = nl_model_forward(t->model, &c);
     const double loss = nl_cross_entropy(t->outputs, logits, t->batch.label, n, 1 / (double)n,
                                          t->d_logits, &correct);
     if (logged)
-        NL_TRY(nl_observe_layers(t->observer, &c, t->step + 1));
+        nl_observe_layers(t->observer, &c);
     nl_model_backward(t->model, &c, t->d_logits);
     if (logged)
         NL_TRY(nl_observe_parameters(t->observer, t->step + 1, reads_tables(t, t->step + 1)));

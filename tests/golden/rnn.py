@@ -117,14 +117,17 @@ def loop(cell, act, p, norms, x, lengths, carry):
     live = live_of(lengths)
     h = p["h0"].expand(N, UNITS) if "h0" in p else torch.zeros(N, UNITS)
     c = p["c0"].expand(N, UNITS) if "c0" in p else torch.zeros(N, UNITS)
-    out = []
+    out, states = [], []
     for t in range(T):
         on = live[:, t]
         h_new, c_new = one_step(cell, act, p, norms, x[:, t], h, c, on, carry)
         h = torch.where(on[:, None], h_new, h)
         c = torch.where(on[:, None], c_new, c)
+        h.retain_grad()
+        states.append(h)
         out.append(h * on[:, None])
-    return torch.stack(out, 1)
+    fetch = lambda: torch.stack([h.grad[on].norm(dim=1).mean() for h, on in zip(states, live.T)])
+    return torch.stack(out, 1), fetch
 
 
 # ---- cases
@@ -139,13 +142,15 @@ def case(name, cell, lengths, *, act="tanh", kind=None, slots="", carry="raw", i
     widths = [GATES[cell] * UNITS, GATES[cell] * UNITS, UNITS]
     norms = [Norm(kind if s in slots else None, k, widths[k]) for k, s in enumerate("xhc")]
     if kind:
-        y = loop(cell, act, p, norms, x, lengths, carry)
+        y, lengths_of_dh = loop(cell, act, p, norms, x, lengths, carry)
     else:
         y, fetch = torch_layer(cell, act, p, x, lengths, backwards)
     y.backward(draw(100, N, T, UNITS))
     if not kind:
         fetch()
     out = {"y": y, "dx": x.grad} | {f"d{k}": v.grad for k, v in p.items()}
+    if kind:
+        out["dh"] = lengths_of_dh()
     for norm, slot in zip(norms, "xhc"):
         if norm.kind:
             out[f"dgamma_{slot}"], out[f"dbeta_{slot}"] = norm.gamma.grad, norm.beta.grad

@@ -15,8 +15,8 @@ enum { N = 5, STEPS = 4, IN = 3, UNITS = 4 };
 typedef struct golden_rnn {
     const char *name, *spec;
     int length[N];
-    const char *norm[3]; /* in slots x, h, c; NULL: none */
-    const double *y, *dx;
+    const char *norm[3];       /* in slots x, h, c; NULL: none */
+    const double *y, *dx, *dh; /* dh: mean length of dL/dh_t */
     const double *dwx, *dwh, *db, *dbh, *dh0, *dc0;
     const double *dgamma_x, *dgamma_h, *dgamma_c, *dbeta_x, *dbeta_h, *dbeta_c;
 } golden_rnn;
@@ -94,7 +94,7 @@ static void follow(const golden_rnn *g)
     draw_all(dy, N * STEPS * UNITS, 100, 1, 0);
     for (int i = 0; i < N * STEPS; i++)
         live[i] = i % STEPS < g->length[i / STEPS];
-    nl_layer_call c = {.n = N, .phase = NL_TRAIN, .x = x, .live = live};
+    nl_layer_call c = {.n = N, .phase = NL_TRAIN, .logged = true, .x = x, .live = live};
     c.y = nl_model_forward(m, &c);
     same(g, "y", c.y, g->y, N * STEPS * UNITS);
     c.dy = dy, c.dx = dx;
@@ -102,6 +102,10 @@ static void follow(const golden_rnn *g)
     l->ops->backward(l, &c);
     same(g, "dx", dx, g->dx, N * STEPS * IN);
     same_gradients(g, nl_model_store(m));
+    for (int t = 0; g->dh && t < STEPS; t++) {
+        const nl_real length = (nl_real)l->ops->step_gradients(l)[t];
+        same(g, "dh", &length, g->dh + t, 1);
+    }
     nl_model_close(m);
 }
 

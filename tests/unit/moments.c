@@ -16,8 +16,8 @@ static nl_summary summary_of(const nl_real *v, int64_t rows, int64_t c, nl_act a
 {
     nl_summarizer *w;
     nl_summary s;
-    ck_assert_int_eq(nl_summarizer_open(&w, rows * c, rows, c), NL_OK);
-    nl_summarize(w, &(nl_values){v, rows, 1, c, act, NULL}, &s);
+    ck_assert_int_eq(nl_summarizer_open(&w, rows * c, rows, 1, c), NL_OK);
+    nl_summarize(w, &(nl_values){.at = v, .rows = rows, .n = rows, .s = 1, .c = c, .act = act}, &s);
     nl_summarizer_close(w);
     return s;
 }
@@ -105,8 +105,9 @@ START_TEST(channels_and_positions_have_moments_of_their_own)
     nl_summary s;
     for (int i = 0; i < N_ * S_ * C_; i++)
         v[i] = (nl_real)(100 * (i / C_ % S_) + 10 * (i % C_) + i / C_ / S_);
-    ck_assert_int_eq(nl_summarizer_open(&w, N_ * S_ * C_, N_ * S_, C_), NL_OK);
-    nl_summarize(w, &(nl_values){v, N_, S_, C_, NL_LINEAR, NULL}, &s);
+    ck_assert_int_eq(nl_summarizer_open(&w, N_ * S_ * C_, N_ * S_, S_, C_), NL_OK);
+    nl_summarize(
+        w, &(nl_values){.at = v, .rows = N_ * S_, .n = N_, .s = S_, .c = C_, .act = NL_LINEAR}, &s);
     for (int c = 0; c < C_; c++) {
         ck_assert_double_eq_tol(s.channel_mean[c], 150 + 10 * c + 1, 1e-4);
         ck_assert_double_eq_tol(s.channel_std[c], sqrt(12500 + 2.0 / 3), 1e-4);
@@ -117,6 +118,45 @@ START_TEST(channels_and_positions_have_moments_of_their_own)
     }
     ck_assert_double_eq_tol(s.mean, 156, 1e-4);
     ck_assert_double_eq_tol(s.std, sqrt(12500 + 25 + 2.0 / 3), 1e-4);
+    nl_summarizer_close(w);
+}
+END_TEST
+
+/* Examples of 4, 3 and 2 live steps, whose rows stand together: each value 100 s + n. */
+START_TEST(positions_count_their_live_rows)
+{
+    static const uint8_t live[] = {1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1};
+    nl_real v[9];
+    nl_summarizer *w;
+    nl_summary s;
+    int rows = 0;
+    for (int i = 0; i < 12; i++)
+        if (live[i])
+            v[rows++] = (nl_real)(100 * (i % 4) + i / 4);
+    ck_assert_int_eq(nl_summarizer_open(&w, 12, 12, 4, 1), NL_OK);
+    nl_summarize(w, &(nl_values){.at = v, .rows = rows, .n = 3, .s = 4, .c = 1, .live = live}, &s);
+    static const double mean[] = {0.5, 100.5, 201, 301}, std[] = {0.5, 0.5, 0.8164966, 1};
+    for (int p = 0; p < 4; p++) {
+        ck_assert_double_eq_tol(s.position_mean[p], mean[p], 1e-5);
+        ck_assert_double_eq_tol(s.position_std[p], std[p], 1e-5);
+    }
+    ck_assert_double_eq_tol(s.mean, 1407 / 9.0, 1e-4);
+    nl_summarizer_close(w);
+}
+END_TEST
+
+START_TEST(a_spread_is_that_of_the_summary)
+{
+    nl_summarizer *w;
+    for (int i = 0; i < 700; i++)
+        values[i] = (nl_real)(3 + normal(i, 700));
+    const nl_summary whole = summary_of(values, 100, 7, NL_LINEAR);
+    ck_assert_int_eq(nl_summarizer_open(&w, 1, 100, 1, 7), NL_OK);
+    const nl_spread s = nl_spread_of(w, values, 100, 7), none = nl_spread_of(w, values, 0, 7);
+    ck_assert_double_eq_tol(s.mean, whole.mean, 1e-6);
+    ck_assert_double_eq_tol(s.std, whole.std, 1e-6);
+    ck_assert(s.min == whole.min && s.max == whole.max);
+    ck_assert(isnan(none.mean) && isnan(none.std) && isnan(none.min) && isnan(none.max));
     nl_summarizer_close(w);
 }
 END_TEST
@@ -186,6 +226,8 @@ int main(void)
     tcase_add_test(t, one_value_is_every_percentile_of_itself);
     tcase_add_test(t, the_spread_is_biased_and_safe_far_from_zero);
     tcase_add_test(t, channels_and_positions_have_moments_of_their_own);
+    tcase_add_test(t, positions_count_their_live_rows);
+    tcase_add_test(t, a_spread_is_that_of_the_summary);
     tcase_add_test(t, values_that_are_not_finite_show_in_the_mean_and_in_no_percentile);
     tcase_add_test(t, nothing_finite_gives_nan);
     tcase_add_test(t, a_unit_is_dead_when_it_is_flat_for_every_row);

@@ -143,6 +143,52 @@ START_TEST(sequences_of_unequal_length_are_learned)
 }
 END_TEST
 
+/* ---- the run file of recurrent layers */
+
+START_TEST(logging_steps_never_changes_training)
+{
+    static const char *const norms[] = {"none", "batch", "layer", "batch_renorm:r_max=2:d_max=1"};
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
+        char words[2][256];
+        for (int k = 0; k < 2; k++)
+            snprintf(words[k], sizeof words[k],
+                     "data=sums model=lstm:hidden=8/5 norm=%s batch=40 steps=12 log=%d", norms[i],
+                     k ? 12 : 1);
+        ck_assert_msg(checkpoint_bytes(words[0]) == checkpoint_bytes(words[1]), "%s", norms[i]);
+    }
+}
+END_TEST
+
+START_TEST(channels_over_steps_hold_numbers_for_every_logged_step)
+{
+    static const char *const names[] = {"x/pre/step_mean", "h/post/step_std",  "c/pre/step_min",
+                                        "c/post/step_max", "act/pre/step_std", "gradient_norm"};
+    char folder[64], path[96];
+    nl_train_result result;
+    nl_run *run;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder,
+                              "data=sums model=gru:hidden=8:bidirectional=true norm=layer batch=40 "
+                              "steps=12 log=4",
+                              1, false, &result),
+                     NL_OK);
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    ck_assert_int_eq(nl_run_open(&run, path), NL_OK);
+    for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+        nl_array a;
+        snprintf(path, sizeof path, "/layers/%s/%s", i % 2 ? "r1_back" : "r1", names[i / 2]);
+        if (nl_run_read(run, path, &a) != NL_OK)
+            ck_abort_msg("%s", nl_last_error());
+        ck_assert(a.rank == 2 && a.dim[0] == 4 && a.dim[1] == STEPS); /* steps 1, 4, 8, 12 */
+        for (int64_t k = 0; k < a.count; k++)
+            ck_assert_msg(isfinite(a.at[k]), "%s", path);
+        nl_array_free(&a);
+    }
+    nl_run_close(run);
+    remove_test_folder(folder);
+}
+END_TEST
+
 START_TEST(refusals_name_what_was_wanted)
 {
     nl_dataset *d;
@@ -165,6 +211,8 @@ int main(void)
     tcase_add_test(t, batches_bring_the_steps_of_their_examples);
     tcase_add_test(t, lengths_are_part_of_the_checksum);
     tcase_add_test(t, sequences_of_unequal_length_are_learned);
+    tcase_add_test(t, logging_steps_never_changes_training);
+    tcase_add_test(t, channels_over_steps_hold_numbers_for_every_logged_step);
     tcase_add_test(t, refusals_name_what_was_wanted);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -130,17 +130,6 @@ START_TEST(at_least_a_hundred_rows_of_statistics)
 }
 END_TEST
 
-static uint64_t checkpoint_bytes(const char *words)
-{
-    char folder[64];
-    nl_train_result result;
-    make_test_folder(folder);
-    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
-    const uint64_t bytes = bytes_of_file(folder, "checkpoint.nlc", NL_HASH_START);
-    remove_test_folder(folder);
-    return bytes;
-}
-
 /* A method that looks at the step: a look from outside at the wrong one would show. */
 struct parity {
     char nothing;

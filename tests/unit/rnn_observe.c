@@ -1,0 +1,231 @@
+/* What the log sees of recurrent layers: the slots of a step, put together by the cell's formula,
+ * give its states; padding is in no row; looking changes nothing. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "one_layer.h"
+#include "registry.h"
+#include "suite.h"
+
+enum { N = 6, STEPS = 4, IN = 3, U = 5, WIDEST = 4 * U, SLOT_X = 0, SLOT_H, SLOT_C, SLOT_OUT };
+
+typedef struct rig {
+    nl_model *model;
+    nl_layer *layer;
+    nl_layer_call call;
+    nl_real x[N * STEPS * IN];
+    uint8_t live[N * STEPS];
+    /* of the position at hand */
+    nl_real x_pre[N * WIDEST], h_pre[N * WIDEST], c_pre[N * U], h[N * U];
+    nl_real x_post[N * WIDEST], h_post[N * WIDEST], c_post[N * U];
+} rig;
+
+static void fill(nl_real *v, int64_t count, uint64_t stream)
+{
+    for (int64_t i = 0; i < count; i++)
+        v[i] = (nl_real)nl_random_normal((nl_key){3, NL_STREAM_TEST, stream}, (uint64_t)i);
+}
+
+static void open_rig(rig *r, const char *spec, const char *norm)
+{
+    const nl_model_setup setup = {
+        .shape = {.s = STEPS, .c = IN}, .outputs = 1, .batch = N, .n = N, .norm = norm, .seed = 1};
+    *r = (rig){0};
+    if (open_one_layer(&r->model, spec, &setup) != NL_OK)
+        ck_abort_msg("%s with %s: %s", spec, norm, nl_last_error());
+    r->layer = nl_model_layer(r->model, 0);
+    int64_t count;
+    nl_real *p = nl_store_params(nl_model_store(r->model), &count);
+    for (int64_t i = 0; i < count; i++)
+        p[i] += (nl_real)(0.2 * nl_random_normal((nl_key){3, NL_STREAM_TEST, 9}, (uint64_t)i));
+    fill(r->x, N * STEPS * IN, 1);
+    r->call = (nl_layer_call){
+        .n = N, .phase = NL_TRAIN, .update = true, .seed = 1, .step = 30000, .x = r->x};
+    r->call.y = nl_model_forward(r->model, &r->call);
+}
+
+static int64_t look(rig *r, int64_t position)
+{
+    const struct {
+        int slot;
+        nl_real *pre, *post;
+    } row[] = {{SLOT_X, r->x_pre, r->x_post},
+               {SLOT_H, r->h_pre, r->h_post},
+               {SLOT_C, r->c_pre, r->c_post},
+               {SLOT_OUT, r->h, NULL}};
+    int64_t rows = 0;
+    for (int k = 0; k < 4; k++)
+        rows = r->layer->ops->observe_step(r->layer, &r->call, row[k].slot, position, row[k].pre,
+                                           row[k].post);
+    return rows;
+}
+
+static double sigmoid(double v) { return 1 / (1 + exp(-v)); }
+
+/* x, h and bias of gate g for unit k of row i. */
+static double sum_of(const rig *r, int gates, int i, int g, int k)
+{
+    const nl_real *b = nl_store_find(nl_model_store(r->model), "l", "b")->val;
+    const int at = (i * gates + g) * U + k;
+    return (double)r->x_post[at] + (double)r->h_post[at] + (double)b[g * U + k];
+}
+
+static void same(const char *spec, const char *norm, const char *what, double got, double wanted)
+{
+    const double bound = sizeof(nl_real) == 8 ? 1e-12 : 1e-5;
+    ck_assert_msg(fabs(got - wanted) <= bound * (1 + fabs(wanted)),
+                  "%s with %s: %s is %.9g, not %.9g", spec, norm, what, got, wanted);
+}
+
+static const char *const norms[] = {"none", "layer", "batch", "batch_renorm:r_max=2:d_max=1"};
+
+START_TEST(an_rnn_adds_what_its_slots_give)
+{
+    static const char *const specs[] = {"rnn:units=5", "rnn:units=5:reverse=true",
+                                        "rnn:units=5:recurrent_dropout=0.3:dropout=0.2"};
+    for (size_t s = 0; s < sizeof specs / sizeof *specs; s++)
+        for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+            rig r;
+            open_rig(&r, specs[s], norms[m]);
+            for (int64_t t = 0; t < STEPS; t++) {
+                ck_assert_int_eq(look(&r, t), N);
+                for (int i = 0; i < N; i++)
+                    for (int k = 0; k < U; k++) {
+                        same(specs[s], norms[m], "sum", (double)r.c_pre[i * U + k],
+                             sum_of(&r, 1, i, 0, k));
+                        same(specs[s], norms[m], "h", (double)r.h[i * U + k],
+                             tanh((double)r.c_post[i * U + k]));
+                    }
+            }
+            nl_model_close(r.model);
+        }
+}
+END_TEST
+
+START_TEST(an_lstm_gates_what_its_slots_give)
+{
+    for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+        rig r;
+        double c[N * U] = {0};
+        open_rig(&r, "lstm:units=5", norms[m]);
+        for (int64_t t = 0; t < STEPS; t++) {
+            look(&r, t);
+            for (int i = 0; i < N; i++)
+                for (int k = 0; k < U; k++) {
+                    const int at = i * U + k;
+                    c[at] = sigmoid(sum_of(&r, 4, i, 1, k)) * c[at] +
+                            sigmoid(sum_of(&r, 4, i, 0, k)) * tanh(sum_of(&r, 4, i, 2, k));
+                    same("lstm", norms[m], "c", (double)r.c_pre[at], c[at]);
+                    same("lstm", norms[m], "h", (double)r.h[at],
+                         sigmoid(sum_of(&r, 4, i, 3, k)) * tanh((double)r.c_post[at]));
+                }
+        }
+        nl_model_close(r.model);
+    }
+}
+END_TEST
+
+/* Sequences of 4, 3, 2, 1, 4, 3 steps. */
+START_TEST(rows_of_padding_are_left_out)
+{
+    rig r, whole;
+    open_rig(&r, "gru:units=5", "layer");
+    open_rig(&whole, "gru:units=5", "layer");
+    for (int i = 0; i < N; i++)
+        for (int t = 0; t < STEPS; t++)
+            r.live[i * STEPS + t] = t < STEPS - i % 4;
+    r.call.live = r.live;
+    r.call.y = nl_model_forward(r.model, &r.call);
+    for (int64_t t = 0; t < STEPS; t++) {
+        int64_t rows = 0;
+        look(&whole, t);
+        const int64_t live = look(&r, t);
+        for (int i = 0; i < N; i++) {
+            if (!r.live[i * STEPS + t])
+                continue;
+            ck_assert_mem_eq(r.x_pre + rows * 3 * U, whole.x_pre + i * 3 * U, 3 * U * sizeof *r.x);
+            ck_assert_mem_eq(r.h_post + rows * 3 * U, whole.h_post + i * 3 * U,
+                             3 * U * sizeof *r.x);
+            ck_assert_mem_eq(r.c_post + rows * U, whole.c_post + i * U, U * sizeof *r.x);
+            ck_assert_mem_eq(r.h + rows * U, whole.h + i * U, U * sizeof *r.x);
+            rows++;
+        }
+        ck_assert_int_eq(live, rows);
+    }
+    nl_model_close(r.model);
+    nl_model_close(whole.model);
+}
+END_TEST
+
+/* h_t = h_{t-1} + x_t, so gradients go back unchanged: (3, 4) asked for of h at position 1 and
+ * (3, 0) at position 2 meet in the step that is read first. */
+START_TEST(lengths_of_gradients_are_by_position)
+{
+    static const char *const specs[] = {"rnn:units=5:act=linear:sequences=true",
+                                        "rnn:units=5:act=linear:sequences=true:reverse=true"};
+    const double both = sqrt(36 + 16);
+    const double wanted[2][STEPS] = {{both, both, 3, 0}, {0, 5, both, both}};
+    for (int k = 0; k < 2; k++) {
+        rig r;
+        nl_real dy[N * STEPS * U] = {0};
+        open_rig(&r, specs[k], "none");
+        nl_real *u = nl_store_find(nl_model_store(r.model), "l", "wh")->val;
+        for (int i = 0; i < U * U; i++)
+            u[i] = i % (U + 1) == 0;
+        r.call.y = nl_model_forward(r.model, &r.call);
+        for (int i = 0; i < N; i++) {
+            nl_real *of = dy + i * STEPS * U;
+            of[U] = 3, of[U + 1] = 4, of[2 * U] = 3;
+        }
+        r.call.logged = true;
+        r.call.dy = dy;
+        r.layer->ops->backward(r.layer, &r.call);
+        for (int t = 0; t < STEPS; t++)
+            same(specs[k], "none", "a length", r.layer->ops->step_gradients(r.layer)[t],
+                 wanted[k][t]);
+        nl_model_close(r.model);
+    }
+}
+END_TEST
+
+static uint64_t kept_bytes(const rig *r)
+{
+    nl_store *s = nl_model_store(r->model);
+    uint64_t hash = NL_HASH_START;
+    for (int i = 0; i < nl_store_count(s); i++) {
+        const nl_item *it = nl_store_at(s, i);
+        if (it->decl->role == NL_STATE || it->decl->role == NL_SAVED)
+            hash =
+                nl_hash_bytes(hash, it->val, (uint64_t)it->count * nl_type_bytes(it->decl->type));
+    }
+    return hash;
+}
+
+START_TEST(looking_changes_no_state_and_nothing_that_backward_reads)
+{
+    for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+        rig r;
+        open_rig(&r, "lstm:units=5", norms[m]);
+        const uint64_t before = kept_bytes(&r);
+        for (int64_t t = 0; t < STEPS; t++)
+            look(&r, t);
+        ck_assert_msg(kept_bytes(&r) == before, "%s", norms[m]);
+        nl_model_close(r.model);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    use_registries();
+    Suite *s = suite_create("rnn_observe");
+    TCase *t = tcase_create("all");
+    tcase_add_test(t, an_rnn_adds_what_its_slots_give);
+    tcase_add_test(t, an_lstm_gates_what_its_slots_give);
+    tcase_add_test(t, rows_of_padding_are_left_out);
+    tcase_add_test(t, lengths_of_gradients_are_by_position);
+    tcase_add_test(t, looking_changes_no_state_and_nothing_that_backward_reads);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
