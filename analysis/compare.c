@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/sample.h"
+#include "analysis/significance.h"
 #include "base/alloc.h"
 
 enum { HINT_CHARS = 128 };

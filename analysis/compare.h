@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/intervals.h"
 #include "analysis/rundata.h"
-#include "analysis/stats.h"
 #include "base/text.h"
 
 typedef struct nl_compare_options {

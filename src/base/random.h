@@ -19,8 +19,9 @@ typedef enum nl_stream {
     NL_STREAM_SPLIT,
     NL_STREAM_PROBE,
     NL_STREAM_TEST,
-    NL_STREAM_NORM, /* methods that draw; `epoch` is the step mixed with the norm's place */
-    NL_STREAM_STATE /* noise on initial states; `epoch` as of dropout */
+    NL_STREAM_NORM,      /* methods that draw; `epoch` is the step mixed with the norm's place */
+    NL_STREAM_STATE,     /* noise on initial states; `epoch` as of dropout */
+    NL_STREAM_STATISTICS /* resamples and sign flips; `epoch` is the draw */
 } nl_stream;
 
 typedef struct nl_key {

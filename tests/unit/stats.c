@@ -4,7 +4,13 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "analysis/stats.h"
+#include "analysis/bootstrap.h"
+#include "analysis/distributions.h"
+#include "analysis/intervals.h"
+#include "analysis/ranks.h"
+#include "analysis/sample.h"
+#include "analysis/significance.h"
+#include "analysis/special.h"
 #include "suite.h"
 
 #define TOLERANCE 1e-10
@@ -37,6 +43,9 @@ START_TEST(special_functions_agree_with_scipy)
 #define BETA(a, b, x, value) same(named("beta", a, x), nl_incomplete_beta(a, b, x, 1 - x), value);
 #include "golden/stats_scipy.inc"
 #undef BETA
+#define GAMMA(a, x, value) same(named("gamma", a, x), nl_incomplete_gamma(a, x), value);
+#include "golden/stats_scipy.inc"
+#undef GAMMA
 }
 END_TEST
 
@@ -55,34 +64,178 @@ START_TEST(distributions_agree_with_scipy)
     same(named("normal_quantile", p, 0), nl_normal_quantile(p), value);
 #include "golden/stats_scipy.inc"
 #undef NORMAL
+#define TAILS
+#define CHI_SQUARE(x, f, value) same(named("chi_square", x, f), nl_chi_square_tail(x, f), value);
+#define F(x, n, d, value) same(named("f", x, n), nl_f_tail(x, n, d), value);
+#define SIGN(k, n, value) same(named("sign", k, n), nl_sign_cdf((int)(k), (int)(n)), value);
+#define NONCENTRAL(t, f, shift, value) \
+    same(named("noncentral", t, f), nl_noncentral_t_tail(t, f, shift), value);
+#define RANGE(q, k, value) same(named("range", q, k), nl_range_cdf(q, (int)(k)), value);
+#include "golden/stats_scipy.inc"
+#undef TAILS
+#undef F
 }
 END_TEST
 
 #define VALUES(...) ((const double[]){__VA_ARGS__}), sizeof((const double[]){__VA_ARGS__}) / 8
 
-static void check_paired(const double *x, size_t n, const double *y, size_t ny, double mean,
-                         double sd, double low, double high, double p, double median)
+enum { VALUES_MAX = 64 };
+
+static void check_interval(const char *what, nl_interval is, double value, double low, double high)
 {
-    double d[64];
-    ck_assert_uint_eq(n, ny);
-    const nl_interval v = nl_paired_interval(x, y, (int64_t)n, 0.95);
-    for (size_t i = 0; i < n; i++)
-        d[i] = x[i] - y[i];
-    const nl_interval of_differences = nl_mean_interval(d, (int64_t)n, 0.95);
-    same("mean", v.mean, mean);
-    same("sd", v.sd, sd);
-    same("low", v.low, low);
-    same("high", v.high, high);
-    same("p", v.p, p);
-    same("median", nl_median(d, (int64_t)n), median);
-    ck_assert(of_differences.low == v.low && of_differences.p == v.p);
+    char name[64];
+    snprintf(name, sizeof name, "%s, low end", what);
+    same(what, is.mean, value);
+    same(name, is.low, low);
+    snprintf(name, sizeof name, "%s, high end", what);
+    same(name, is.high, high);
 }
 
-START_TEST(paired_intervals_and_tests_agree_with_scipy)
+/* Differences of nearly equal numbers keep their absolute digits; ends are such differences. */
+static void check_data(const double *x, size_t n, const double *y, size_t ny, double mean,
+                       double sd, double low, double high, double p, double middle,
+                       double middle_low, double middle_high, double median, double median_low,
+                       double median_high, double flips, double signed_rank, double above)
 {
-#define PAIRED(...) check_paired(__VA_ARGS__);
+    double d[VALUES_MAX];
+    const int64_t count = (int64_t)n;
+    ck_assert_uint_eq(n, ny);
+    const nl_interval v = nl_paired_interval(x, y, count, 0.95);
+    for (size_t i = 0; i < n; i++)
+        d[i] = x[i] - y[i];
+    check_interval("mean", v, mean, low, high);
+    same("sd", v.sd, sd);
+    same("p of t", v.p, p);
+    same("p of signed ranks", nl_wilcoxon_p(d, count), signed_rank);
+    if (n <= NL_FLIPS_EXACT)
+        same("p of sign flips", nl_permutation_p(d, count), flips);
+    same("probability above", nl_probability_above(x, count, y, count), above);
+    const nl_interval of_differences = nl_mean_interval(d, count, 0.95);
+    ck_assert(of_differences.low == v.low || isnan(v.low));
+    nl_sort(d, count);
+    check_interval("interquartile mean", nl_interquartile_interval_sorted(d, count, 0.95), middle,
+                   middle_low, middle_high);
+    check_interval("median", nl_median_interval_sorted(d, count, 0.95), median, median_low,
+                   median_high);
+}
+
+START_TEST(twenty_data_sets_agree_with_scipy)
+{
+    int sets = 0;
+#define DATA(...) check_data(__VA_ARGS__), sets++;
 #include "golden/stats_scipy.inc"
-#undef PAIRED
+#undef DATA
+    ck_assert_int_eq(sets, 20);
+}
+END_TEST
+
+static void check_bootstrap(nl_statistic *of, const double *x, size_t n, const double *counts,
+                            size_t groups, double value, double low, double high, double error)
+{
+    double at[VALUES_MAX];
+    int64_t count[VALUES_MAX];
+    nl_bootstrap b;
+    for (size_t i = 0; i < n; i++)
+        at[i] = x[i];
+    for (size_t g = 0; g < groups; g++)
+        count[g] = (int64_t)counts[g];
+    const nl_strata sample = {at, 1, (int64_t)groups, count};
+    ck_assert_int_eq(nl_bootstrap_interval(&b, of, &sample, 0.95, 1000), NL_OK);
+    same("bootstrap", b.value, value);
+    same("bootstrap, low end", b.bca_low, low);
+    same("bootstrap, high end", b.bca_high, high);
+    same("bootstrap, error", b.error, error);
+}
+
+START_TEST(bootstrap_intervals_agree_with_scipy_on_the_same_resamples)
+{
+#define BOOTSTRAP(name, ...) check_bootstrap(nl_strata_##name, __VA_ARGS__);
+#include "golden/stats_scipy.inc"
+#undef BOOTSTRAP
+}
+END_TEST
+
+static void check_friedman(const double *x, size_t n, int64_t tasks, int64_t methods,
+                           const double *ranks, size_t nr, double chi, double p, double f,
+                           double fp, double cd)
+{
+    double mean[VALUES_MAX];
+    nl_friedman is;
+    ck_assert(n == (size_t)(tasks * methods) && nr == (size_t)methods);
+    ck_assert_int_eq(nl_friedman_ranks(&is, x, tasks, methods, 0.95, mean), NL_OK);
+    for (int64_t i = 0; i < methods; i++)
+        same("mean rank", mean[i], ranks[i]);
+    same("chi square", is.chi_square, chi);
+    same("p of chi square", is.chi_square_p, p);
+    same("F", is.f, f);
+    same("p of F", is.f_p, fp);
+    same("critical difference", is.critical_difference, cd);
+}
+
+START_TEST(ranks_over_tasks_agree_with_scipy)
+{
+#define FRIEDMAN(...) check_friedman(__VA_ARGS__);
+#include "golden/stats_scipy.inc"
+#undef FRIEDMAN
+    /* Table 5a of Demsar 2006: q at 0.05 for 3, 5 and 10 methods, cut after 3 digits */
+    const double q[][2] = {{3, 2.343}, {5, 2.728}, {10, 3.164}};
+    for (int i = 0; i < 3; i++)
+        ck_assert_double_eq_tol(nl_range_quantile(0.95, (int)q[i][0]) / sqrt(2), q[i][1], 1e-3);
+}
+END_TEST
+
+START_TEST(the_smallest_effect_agrees_with_its_defining_integral)
+{
+#define SMALLEST(n, value) \
+    same(named("smallest", n, 0), nl_smallest_effect((int64_t)(n), 1, 0.95, 0.8), value);
+#include "golden/stats_scipy.inc"
+#undef SMALLEST
+    ck_assert(isnan(nl_smallest_effect(1, 1, 0.95, 0.8)));
+}
+END_TEST
+
+START_TEST(resamples_without_spread_give_no_width_and_one_value_no_interval)
+{
+    double same_values[] = {0.5, 0.5, 0.5, 0.5};
+    nl_bootstrap b;
+    const nl_strata four = {same_values, 1, 1, (const int64_t[]){4}};
+    ck_assert_int_eq(nl_bootstrap_interval(&b, nl_strata_mean, &four, 0.95, 100), NL_OK);
+    ck_assert(b.is.low == 0.5 && b.is.high == 0.5 && b.bca_low == 0.5);
+    const nl_strata uneven = {same_values, 1, 2, (const int64_t[]){1, 3}};
+    ck_assert_int_eq(nl_bootstrap_interval(&b, nl_strata_mean, &uneven, 0.95, 100), NL_OK);
+    ck_assert(b.value == 0.5 && isnan(b.is.low) && isnan(b.bca_low));
+}
+END_TEST
+
+START_TEST(many_sign_flips_are_drawn_and_agree_with_the_count)
+{
+    double d[24];
+    for (int i = 0; i < 24; i++)
+        d[i] = i < 16 ? 1 : -1;
+    /* |sum| >= 8 of 24 signs: at most 8 or at least 16 heads */
+    const double exact = 2 * nl_sign_cdf(8, 24), spread = sqrt(exact * (1 - exact) / 1e5);
+    ck_assert_double_eq_tol(nl_permutation_p(d, 24), exact, 4 * spread);
+    ck_assert(nl_permutation_p(d, 24) == nl_permutation_p(d, 24));
+}
+END_TEST
+
+START_TEST(ranks_of_equal_scores_show_no_difference)
+{
+    const double score[] = {1, 1, 1, 1, 1, 1};
+    double rank[3];
+    nl_friedman f;
+    ck_assert_int_eq(nl_friedman_ranks(&f, score, 2, 3, 0.95, rank), NL_OK);
+    ck_assert(rank[0] == 2 && f.chi_square == 0 && f.chi_square_p == 1 && f.f_p == 1);
+    ck_assert_int_eq(nl_friedman_ranks(&f, score, 1, 3, 0.95, rank), NL_OK);
+    ck_assert(isnan(f.chi_square_p) && isnan(f.critical_difference));
+}
+END_TEST
+
+START_TEST(profiles_count_what_was_not_solved_as_never_within)
+{
+    const double ratio[] = {1, 1.5, 3, INFINITY};
+    ck_assert(nl_share_within(ratio, 4, 1) == 0.25 && nl_share_within(ratio, 4, 2) == 0.5);
+    ck_assert(nl_share_within(ratio, 4, 1e300) == 0.75 && isnan(nl_share_within(ratio, 0, 1)));
 }
 END_TEST
 
@@ -173,7 +326,14 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_test(t, special_functions_agree_with_scipy);
     tcase_add_test(t, distributions_agree_with_scipy);
-    tcase_add_test(t, paired_intervals_and_tests_agree_with_scipy);
+    tcase_add_test(t, twenty_data_sets_agree_with_scipy);
+    tcase_add_test(t, bootstrap_intervals_agree_with_scipy_on_the_same_resamples);
+    tcase_add_test(t, ranks_over_tasks_agree_with_scipy);
+    tcase_add_test(t, the_smallest_effect_agrees_with_its_defining_integral);
+    tcase_add_test(t, resamples_without_spread_give_no_width_and_one_value_no_interval);
+    tcase_add_test(t, many_sign_flips_are_drawn_and_agree_with_the_count);
+    tcase_add_test(t, ranks_of_equal_scores_show_no_difference);
+    tcase_add_test(t, profiles_count_what_was_not_solved_as_never_within);
     tcase_add_test(t, ranks_and_quantiles_agree_with_scipy);
     tcase_add_test(t, one_value_gives_no_interval_and_none_gives_no_mean);
     tcase_add_test(t, equal_values_give_an_interval_of_zero_width);
