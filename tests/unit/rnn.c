@@ -456,6 +456,8 @@ static void halves_are_the_whole(const char *cell, const char *norm, nl_phase ph
         for (int64_t i = 0; i < N; i++)
             same_bytes(spec, norm, "half", r.y + i * HALF * UNITS,
                        whole.y + (i * 2 + k) * HALF * UNITS, HALF * UNITS);
+        for (int64_t i = 0; i < r.values; i++)
+            r.x[i] = -r.x[i];
         r.call.phase = phase == NL_TRAIN ? NL_EVAL : NL_TRAIN, r.call.carry = false;
         loss(&r);
         r.call.phase = NL_TRAIN, r.call.update = false;
