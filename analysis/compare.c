@@ -11,6 +11,14 @@
 enum { HINT_CHARS = 128 };
 
 static const nl_score scores[] = {
+    {.key = "test_bits_per_character",
+     .title = "test bits per character",
+     .scale = 1,
+     .less_is_better = true},
+    {.key = "val_bits_per_character",
+     .title = "validation bits per character",
+     .scale = 1,
+     .less_is_better = true},
     {.key = "test_accuracy", .title = "test accuracy, %", .scale = 100},
     {.key = "val_accuracy", .title = "validation accuracy, %", .scale = 100},
     {.key = "test_loss", .title = "test loss", .scale = 1, .less_is_better = true},

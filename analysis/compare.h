@@ -37,7 +37,8 @@ typedef enum nl_verdict {
     NL_VERDICT_NOT_SHOWN
 } nl_verdict;
 
-/* What methods are ranked by: test accuracy, else validation accuracy, else test loss. */
+/* What methods are ranked by: bits per character of the test or validation part where there are
+ * any, else test accuracy, else validation accuracy, else test loss. */
 typedef struct nl_score {
     const char *key;   /* "test_accuracy": /epochs/KEY and /evals/KEY */
     const char *title; /* "test accuracy, %" */

@@ -1,5 +1,6 @@
-/* recurrent.h: what the models rnn, lstm and gru share: layers of cells, the last output of the
- * last one, a dense layer to the logits. */
+/* recurrent.h: what the models rnn, lstm and gru share: tokens as one-hot vectors, layers of cells,
+ * the last output of the last one, or each where the data ask at each step, and a dense layer to
+ * the logits. */
 #ifndef NL_RECURRENT_H
 #define NL_RECURRENT_H
 
@@ -44,11 +45,12 @@ static inline nl_status nl_recurrent_layer(const nl_recurrent *o, const char *ce
                                            int i, bool reverse, const char *name)
 {
     const bool last = i + 1 == o->hidden.count * (int)o->layers;
+    const bool sequences = !last || nl_model_each_step(m);
     NL_TRY(nl_model_add(m, name, NL_NORMED,
                         "%s:units=%.0f:sequences=%d:bias=%d:recurrent_init=%s:dropout=%.17g:"
                         "recurrent_dropout=%.17g:learn_initial=%d:initial_noise=%.17g:"
                         "reverse=%d:truncate=%lld",
-                        cell, o->hidden.at[i % o->hidden.count], !last, o->bias,
+                        cell, o->hidden.at[i % o->hidden.count], sequences, o->bias,
                         o->recurrent_init.is, o->dropout, o->recurrent_dropout, o->learn_initial,
                         o->initial_noise, reverse, (long long)o->truncate));
     return NL_OK;
@@ -73,6 +75,8 @@ static inline nl_status nl_recurrent_other(const nl_recurrent *o, const char *ce
 static inline nl_status nl_recurrent_build(const nl_recurrent *o, const char *cell, nl_model *m)
 {
     char name[NL_LAYER_NAME_MAX];
+    if (nl_model_shape(m).vocabulary > 0)
+        NL_TRY(nl_model_add(m, "tokens", NL_NOT_NORMED, "onehot"));
     for (int i = 0; i < o->hidden.count * (int)o->layers; i++) {
         const int input = nl_model_latest(m);
         snprintf(name, sizeof name, "r%d", i + 1);
@@ -80,7 +84,8 @@ static inline nl_status nl_recurrent_build(const nl_recurrent *o, const char *ce
         if (o->bidirectional)
             NL_TRY(nl_recurrent_other(o, cell, m, i, input));
     }
-    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld", (long long)nl_model_outputs(m)));
+    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld:positions=%d",
+                        (long long)nl_model_outputs(m), nl_model_each_step(m)));
     return NL_OK;
 }
 

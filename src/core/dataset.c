@@ -92,14 +92,61 @@ static nl_status check_lengths(const nl_dataset *d, const nl_split *s)
     return NL_OK;
 }
 
+static nl_status check_tokens(const nl_dataset *d, const nl_split *s)
+{
+    const int64_t steps = d->shape.s, most = d->shape.vocabulary;
+    for (int64_t k = 0; most > 0 && k < s->count * steps; k++)
+        if (!(s->x[k] >= 0 && s->x[k] < (nl_real)most && s->x[k] == (nl_real)(int64_t)s->x[k]))
+            return nl_fail(NL_EFORMAT, "%s: token %g of example %lld, wanted a number 0 .. %lld",
+                           d->ops->name, (double)s->x[k], (long long)(k / steps),
+                           (long long)(most - 1));
+    return NL_OK;
+}
+
+static nl_status check_labels(const nl_dataset *d, const nl_split *s)
+{
+    const int64_t answers = nl_dataset_answers(d);
+    for (int64_t i = 0; d->classes > 0 && i < s->count; i++) {
+        int64_t asked = 0;
+        for (int64_t k = 0; k < answers; k++) {
+            const int32_t label = s->label[i * answers + k];
+            if (label >= d->classes || (label < 0 && !d->each_step))
+                return nl_fail(NL_EFORMAT, "%s: label %d of example %lld, wanted 0 .. %lld",
+                               d->ops->name, label, (long long)i, (long long)(d->classes - 1));
+            asked += label >= 0;
+        }
+        if (asked == 0)
+            return nl_fail(NL_EFORMAT, "%s: example %lld asks for nothing", d->ops->name,
+                           (long long)i);
+    }
+    return NL_OK;
+}
+
+static nl_status check_split(const nl_dataset *d, const nl_split *s)
+{
+    NL_TRY(check_lengths(d, s));
+    NL_TRY(check_tokens(d, s));
+    NL_TRY(check_labels(d, s));
+    return NL_OK;
+}
+
+static nl_status sort(nl_dataset *d)
+{
+    if (d->each_step || d->classes == 0 || d->consecutive)
+        return nl_fail(NL_EOPTION, "%s: sort=true, but its examples are not of classes",
+                       d->ops->name);
+    NL_TRY(nl_split_sort(&d->train, d->shape.s * d->shape.c, d->classes));
+    return NL_OK;
+}
+
 static nl_status prepare(const nl_dataset_common *common, nl_dataset *d)
 {
-    NL_TRY(check_lengths(d, &d->train));
-    NL_TRY(check_lengths(d, &d->val));
-    NL_TRY(check_lengths(d, &d->test));
+    NL_TRY(check_split(d, &d->train));
+    NL_TRY(check_split(d, &d->val));
+    NL_TRY(check_split(d, &d->test));
     NL_TRY(nl_dataset_standardize(d, common->standardize.is));
     if (common->sort)
-        NL_TRY(nl_split_sort(&d->train, d->shape.s * d->shape.c, d->classes));
+        NL_TRY(sort(d));
     d->checksum = nl_dataset_checksum(d);
     return NL_OK;
 }

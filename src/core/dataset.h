@@ -28,7 +28,9 @@ typedef struct nl_shape {
 typedef struct nl_split {
     int64_t count;
     nl_real *x;     /* (count, s, c), aligned to NL_ALIGN; owned by the dataset */
-    int32_t *label; /* count class numbers in [0, classes) */
+    int32_t *label; /* (count, answers) class numbers in [0, classes); at a step where nothing is
+                       asked for: negative. NULL where classes is 0 */
+    nl_real *value; /* (count, answers) numbers, where classes is 0 */
     /* Steps of each example, 1 .. shape.s, the rest is padding; NULL: all have shape.s. */
     int32_t *length;
 } nl_split;
@@ -36,7 +38,13 @@ typedef struct nl_split {
 typedef struct nl_dataset {
     const struct nl_dataset_ops *ops;
     nl_shape shape;
-    int64_t classes;           /* 2 may be trained with one logit and sigmoid cross-entropy */
+    /* 2 may be trained with one logit and sigmoid cross-entropy; 0: the answers are numbers, */
+    int64_t classes;
+    double tolerance; /* and an error below this counts as correct */
+    bool each_step;   /* an answer for each step of an example, s of them, instead of one */
+    bool consecutive; /* example i + 1 goes on where i ended: batches are parallel streams, and
+                         recurrent states are carried from batch to batch */
+    bool in_bits;     /* a step is a character: losses are reported in bits, too */
     nl_split train, val, test; /* val.count is 0 unless asked for */
     uint64_t checksum;         /* of the content as trained on; part of a run's hash */
     bool synthetic;
@@ -45,7 +53,7 @@ typedef struct nl_dataset {
     double *fitted; /* mean and variance of each feature that standardize takes instead of those of
                        the training part (2, s * c); nl_alloc'ed; or NULL */
     nl_augment augment; /* of training images, at each use */
-    bool ragged;        /* splits have lengths: set before nl_dataset_room, which takes them */
+    bool ragged;        /* splits have lengths */
     bool pads_before;   /* padding stands before an example's steps, as Keras pads, not behind */
     void *memory;       /* taken by nl_dataset_room, freed by nl_dataset_close */
 } nl_dataset;
@@ -116,8 +124,20 @@ enum { NL_ANY_NUMBER = -1 };
 nl_status nl_dataset_cut(const nl_dataset_common *common, const char *owner, int64_t train_there,
                          int64_t test_there, nl_cut *out) NL_CHECKED;
 
-/* Takes the memory of the three splits, zeroed, from out->shape and the cut; lengths start as
- * shape.s. */
+/* Answers of an example. */
+static inline int64_t nl_dataset_answers(const nl_dataset *d)
+{
+    return d->each_step ? d->shape.s : 1;
+}
+
+/* Outputs an answer is told by: one logit a class, one for two classes, or the number itself. */
+static inline int64_t nl_dataset_outputs(const nl_dataset *d)
+{
+    return d->classes > 2 ? d->classes : 1;
+}
+
+/* Takes the memory of the three splits, zeroed, as the cut and out->shape, classes, each_step and
+ * ragged say; lengths start as shape.s. */
 nl_status nl_dataset_room(nl_dataset *out, const nl_cut *cut) NL_CHECKED;
 
 /* live (shape.s) becomes 1 for the steps of example i and 0 for its padding. */

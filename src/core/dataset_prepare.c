@@ -40,32 +40,57 @@ nl_status nl_dataset_cut(const nl_dataset_common *common, const char *owner, int
     return NL_OK;
 }
 
-static int64_t padded(int64_t bytes) { return (bytes + NL_ALIGN - 1) / NL_ALIGN * NL_ALIGN; }
+/* Parts of one piece of memory, each aligned. Without the piece (at NULL) bytes are counted. */
+typedef struct piece {
+    char *at;
+    int64_t used;
+} piece;
+
+static void *part_of(piece *r, int64_t bytes)
+{
+    char *part = r->at ? r->at + r->used : NULL;
+    r->used += (bytes + NL_ALIGN - 1) / NL_ALIGN * NL_ALIGN;
+    return part;
+}
+
+static void lay_out(const nl_dataset *d, int64_t count, piece *r, nl_split *s)
+{
+    const int64_t reals = count * (int64_t)sizeof(nl_real),
+                  whole = count * (int64_t)sizeof(int32_t);
+    const int64_t answers = nl_dataset_answers(d);
+    s->count = count;
+    s->x = part_of(r, reals * d->shape.s * d->shape.c);
+    s->label = d->classes > 0 ? part_of(r, whole * answers) : NULL;
+    s->value = d->classes > 0 ? NULL : part_of(r, reals * answers);
+    s->length = d->ragged ? part_of(r, whole) : NULL;
+}
+
+static void lay_out_splits(nl_dataset *d, const nl_cut *cut, piece *r)
+{
+    lay_out(d, cut->train, r, &d->train);
+    lay_out(d, cut->val, r, &d->val);
+    lay_out(d, cut->test, r, &d->test);
+}
+
+static void start_lengths(const nl_dataset *d, nl_split *s)
+{
+    for (int64_t i = 0; s->length && i < s->count; i++)
+        s->length[i] = (int32_t)d->shape.s;
+}
 
 nl_status nl_dataset_room(nl_dataset *out, const nl_cut *cut)
 {
-    nl_split *const splits[] = {&out->train, &out->val, &out->test};
-    const int64_t counts[] = {cut->train, cut->val, cut->test};
-    const int64_t row = out->shape.s * out->shape.c * (int64_t)sizeof(nl_real);
-    const int64_t whole = sizeof(int32_t); /* numbers beside the values: labels, lengths */
-    int64_t bytes = 0;
-    for (int k = 0; k < 3; k++)
-        bytes += padded(counts[k] * row) + (out->ragged ? 2 : 1) * padded(counts[k] * whole);
-    char *at = out->memory = nl_alloc((size_t)bytes, 1);
-    if (!at)
+    piece all = {0};
+    lay_out_splits(out, cut, &all);
+    out->memory = nl_alloc((size_t)all.used, 1);
+    if (!out->memory)
         return nl_fail(NL_ENOMEM, "%s: no memory for %lld bytes of examples", out->ops->name,
-                       (long long)bytes);
-    for (int k = 0; k < 3; k++) {
-        splits[k]->count = counts[k];
-        splits[k]->x = (void *)at;
-        at += padded(counts[k] * row);
-        splits[k]->label = (void *)at;
-        at += padded(counts[k] * whole);
-        splits[k]->length = out->ragged ? (void *)at : NULL;
-        at += out->ragged ? padded(counts[k] * whole) : 0;
-        for (int64_t i = 0; out->ragged && i < counts[k]; i++)
-            splits[k]->length[i] = (int32_t)out->shape.s;
-    }
+                       (long long)all.used);
+    all = (piece){.at = out->memory};
+    lay_out_splits(out, cut, &all);
+    start_lengths(out, &out->train);
+    start_lengths(out, &out->val);
+    start_lengths(out, &out->test);
     return NL_OK;
 }
 
@@ -328,13 +353,19 @@ uint64_t nl_dataset_checksum(const nl_dataset *d)
     const nl_split *const splits[] = {&d->train, &d->val, &d->test};
     const int64_t width = d->shape.s * d->shape.c;
     const int64_t shape[] = {d->shape.s, d->shape.c, d->shape.h, d->shape.w, d->classes};
+    const int64_t answers = nl_dataset_answers(d);
     uint64_t hash = nl_hash_bytes(NL_HASH_START, shape, sizeof shape);
     if (d->shape.vocabulary > 0)
         hash = nl_hash_bytes(hash, &d->shape.vocabulary, sizeof d->shape.vocabulary);
+    if (d->consecutive)
+        hash = nl_hash_bytes(hash, &d->consecutive, sizeof d->consecutive);
     for (int k = 0; k < 3; k++) {
         const nl_split *s = splits[k];
         hash = nl_hash_bytes(hash, &s->count, sizeof s->count);
-        hash = nl_hash_bytes(hash, s->label, (uint64_t)s->count * sizeof *s->label);
+        if (s->label)
+            hash = nl_hash_bytes(hash, s->label, (uint64_t)(s->count * answers) * sizeof *s->label);
+        if (s->value)
+            hash = hash_values(hash, s->value, s->count * answers);
         if (s->length) {
             hash = nl_hash_bytes(hash, &d->pads_before, sizeof d->pads_before);
             hash = nl_hash_bytes(hash, s->length, (uint64_t)s->count * sizeof *s->length);

@@ -341,6 +341,7 @@ nl_shape nl_model_shape(const nl_model *m)
 }
 
 int64_t nl_model_outputs(const nl_model *m) { return m->setup.outputs; }
+bool nl_model_each_step(const nl_model *m) { return m->setup.each_step; }
 
 /* ---- opening and closing */
 
@@ -370,6 +371,18 @@ static nl_status check_wires(const nl_model *m)
     return NL_OK;
 }
 
+/* Whether the last layer gives what the loss is taken of. */
+static nl_status check_answers(const nl_model *m)
+{
+    const nl_shape *out = &m->layer[m->layers - 1]->out;
+    if (m->setup.each_step && out->s != m->setup.shape.s)
+        return nl_fail(
+            NL_ESHAPE,
+            "%s: gives one answer an example, the data ask for one at each of %lld steps",
+            m->ops->name, (long long)m->setup.shape.s);
+    return NL_OK;
+}
+
 nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup)
 {
     nl_status st = NL_OK;
@@ -384,6 +397,7 @@ nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *
     NL_GO(nl_store_open(&m->store));
     NL_GO(m->ops->build(m->self, m));
     NL_GO(check_wires(m));
+    NL_GO(check_answers(m));
     NL_GO(nl_store_commit(m->store));
     NL_GO(initialize(m));
     *out = m;

@@ -41,6 +41,7 @@ void nl_model_residual(nl_model *m, int output); /* and adds that one before its
 nl_shape nl_model_shape(const nl_model *m);      /* of what the next layer reads */
 void nl_model_norms_go_to(nl_model *m, const char *slot); /* instead of ops->slots */
 int64_t nl_model_outputs(const nl_model *m);              /* logits the loss wants: classes, or 1 */
+bool nl_model_each_step(const nl_model *m);               /* at each step */
 
 /* ---- for the trainer, tests and benchmarks */
 
@@ -56,7 +57,8 @@ enum {
 
 typedef struct nl_model_setup {
     nl_shape shape;   /* of one example */
-    int64_t outputs;  /* logits */
+    int64_t outputs;  /* logits of an answer */
+    bool each_step;   /* an answer at each of the shape's steps, instead of one an example */
     int64_t batch;    /* examples of a training step */
     int64_t n;        /* most examples of any call */
     bool stateful;    /* recurrent layers keep their last states for calls that carry */
@@ -75,10 +77,10 @@ extern const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1]; /* ends with N
 nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup) NL_CHECKED;
 void nl_model_close(nl_model *m); /* NULL is fine */
 
-/* Logits (n, outputs) of x (n, s, c): borrowed from the model until the next call. c->x, c->n and
- * what follows are the caller's; y, dy, dx are not used. */
+/* Logits (n, outputs), or (n, s, outputs) at each step, of x (n, s, c): borrowed until the next
+ * call. c->x, c->n and what follows are the caller's; y, dy, dx are not used. */
 nl_real *nl_model_forward(nl_model *m, const nl_layer_call *c);
-/* Gradients of all parameters from d_logits (n, outputs), overwritten. Same call as forward. */
+/* Gradients of all parameters from d_logits, overwritten. Same call as forward. */
 void nl_model_backward(nl_model *m, const nl_layer_call *c, nl_real *d_logits);
 
 /* The call as that layer saw it in the latest forward: its x, y and the rest of `call`. */

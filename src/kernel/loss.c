@@ -150,4 +150,17 @@ static void sigmoid(const nl_real *logits, int64_t rows, const int32_t *labels, 
     }
 }
 
-const nl_loss_kernels NL_VARIANT(nl_loss) = {softmax, sigmoid};
+static void squared(const nl_real *x, int64_t rows, const nl_real *values, double tolerance,
+                    double scale, nl_real *dx, nl_loss_sum *sum)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const double error = (double)x[r] - (double)values[r];
+        sum->loss += error * error;
+        sum->correct += fabs(error) < tolerance;
+        if (dx)
+            dx[r] = (nl_real)(2 * error * scale);
+    }
+    sum->rows += rows;
+}
+
+const nl_loss_kernels NL_VARIANT(nl_loss) = {softmax, sigmoid, squared};

@@ -1,7 +1,8 @@
-/* loss.h: cross-entropy of rows of logits with its gradient, in one go.
+/* loss.h: losses of rows of outputs with their gradients, in one go.
  *
  *     softmax   loss = log(sum_k e^x_k) - x_label      dx_k = (p_k - [k = label]) scale
  *     sigmoid   loss = log(1 + e^x) - x label          dx = (p - label) scale, one logit a row
+ *     squared   loss = (x - value)^2                   dx = 2 (x - value) scale, one output a row
  *
  * Any finite logits are safe. A loss near 0 keeps its digits: loss and gradient are within a few
  * units in the last place, plus one for each unit of difference between the logits that matter.
@@ -17,8 +18,9 @@
 /* Totals over rows with a label. */
 typedef struct nl_loss_sum {
     double loss;
-    int64_t
-        correct; /* the largest logit is the label's (the first of equals); sigmoid: logit > 0 */
+    /* the largest logit is the label's (the first of equals); sigmoid: logit > 0 is label 1;
+     * squared: |x - value| < tolerance */
+    int64_t correct;
     int64_t rows;
 } nl_loss_sum;
 
@@ -31,6 +33,9 @@ typedef struct nl_loss_kernels {
     /* The same with logits (rows) and labels 0 or 1. */
     void (*sigmoid)(const nl_real *logits, int64_t rows, const int32_t *labels, double scale,
                     nl_real *dlogits, nl_loss_sum *sum);
+    /* x (rows) against values (rows): every row counts. dx may be NULL or x itself. */
+    void (*squared)(const nl_real *x, int64_t rows, const nl_real *values, double tolerance,
+                    double scale, nl_real *dx, nl_loss_sum *sum);
 } nl_loss_kernels;
 
 NL_KERNELS(nl_loss_kernels, nl_loss)

@@ -14,6 +14,17 @@ const nl_option nl_batches_option_table[] = {
     NL_OPT_NAMES(nl_batches_options, last, "keep", lasts, "a last batch that is not full"),
     NL_OPT_END};
 
+nl_batches nl_batches_in_order(const nl_dataset *d, const nl_split *from, int64_t most)
+{
+    const int64_t batch = most < from->count ? most : from->count;
+    return (nl_batches){.data = d,
+                        .from = from,
+                        .width = d->shape.s * d->shape.c,
+                        .batch = batch,
+                        .steps = batch > 0 ? (from->count + batch - 1) / batch : 0,
+                        .order = NL_ORDER_SEQUENTIAL};
+}
+
 nl_status nl_batches_open(nl_batches *out, const nl_dataset *d, const nl_split *from,
                           const nl_batches_options *options, uint64_t seed)
 {
@@ -23,14 +34,11 @@ nl_status nl_batches_open(nl_batches *out, const nl_dataset *d, const nl_split *
     if (batch > count)
         return nl_fail(NL_ESHAPE, "batch of %lld is larger than the %lld training examples of %s",
                        (long long)batch, (long long)count, d->ops->name);
-    const bool keep = options->last.is == NL_LAST_KEEP;
-    *out = (nl_batches){.data = d,
-                        .from = from,
-                        .width = d->shape.s * d->shape.c,
-                        .batch = batch,
-                        .steps = keep ? (count + batch - 1) / batch : count / batch,
-                        .order = options->order.is,
-                        .seed = seed};
+    *out = nl_batches_in_order(d, from, batch);
+    if (options->last.is == NL_LAST_DROP)
+        out->steps = count / batch;
+    out->order = options->order.is;
+    out->seed = seed;
     if (from == &d->train)
         out->augment = d->augment;
     return NL_OK;
@@ -51,8 +59,16 @@ void nl_batches_order(const nl_batches *b, int64_t epoch, int64_t *order)
 
 int64_t nl_batches_rows(const nl_batches *b, int64_t k)
 {
-    const int64_t left = b->from->count - k * b->batch;
-    return left < b->batch ? left : b->batch;
+    const int64_t count = b->from->count;
+    /* streams that are long enough, or what the batches before have left */
+    const int64_t rows =
+        b->data->consecutive ? (count - k + b->steps - 1) / b->steps : count - k * b->batch;
+    return rows < b->batch ? rows : b->batch;
+}
+
+int64_t nl_batches_example(const nl_batches *b, const int64_t *order, int64_t k, int64_t i)
+{
+    return b->data->consecutive ? i * b->steps + k : order[k * b->batch + i];
 }
 
 static void copy_example(const nl_batches *b, int64_t epoch, int64_t example, nl_real *to)
@@ -66,20 +82,34 @@ static void copy_example(const nl_batches *b, int64_t epoch, int64_t example, nl
         memcpy(to, from, (size_t)b->width * sizeof *to);
 }
 
-int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t epoch, int64_t k,
-                          nl_real *x, int32_t *label)
+static void copy_answers(const nl_batches *b, int64_t example, int64_t row, int32_t *label,
+                         nl_real *value)
 {
-    const int64_t rows = nl_batches_rows(b, k), *index = order + k * b->batch;
+    const int64_t answers = nl_dataset_answers(b->data);
+    if (b->from->label)
+        memcpy(label + row * answers, b->from->label + example * answers,
+               (size_t)answers * sizeof *label);
+    if (b->from->value)
+        memcpy(value + row * answers, b->from->value + example * answers,
+               (size_t)answers * sizeof *value);
+}
+
+int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t epoch, int64_t k,
+                          nl_real *x, int32_t *label, nl_real *value)
+{
+    const int64_t rows = nl_batches_rows(b, k);
     for (int64_t i = 0; i < rows; i++) {
-        copy_example(b, epoch, index[i], x + i * b->width);
-        label[i] = b->from->label[index[i]];
+        const int64_t example = nl_batches_example(b, order, k, i);
+        copy_example(b, epoch, example, x + i * b->width);
+        copy_answers(b, example, i, label, value);
     }
     return rows;
 }
 
 void nl_batches_live(const nl_batches *b, const int64_t *order, int64_t k, uint8_t *live)
 {
-    const int64_t rows = nl_batches_rows(b, k), *index = order + k * b->batch;
+    const int64_t rows = nl_batches_rows(b, k);
     for (int64_t i = 0; i < rows; i++)
-        nl_dataset_live(b->data, b->from, index[i], live + i * b->data->shape.s);
+        nl_dataset_live(b->data, b->from, nl_batches_example(b, order, k, i),
+                        live + i * b->data->shape.s);
 }

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "core/model.h"
 #include "core/optim.h"
-#include "layers/cross_entropy.h"
 #include "par/par.h"
 #include "train/bench.h"
 #include "train/feeder.h"
+#include "train/score.h"
 #include "train/setup.h"
 
 enum {
@@ -25,7 +25,7 @@ typedef struct step_bench {
     nl_batches batches;
     nl_model *model;
     nl_optim *optim;
-    int64_t outputs, step;
+    int64_t outputs, step; /* outputs: of an example */
     nl_feeder *feeder;
     nl_real *d_logits;
     double *seconds; /* of each step */
@@ -56,6 +56,8 @@ static nl_status draw_examples(step_bench *b)
     nl_split *s = &b->data.train;
     const int64_t values = s->count * b->data.shape.s * b->data.shape.c;
     const nl_key key = {.stream = NL_STREAM_TEST};
+    if (b->real && (b->data.shape.vocabulary > 0 || b->data.each_step || b->data.classes == 0))
+        return NL_OK; /* no random values can stand for these */
     s->x = nl_alloc((size_t)values, sizeof *s->x);
     s->label = nl_alloc((size_t)s->count, sizeof *s->label);
     if (!s->x || !s->label)
@@ -72,7 +74,6 @@ static nl_status draw_examples(step_bench *b)
 static nl_status train_step(step_bench *b)
 {
     const int64_t epoch = b->step / b->batches.steps;
-    int64_t correct;
     nl_batch batch;
     if (b->step % b->batches.steps == 0)
         nl_model_epoch_begin(b->model, epoch);
@@ -84,11 +85,12 @@ static nl_status train_step(step_bench *b)
                              .step = b->step,
                              .epoch = epoch,
                              .seed = (uint64_t)b->spec->seed,
+                             .carry = batch.carry,
                              .live = batch.live,
                              .x = batch.x};
     const nl_real *logits = nl_model_forward(b->model, &c);
-    nl_cross_entropy(b->outputs, logits, batch.label, batch.n, 1 / (double)batch.n, b->d_logits,
-                     &correct);
+    const nl_answers answers = nl_answers_of(&b->data, batch.label, batch.value, batch.n);
+    nl_loss_of(&answers, logits, b->d_logits);
     nl_model_backward(b->model, &c, b->d_logits);
     nl_optim_step(b->optim, false);
     nl_model_after_step(b->model);
@@ -126,7 +128,7 @@ static nl_status open_step(step_bench *b)
     NL_TRY(draw_examples(b));
     NL_TRY(nl_batches_open(&b->batches, &b->data, &b->data.train, &order, (uint64_t)s->seed));
     const int64_t batch = b->batches.batch;
-    b->outputs = nl_outputs_of(&b->data);
+    b->outputs = nl_dataset_answers(&b->data) * nl_dataset_outputs(&b->data);
     const nl_model_setup setup = nl_spec_setup(s, &b->data, batch, batch);
     NL_TRY(nl_model_open(&b->model, s->model.is, &setup));
     NL_TRY(nl_optim_open(&b->optim, s->optimizer.is, nl_model_store(b->model), MOST_STEPS));

@@ -206,6 +206,7 @@ static nl_status run_through(nl_trained *t, int64_t steps)
                                  .step = t->step,
                                  .epoch = t->epoch,
                                  .seed = (uint64_t)t->spec.seed,
+                                 .carry = batch.carry,
                                  .live = batch.live,
                                  .x = batch.x};
         nl_model_forward(t->model, &c);

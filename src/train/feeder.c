@@ -7,6 +7,7 @@ typedef struct slot {
     int64_t step, n; /* step: -1 for none */
     nl_real *x;
     int32_t *label;
+    nl_real *value;
     uint8_t *live; /* NULL: no padding */
     int64_t *index;
 } slot;
@@ -30,15 +31,20 @@ nl_status nl_feeder_open(nl_feeder **out, const nl_batches *b, bool alone)
     f->epoch_of_order = -1;
     f->order = nl_alloc((size_t)b->from->count, sizeof *f->order);
     bool whole = f->order;
+    const int64_t answers = nl_dataset_answers(b->data);
     for (int k = 0; k < 2; k++) {
         slot *s = &f->slot[k];
         s->step = -1;
         s->x = nl_alloc((size_t)(b->batch * b->width), sizeof *s->x);
-        s->label = nl_alloc((size_t)b->batch, sizeof *s->label);
+        if (b->from->label)
+            s->label = nl_alloc((size_t)(b->batch * answers), sizeof *s->label);
+        else
+            s->value = nl_alloc((size_t)(b->batch * answers), sizeof *s->value);
         s->index = nl_alloc((size_t)b->batch, sizeof *s->index);
         if (b->data->ragged)
             s->live = nl_alloc((size_t)(b->batch * b->data->shape.s), 1);
-        whole = whole && s->x && s->label && s->index && (s->live || !b->data->ragged);
+        whole = whole && s->x && (s->label || s->value) && s->index;
+        whole = whole && (s->live || !b->data->ragged);
     }
     if (!whole)
         NL_BAIL(NL_ENOMEM, "a batch of %lld examples", (long long)b->batch);
@@ -59,6 +65,7 @@ void nl_feeder_close(nl_feeder *f)
     for (int k = 0; k < 2; k++) {
         nl_free(f->slot[k].x);
         nl_free(f->slot[k].label);
+        nl_free(f->slot[k].value);
         nl_free(f->slot[k].live);
         nl_free(f->slot[k].index);
     }
@@ -74,11 +81,11 @@ static nl_status fill(void *arg)
     if (epoch != f->epoch_of_order)
         nl_batches_order(f->b, epoch, f->order);
     f->epoch_of_order = epoch;
-    s->n = nl_batches_gather(f->b, f->order, epoch, k, s->x, s->label);
+    s->n = nl_batches_gather(f->b, f->order, epoch, k, s->x, s->label, s->value);
     if (s->live)
         nl_batches_live(f->b, f->order, k, s->live);
     for (int64_t i = 0; i < s->n; i++)
-        s->index[i] = f->order[k * f->b->batch + i];
+        s->index[i] = nl_batches_example(f->b, f->order, k, i);
     return NL_OK;
 }
 
@@ -97,7 +104,13 @@ nl_status nl_feeder_batch(nl_feeder *f, int64_t step, nl_batch *out)
         start(f, s, step);
         NL_TRY(nl_background_wait(f->worker));
     }
-    *out = (nl_batch){s->n, s->x, s->label, s->live, s->index};
+    *out = (nl_batch){.n = s->n,
+                      .x = s->x,
+                      .label = s->label,
+                      .value = s->value,
+                      .live = s->live,
+                      .index = s->index,
+                      .carry = f->b->data->consecutive && step % f->b->steps > 0};
     if (!f->alone)
         start(f, s == f->slot ? &f->slot[1] : &f->slot[0], step + 1);
     return NL_OK;

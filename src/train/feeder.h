@@ -8,9 +8,11 @@
 typedef struct nl_batch {
     int64_t n;            /* examples */
     const nl_real *x;     /* (n, width) */
-    const int32_t *label; /* n */
+    const int32_t *label; /* (n, answers), or NULL where there are */
+    const nl_real *value; /* (n, answers) numbers */
     const uint8_t *live;  /* (n, s): 0 is padding; NULL: there is none */
     const int64_t *index; /* n: their numbers in the training set */
+    bool carry;           /* they go on where those of the step before ended */
 } nl_batch;
 
 typedef struct nl_feeder nl_feeder;

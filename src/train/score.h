@@ -4,9 +4,10 @@
 
 #include "core/dataset.h"
 #include "core/model.h"
+#include "layers/loss.h"
 
 typedef struct nl_score {
-    double loss, accuracy; /* means over examples; NaN where there are none */
+    double loss, accuracy; /* means over answers; NaN where there are none */
 } nl_score;
 
 /* What a split is evaluated with. model and data are lent. */
@@ -17,14 +18,23 @@ typedef struct nl_scorer {
     const nl_policy *policy; /* NULL: the norms' own */
     int64_t step, epoch;     /* of the training so far */
     uint64_t seed;
-    uint8_t *live; /* (n, data->shape.s), where the data are ragged; nl_scorer_open takes it */
+    /* nl_scorer_open takes what the data need: */
+    uint8_t *live; /* ragged: (n, data->shape.s) */
+    nl_real *x;    /* consecutive: the examples of a batch do not lie side by side */
+    int32_t *label;
 } nl_scorer;
 
 /* Takes what the other fields ask for; nl_scorer_close gives it back. */
 nl_status nl_scorer_open(nl_scorer *s) NL_CHECKED;
 void nl_scorer_close(nl_scorer *s);
 
-/* Sums over examples, then divides: never a mean of batch means. Changes no state. */
+/* What the outputs for n examples should be; label and value as in nl_split. */
+nl_answers nl_answers_of(const nl_dataset *d, const int32_t *label, const nl_real *value,
+                         int64_t n);
+
+nl_score nl_score_of(const nl_loss_sum *sum);
+
+/* Sums over answers, then divides: never a mean of batch means. Changes no state of training. */
 nl_score nl_score_split(const nl_scorer *s, const nl_split *split);
 
 #endif

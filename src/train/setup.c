@@ -1,12 +1,12 @@
 #include "train/setup.h"
 
-int64_t nl_outputs_of(const nl_dataset *d) { return d->classes == 2 ? 1 : d->classes; }
-
 nl_model_setup nl_spec_setup(const nl_run_spec *spec, const nl_dataset *data, int64_t batch,
                              int64_t n)
 {
     return (nl_model_setup){.shape = data->shape,
-                            .outputs = nl_outputs_of(data),
+                            .outputs = nl_dataset_outputs(data),
+                            .each_step = data->each_step,
+                            .stateful = data->consecutive,
                             .batch = batch,
                             .n = n,
                             .norm = spec->norm.is,

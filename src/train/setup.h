@@ -6,9 +6,6 @@
 #include "core/model.h"
 #include "train/spec.h"
 
-/* Logits the loss wants: two classes may be told by one. */
-int64_t nl_outputs_of(const nl_dataset *d);
-
 /* `batch` examples a training step, `n` the most of any call. The texts are spec's. */
 nl_model_setup nl_spec_setup(const nl_run_spec *spec, const nl_dataset *data, int64_t batch,
                              int64_t n);

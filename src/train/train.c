@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "io/file.h"
-#include "layers/cross_entropy.h"
 #include "par/par.h"
 #include "train/setup.h"
 #include "train/trainer.h"
@@ -49,9 +48,10 @@ static nl_status open_model(trainer *t)
 {
     const nl_run_spec *s = t->spec;
     const int64_t batch = t->batches.batch;
-    t->outputs = nl_outputs_of(t->data);
     const int64_t width = t->data->shape.s * t->data->shape.c, fit = EVAL_VALUES / width;
     t->eval_batch = pick(s->eval_batch, fit < EVAL_BATCH ? fit : EVAL_BATCH);
+    if (t->data->consecutive) /* as many streams as in training */
+        t->eval_batch = pick(s->eval_batch, batch);
     const nl_model_setup setup =
         nl_spec_setup(s, t->data, batch, batch > t->eval_batch ? batch : t->eval_batch);
     NL_TRY(nl_model_open(&t->model, s->model.is, &setup));
@@ -66,7 +66,8 @@ static nl_status open_model(trainer *t)
 static nl_status take_buffers(trainer *t)
 {
     const int64_t batch = t->batches.batch;
-    t->d_logits = nl_alloc((size_t)(batch * t->outputs), sizeof *t->d_logits);
+    const int64_t outputs = nl_dataset_answers(t->data) * nl_dataset_outputs(t->data);
+    t->d_logits = nl_alloc((size_t)(batch * outputs), sizeof *t->d_logits);
     if (!t->d_logits)
         return nl_fail(NL_ENOMEM, "gradients of %lld examples", (long long)batch);
     t->scorer = (nl_scorer){
@@ -87,6 +88,7 @@ static nl_layer_call call_of(const trainer *t, int64_t n, const nl_real *x)
                            .step = t->step,
                            .epoch = t->step / t->batches.steps,
                            .seed = (uint64_t)t->spec->seed,
+                           .carry = t->batch.carry,
                            .live = t->batch.live,
                            .x = x};
 }
@@ -120,30 +122,29 @@ static bool reads_tables(const trainer *t, int64_t row)
 
 static nl_status train_step(trainer *t)
 {
-    int64_t correct = 0;
     NL_TRY(next_batch(t));
-    const int64_t n = t->batch.n;
+    const nl_batch *batch = &t->batch;
+    const nl_answers answers = nl_answers_of(t->data, batch->label, batch->value, batch->n);
     const bool logged = (t->step + 1) % t->log_every == 0 || t->step == 0;
-    nl_layer_call c = call_of(t, n, t->batch.x);
+    nl_layer_call c = call_of(t, batch->n, batch->x);
     c.logged = logged;
     const nl_real *logits = nl_model_forward(t->model, &c);
-    const double loss = nl_cross_entropy(t->outputs, logits, t->batch.label, n, 1 / (double)n,
-                                         t->d_logits, &correct);
+    const nl_loss_sum sum = nl_loss_of(&answers, logits, t->d_logits);
     if (logged)
         nl_observe_layers(t->observer, &c);
     nl_model_backward(t->model, &c, t->d_logits);
     if (logged)
         NL_TRY(nl_observe_parameters(t->observer, t->step + 1, reads_tables(t, t->step + 1)));
-    t->diverged = !isfinite(loss);
+    t->diverged = !isfinite(sum.loss);
     if (!t->diverged) {
         nl_optim_step(t->optim, false);
         nl_model_after_step(t->model);
     }
     t->step++;
-    t->sum[EPOCH_LOSS] += loss;
-    t->sum[EPOCH_CORRECT] += (double)correct;
-    t->sum[EPOCH_EXAMPLES] += (double)n;
-    NL_TRY(nl_trainer_log_step(t, n, loss, (double)correct));
+    t->sum[EPOCH_LOSS] += sum.loss;
+    t->sum[EPOCH_CORRECT] += (double)sum.correct;
+    t->sum[EPOCH_ANSWERS] += (double)sum.rows;
+    NL_TRY(nl_trainer_log_step(t, &sum));
     return NL_OK;
 }
 
@@ -156,7 +157,7 @@ static nl_status end_epoch(trainer *t)
 
 static void tell_progress(trainer *t)
 {
-    const double now = nl_wall_seconds(), n = t->sum[EPOCH_EXAMPLES];
+    const double now = nl_wall_seconds(), n = t->sum[EPOCH_ANSWERS];
     if (t->set->progress_fd < 0 || (now - t->last_progress < 0.1 && t->step < t->total))
         return;
     t->last_progress = now;
@@ -198,7 +199,7 @@ static nl_status run(trainer *t)
 
 static void report(const trainer *t, const char *outcome, nl_train_result *result)
 {
-    const double n = t->sum[EPOCH_EXAMPLES];
+    const double n = t->sum[EPOCH_ANSWERS];
     snprintf(result->outcome, sizeof result->outcome, "%s", outcome);
     result->steps = t->step;
     result->train_loss = n > 0 ? t->sum[EPOCH_LOSS] / n : NAN;

@@ -1,4 +1,5 @@
 /* train_log.c: what a run writes into its file while it goes on. */
+#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -18,14 +19,24 @@ static nl_status declare(trainer *t, int timeline, const char *path, const char 
     return NL_OK;
 }
 
-static nl_status declare_scores(trainer *t, int timeline, const char *folder, const char *split,
-                                int id[2])
+/* prefix: "/steps/" or "/epochs/val_"; of: "of the batch". */
+static nl_status declare_scores(trainer *t, int timeline, const char *prefix, const char *of,
+                                int id[SCORES])
 {
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s_loss", folder, split);
-    NL_TRY(declare(t, timeline, path, "nats", "mean loss over the examples", false, &id[0]));
-    snprintf(path, sizeof path, "%s/%s_accuracy", folder, split);
-    NL_TRY(declare(t, timeline, path, "1", "share of correct answers", false, &id[1]));
+    const struct {
+        const char *name, *unit, *doc;
+    } rows[SCORES] = {
+        [SCORE_LOSS] = {"loss", t->data->classes > 0 ? "nats" : "1", "mean loss"},
+        [SCORE_ACCURACY] = {"accuracy", "1", "share of correct answers"},
+        [SCORE_BITS] = {"bits_per_character", "bits", "mean loss"},
+    };
+    char path[64], doc[96];
+    for (int k = 0; k < SCORES; k++) {
+        snprintf(path, sizeof path, "%s%s", prefix, rows[k].name);
+        snprintf(doc, sizeof doc, "%s %s", rows[k].doc, of);
+        if (k != SCORE_BITS || t->data->in_bits)
+            NL_TRY(declare(t, timeline, path, rows[k].unit, doc, false, &id[k]));
+    }
     return NL_OK;
 }
 
@@ -35,15 +46,20 @@ static nl_status declare_training(trainer *t)
     NL_TRY(nl_log_timeline(log, "/steps", "step", "optimizer steps", 512, &t->steps_tl));
     NL_TRY(nl_log_timeline(log, "/epochs", "epoch", "epochs", 16, &t->epochs_tl));
     NL_TRY(nl_log_timeline(log, "/evals", "step", "optimizer steps", 16, &t->evals_tl));
-    NL_TRY(declare(t, t->steps_tl, "/steps/loss", "nats", "mean loss of the batch", false,
-                   &t->channel.loss));
-    NL_TRY(declare(t, t->steps_tl, "/steps/accuracy", "1", "share of correct answers of the batch",
-                   false, &t->channel.accuracy));
+    NL_TRY(declare_scores(t, t->steps_tl, "/steps/", "of the batch", t->channel.step));
     NL_TRY(declare(t, t->steps_tl, "/steps/lr", "1", "learning rate", false, &t->channel.lr));
-    NL_TRY(declare(t, t->epochs_tl, "/epochs/train_loss", "nats", "mean over the epoch's steps",
-                   false, &t->channel.train_loss));
-    NL_TRY(declare(t, t->epochs_tl, "/epochs/train_accuracy", "1", "mean over the epoch's steps",
-                   false, &t->channel.train_accuracy));
+    NL_TRY(declare_scores(t, t->epochs_tl, "/epochs/train_", "over the epoch's steps",
+                          t->channel.train));
+    return NL_OK;
+}
+
+static nl_status declare_evaluation(trainer *t, int i, const char *split)
+{
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "/epochs/%s_", split);
+    NL_TRY(declare_scores(t, t->epochs_tl, prefix, "over the split", t->channel.epoch[i]));
+    snprintf(prefix, sizeof prefix, "/evals/%s_", split);
+    NL_TRY(declare_scores(t, t->evals_tl, prefix, "over the split", t->channel.eval[i]));
     return NL_OK;
 }
 
@@ -51,11 +67,8 @@ static nl_status declare_channels(trainer *t)
 {
     nl_log *log = t->log;
     NL_TRY(declare_training(t));
-    static const char *const splits[] = {"val", "test"};
-    for (int i = 0; i < 2; i++) {
-        NL_TRY(declare_scores(t, t->epochs_tl, "/epochs", splits[i], t->channel.epoch[i]));
-        NL_TRY(declare_scores(t, t->evals_tl, "/evals", splits[i], t->channel.eval[i]));
-    }
+    NL_TRY(declare_evaluation(t, 0, "val"));
+    NL_TRY(declare_evaluation(t, 1, "test"));
     NL_TRY(declare(t, t->evals_tl, "/evals/seconds", "s", "wall time since the run began", true,
                    &t->channel.seconds));
     if (t->spec->record_order)
@@ -91,45 +104,48 @@ nl_status nl_trainer_open_log(trainer *t, bool resume)
     return NL_OK;
 }
 
-static void put_scores(trainer *t, int channel[2][2])
+static void put_score(trainer *t, const int channel[SCORES], nl_score s)
 {
-    const nl_score *s[] = {&t->val, &t->test};
-    for (int i = 0; i < 2; i++) {
-        nl_log_put(t->log, channel[i][0], &s[i]->loss);
-        nl_log_put(t->log, channel[i][1], &s[i]->accuracy);
-    }
+    const double bits = s.loss / log(2);
+    nl_log_put(t->log, channel[SCORE_LOSS], &s.loss);
+    nl_log_put(t->log, channel[SCORE_ACCURACY], &s.accuracy);
+    if (t->data->in_bits)
+        nl_log_put(t->log, channel[SCORE_BITS], &bits);
+}
+
+static void put_evaluation(trainer *t, int channel[2][SCORES])
+{
+    put_score(t, channel[0], t->val);
+    put_score(t, channel[1], t->test);
 }
 
 nl_status nl_trainer_log_evaluation(trainer *t)
 {
     const double seconds = nl_wall_seconds() - t->started;
-    put_scores(t, t->channel.eval);
+    put_evaluation(t, t->channel.eval);
     nl_log_put(t->log, t->channel.seconds, &seconds);
     NL_TRY(nl_log_row(t->log, t->evals_tl, t->step));
     return NL_OK;
 }
 
-nl_status nl_trainer_log_step(trainer *t, int64_t n, double loss, double correct)
+nl_status nl_trainer_log_step(trainer *t, const nl_loss_sum *of_batch)
 {
-    const double mean = loss / (double)n, accuracy = correct / (double)n;
     const double lr = nl_optim_lr(t->optim);
-    nl_log_put(t->log, t->channel.loss, &mean);
-    nl_log_put(t->log, t->channel.accuracy, &accuracy);
+    put_score(t, t->channel.step, nl_score_of(of_batch));
     nl_log_put(t->log, t->channel.lr, &lr);
     if (t->spec->record_order)
-        nl_log_put_int(t->log, t->channel.order, t->batch.index, n);
+        nl_log_put_int(t->log, t->channel.order, t->batch.index, t->batch.n);
     NL_TRY(nl_log_row(t->log, t->steps_tl, t->step));
     return NL_OK;
 }
 
 nl_status nl_trainer_log_epoch(trainer *t)
 {
-    const double n = t->sum[EPOCH_EXAMPLES];
-    const double loss = t->sum[EPOCH_LOSS] / n, accuracy = t->sum[EPOCH_CORRECT] / n;
+    const double answers = t->sum[EPOCH_ANSWERS];
+    const nl_score train = {t->sum[EPOCH_LOSS] / answers, t->sum[EPOCH_CORRECT] / answers};
     const int64_t epoch = (t->step - 1) / t->batches.steps;
-    nl_log_put(t->log, t->channel.train_loss, &loss);
-    nl_log_put(t->log, t->channel.train_accuracy, &accuracy);
-    put_scores(t, t->channel.epoch);
+    put_score(t, t->channel.train, train);
+    put_evaluation(t, t->channel.epoch);
     NL_TRY(nl_log_row(t->log, t->epochs_tl, epoch + 1));
     return NL_OK;
 }

@@ -13,7 +13,10 @@
 #include "train/train.h"
 
 /* Sums over the steps of the epoch so far; checkpoints carry them: a resumed epoch ends alike. */
-enum { EPOCH_LOSS, EPOCH_CORRECT, EPOCH_EXAMPLES, SUMS };
+enum { EPOCH_LOSS, EPOCH_CORRECT, EPOCH_ANSWERS, SUMS };
+
+/* Channels of a mean over answers; bits_per_character is there where the data ask for it. */
+enum { SCORE_LOSS, SCORE_ACCURACY, SCORE_BITS, SCORES };
 
 typedef struct trainer {
     const nl_run_spec *spec;
@@ -26,7 +29,6 @@ typedef struct trainer {
     nl_batch batch; /* of the latest step */
     nl_log *log;
     nl_observer *observer;
-    int64_t outputs;
     nl_real *d_logits;
     nl_scorer scorer;
     double sum[SUMS];
@@ -34,9 +36,8 @@ typedef struct trainer {
     int64_t step; /* updates made */
     int steps_tl, epochs_tl, evals_tl;
     struct {
-        int loss, accuracy, lr, order;
-        int train_loss, train_accuracy, epoch[2][2], eval[2][2]; /* [val, test][loss, accuracy] */
-        int seconds;
+        int step[SCORES], train[SCORES], epoch[2][SCORES], eval[2][SCORES]; /* [val, test] */
+        int lr, order, seconds;
     } channel;
     double started, last_progress;
     nl_score val, test; /* of the latest evaluation */
@@ -47,7 +48,7 @@ enum { NL_TRAIN_PATH_MAX = NL_STRING_MAX + 32 };
 
 /* The run file in the folder: opened, or with `resume` gone on from t->step. */
 nl_status nl_trainer_open_log(trainer *t, bool resume) NL_CHECKED;
-nl_status nl_trainer_log_step(trainer *t, int64_t n, double loss, double correct) NL_CHECKED;
+nl_status nl_trainer_log_step(trainer *t, const nl_loss_sum *of_batch) NL_CHECKED;
 nl_status nl_trainer_log_evaluation(trainer *t) NL_CHECKED;
 nl_status nl_trainer_log_epoch(trainer *t) NL_CHECKED;
 nl_status nl_trainer_finish_log(trainer *t, const char *outcome) NL_CHECKED;

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "core/optim.h"
-#include "layers/cross_entropy.h"
+#include "layers/loss.h"
 #include "registry.h"
 #include "suite.h"
 
@@ -146,8 +146,8 @@ static double loss_after_training(const char *spec, const char *norm)
 {
     net r;
     nl_optim *optim;
-    int64_t correct = 0;
     int32_t label[N];
+    const nl_answers answers = {.rows = N, .outputs = OUTPUTS, .label = label};
     open_net(&r, spec, norm, NULL);
     for (int i = 0; i < N; i++)
         label[i] = r.x[i * STEPS * IN] > 0;
@@ -155,13 +155,13 @@ static double loss_after_training(const char *spec, const char *norm)
     r.call.update = true;
     for (r.call.step = 0; r.call.step < 200; r.call.step++) {
         const nl_real *logits = nl_model_forward(r.model, &r.call);
-        nl_cross_entropy(OUTPUTS, logits, label, N, 1.0 / N, r.d_logits, &correct);
+        nl_loss_of(&answers, logits, r.d_logits);
         nl_model_backward(r.model, &r.call, r.d_logits);
         nl_optim_step(optim, false);
         nl_model_after_step(r.model);
     }
     const nl_real *logits = nl_model_forward(r.model, &r.call);
-    const double after = nl_cross_entropy(OUTPUTS, logits, label, N, 1, NULL, &correct);
+    const double after = nl_loss_of(&answers, logits, NULL).loss;
     nl_optim_close(optim);
     nl_model_close(r.model);
     return after / N;

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "core/optim.h"
-#include "layers/cross_entropy.h"
+#include "layers/loss.h"
 #include "par/par.h"
 #include "registry.h"
 #include "requests.h"
@@ -70,11 +70,11 @@ static nl_layer_call call_of(const net *n, nl_phase phase, int64_t examples)
 
 static void train(net *n, int64_t examples)
 {
-    int64_t correct = 0;
+    const nl_answers answers = {.rows = examples, .outputs = OUT, .label = n->label};
     nl_layer_call c = call_of(n, NL_TRAIN, examples);
     c.start = n->step == 0;
     const nl_real *logits = nl_model_forward(n->model, &c);
-    nl_cross_entropy(OUT, logits, n->label, examples, 1 / (double)examples, n->d_logits, &correct);
+    nl_loss_of(&answers, logits, n->d_logits);
     nl_model_backward(n->model, &c, n->d_logits);
     nl_optim_step(n->optim, true);
     nl_model_after_step(n->model);
@@ -83,10 +83,10 @@ static void train(net *n, int64_t examples)
 
 static void evaluate(net *n, int64_t examples)
 {
-    int64_t correct = 0;
+    const nl_answers answers = {.rows = examples, .outputs = OUT, .label = n->label};
     const nl_layer_call c = call_of(n, NL_EVAL, examples);
     const nl_real *logits = nl_model_forward(n->model, &c);
-    nl_cross_entropy(OUT, logits, n->label, examples, 0, NULL, &correct);
+    nl_loss_of(&answers, logits, NULL);
 }
 
 static void do_nothing(int64_t b, void *arg)
