@@ -101,6 +101,30 @@ START_TEST(a_batch_holds_the_examples_of_its_stretch_of_the_order)
 }
 END_TEST
 
+/* 103 examples in 10 streams of 11: 0 .. 10, 11 .. 21, ..., the last one shorter, 99 .. 102. */
+START_TEST(consecutive_examples_come_as_parallel_streams)
+{
+    data->consecutive = true;
+    nl_batches b = opened("batch=10", 9);
+    nl_real x[10 * 2];
+    int32_t label[10];
+    ck_assert_int_eq(b.steps, 11);
+    for (int64_t k = 0, done = 0; k < b.steps; k++) {
+        const int64_t rows = nl_batches_gather(&b, NULL, 0, k, x, label, NULL);
+        ck_assert_int_eq(rows, k < 4 ? 10 : 9);
+        for (int64_t i = 0; i < rows; i++)
+            ck_assert_mem_eq(x + 2 * i, data->train.x + 2 * (11 * i + k), 2 * sizeof *x);
+        done += rows;
+        ck_assert(k < b.steps - 1 || done == COUNT);
+    }
+    b = opened("batch=10:last=drop", 9);
+    ck_assert_int_eq(b.steps, 10);
+    ck_assert_int_eq(nl_batches_rows(&b, 9), 10);
+    ck_assert_int_eq(nl_batches_example(&b, NULL, 9, 9), 99);
+    data->consecutive = false;
+}
+END_TEST
+
 START_TEST(batches_larger_than_the_data_are_refused)
 {
     const nl_batches_options o = {.batch = 70000};
@@ -135,6 +159,7 @@ int main(void)
     tcase_add_test(t, epochs_and_seeds_shuffle_anew_unless_the_order_is_fixed);
     tcase_add_test(t, the_last_batch_is_kept_short_or_dropped);
     tcase_add_test(t, a_batch_holds_the_examples_of_its_stretch_of_the_order);
+    tcase_add_test(t, consecutive_examples_come_as_parallel_streams);
     tcase_add_test(t, batches_larger_than_the_data_are_refused);
     tcase_add_test(t, gathering_takes_no_memory);
     suite_add_tcase(s, t);

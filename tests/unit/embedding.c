@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "core/lookup.h"
 #include "core/optim.h"
-#include "layers/cross_entropy.h"
+#include "layers/loss.h"
 #include "one_layer.h"
 #include "par/par.h"
 #include "registry.h"
@@ -213,7 +213,7 @@ static double train(const char *norm, int threads, bool reads_all)
     nl_real x[POSITIONS], d_logits[N];
     int32_t label[N];
     double loss = 0;
-    int64_t correct;
+    const nl_answers answers = {.rows = N, .outputs = 1, .label = label};
     ck_assert_int_eq(nl_optim_open(&o, "adam:lr=0.02:clip=1", nl_model_store(m), STEPS), NL_OK);
     nl_par_ignore_work(threads > 1);
     nl_threads_set(threads);
@@ -234,7 +234,7 @@ static double train(const char *norm, int threads, bool reads_all)
                                  .seed = 1,
                                  .x = x};
         const nl_real *logits = nl_model_forward(m, &c);
-        loss += nl_cross_entropy(1, logits, label, N, 1.0 / N, d_logits, &correct);
+        loss += nl_loss_of(&answers, logits, d_logits).loss;
         if (last)
             break;
         nl_model_backward(m, &c, d_logits);

@@ -164,6 +164,24 @@ START_TEST(infinite_logits_have_their_limits)
 }
 END_TEST
 
+START_TEST(squares_of_errors_and_those_within_the_tolerance)
+{
+    const nl_real x[] = {1, 0.5, -2, (nl_real)0.96}, value[] = {1, 1, -1, 1};
+    nl_real dx[4];
+    nl_loss_sum sum = {0};
+    nl_loss()->squared(x, 4, value, 0.04001, 0.25, dx, &sum);
+    ck_assert_double_eq_tol(sum.loss, 0 + 0.25 + 1 + 0.0016, 8 * unit);
+    ck_assert_int_eq(sum.correct, 2);
+    ck_assert_int_eq(sum.rows, 4);
+    ck_assert(dx[0] == 0 && dx[1] == (nl_real)-0.25 && dx[2] == (nl_real)-0.5);
+    ck_assert_double_eq_tol((double)dx[3], -0.02, 8 * unit);
+    const nl_real bad = NAN;
+    nl_loss()->squared(&bad, 1, value, 1, 1, NULL, &sum);
+    ck_assert_double_nan(sum.loss);
+    ck_assert_int_eq(sum.correct, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("loss");
@@ -173,6 +191,7 @@ int main(void)
     tcase_add_test(t, totals_add_up_over_rows_and_skip_rows_without_label);
     tcase_add_test(t, the_first_of_equal_logits_wins);
     tcase_add_test(t, nan_stays_and_is_wrong);
+    tcase_add_test(t, squares_of_errors_and_those_within_the_tolerance);
     tcase_add_test(t, infinite_logits_have_their_limits);
     suite_add_tcase(s, t);
     return run_suite(s);
