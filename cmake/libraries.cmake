@@ -20,7 +20,7 @@ set(NORMLAB_VARIANT_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mpr
 
 function(normlab_library precision)
   file(GLOB sources CONFIGURE_DEPENDS src/base/*.c src/par/*.c src/core/*.c src/layers/*.c
-       src/optim/*.c src/io/*.c src/train/*.c analysis/*.c)
+       src/optim/*.c src/io/*.c src/train/*.c src/train/probes/*.c analysis/*.c)
   add_library(normlab_${precision} STATIC ${sources} src/kernel/cpu.c)
   file(GLOB kernels CONFIGURE_DEPENDS src/kernel/*.c)
   list(FILTER kernels EXCLUDE REGEX "/cpu\\.c$")

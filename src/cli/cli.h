@@ -23,6 +23,7 @@ int cli_evaluate(int argc, char **argv);
 int cli_norms(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_datasets(int argc, char **argv);
+int cli_probes(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_recover(int argc, char **argv);

@@ -21,6 +21,7 @@ const cli_command cli_commands[] = {
     {"norms", "list the normalization methods, or describe one", cli_norms},
     {"models", "list the networks, or describe one", cli_models},
     {"datasets", "list the data sets, or describe one", cli_datasets},
+    {"probes", "list the probes of training, or describe one", cli_probes},
     {"check", "the contract on a method or plugin", cli_check},
     {"show", "one run in the terminal", cli_show},
     {"recover", "make the file of a killed run an ordinary one", cli_recover},

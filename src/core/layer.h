@@ -22,6 +22,14 @@ typedef struct nl_slot_decl {
     const char *doc;
 } nl_slot_decl;
 
+struct nl_layer;
+
+/* Told the gradients that a backward pass makes, layer by layer. */
+typedef struct nl_watch {
+    /* dL/d(output of l), (n, out.s, out.c), before l's backward uses it up. */
+    void (*output)(struct nl_watch *w, const struct nl_layer *l, const nl_real *dy);
+} nl_watch;
+
 typedef struct nl_layer_call {
     int64_t n; /* examples, at most the layer's capacity */
     nl_phase phase;
@@ -34,6 +42,7 @@ typedef struct nl_layer_call {
     bool add_dx;     /* backward adds to dx: another layer reads the same x */
     int64_t step, epoch;
     uint64_t seed;
+    nl_watch *watch;         /* of backward; NULL: nobody */
     const nl_policy *policy; /* NULL: the norms' own */
     const uint8_t *live;     /* (n, in.s): 0 is padding; NULL: all live, or positions are gone */
     const nl_real *x;
@@ -119,6 +128,10 @@ nl_status nl_layer_image(const nl_layer *l, nl_shape *out) NL_CHECKED;
 
 /* Norm arguments common to the calls of a layer. */
 nl_args nl_layer_norm_args(const nl_layer_call *c);
+
+/* Whether run files and probes look at a slot: those before the activation always, others where a
+ * norm sits. */
+bool nl_layer_is_observed(const nl_layer *l, int slot);
 
 /* Ends every observe: post is what the norm in the slot made of pre, `values` values each, or a
  * copy where there is none. Changes no state. */

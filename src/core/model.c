@@ -454,6 +454,12 @@ nl_args nl_layer_norm_args(const nl_layer_call *c)
                      .key = {c->seed, NL_STREAM_NORM, (uint64_t)c->step}};
 }
 
+bool nl_layer_is_observed(const nl_layer *l, int slot)
+{
+    const unsigned site = l->ops->slots[slot].site;
+    return l->ops->observe && (site == NL_AT_PREACT || (site == NL_AT_ACT && l->norm[slot]));
+}
+
 void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, const nl_real *pre,
                    nl_real *post)
 {
@@ -565,6 +571,8 @@ void nl_model_backward(nl_model *m, const nl_layer_call *call, nl_real *d_logits
         nl_layer_call c = call_of(m, i, call);
         c.dy = m->gradient[i];
         call_for_gradient(m, m->layer[i], &c);
+        if (call->watch)
+            call->watch->output(call->watch, m->layer[i], c.dy);
         m->layer[i]->ops->backward(m->layer[i], &c);
         pass_to_residual(m, m->layer[i], c.dy, call->n);
     }

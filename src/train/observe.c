@@ -125,13 +125,6 @@ static nl_status declare_side(nl_observer *o, side *s, const place *p, const cha
     return NL_OK;
 }
 
-/* Slots before the activation are always looked at, others where a norm sits. */
-static bool is_observed(const nl_layer *l, int slot)
-{
-    const unsigned site = l->ops->slots[slot].site;
-    return l->ops->observe && (site == NL_AT_PREACT || (site == NL_AT_ACT && l->norm[slot]));
-}
-
 static nl_status declare_places(nl_observer *o)
 {
     o->place = nl_alloc((size_t)nl_model_layers(o->model) * NL_SLOTS_MAX, sizeof *o->place);
@@ -140,7 +133,7 @@ static nl_status declare_places(nl_observer *o)
     for (int i = 0; i < nl_model_layers(o->model); i++) {
         nl_layer *l = nl_model_layer(o->model, i);
         for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++) {
-            if (!is_observed(l, k))
+            if (!nl_layer_is_observed(l, k))
                 continue;
             place *p = &o->place[o->places++];
             *p = (place){.layer = l, .slot = k};

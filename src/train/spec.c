@@ -9,6 +9,7 @@
 #include "core/model.h"
 #include "core/norm.h"
 #include "core/optim.h"
+#include "train/probe.h"
 
 static const char *const orders[] = {"reshuffle", "fixed", "sequential", NULL};
 static const char *const lasts[] = {"keep", "drop", NULL};
@@ -40,6 +41,7 @@ const nl_option nl_run_options[] = {
     NL_OPT(nl_run_spec, eval_batch, "0", 0, 1e9,
            "examples at once when evaluating (0: 500 or fewer; batch where a method needs it)"),
     NL_OPT_NAMES(nl_run_spec, precision, "float", precisions, "number type of the tensors"),
+    NL_OPT_TEXT(nl_run_spec, probe, "", "what else is looked at: 'normlab probes' lists them"),
     NL_OPT(nl_run_spec, target, "0", 0, 1, "accuracy of steps-to-target; 0: the data set's"),
     NL_OPT_END};
 
@@ -66,6 +68,8 @@ static canonical_of owner_of(const nl_option *row)
         return nl_model_canonical;
     if (row->at == offsetof(nl_run_spec, optimizer))
         return nl_optim_canonical;
+    if (row->at == offsetof(nl_run_spec, probe))
+        return nl_probes_canonical;
     if (strncmp(row->key, "norm", 4) == 0)
         return nl_norm_canonical;
     return NULL;
@@ -264,7 +268,8 @@ nl_status nl_spec_parse(const nl_words *words, nl_run_spec *out)
 
 bool nl_run_key_varies(const char *key)
 {
-    return !nl_option_find(nl_conduct_options, key) && strcmp(key, "precision") != 0;
+    return !nl_option_find(nl_conduct_options, key) && strcmp(key, "precision") != 0 &&
+           strcmp(key, "probe") != 0;
 }
 
 nl_status nl_spec_fits(const nl_run_spec *spec, const nl_dataset *data)

@@ -17,7 +17,7 @@ enum { NL_PRECISION_FLOAT, NL_PRECISION_DOUBLE };
 
 typedef struct nl_run_spec {
     nl_string data, model, norm, norm_preact, norm_act, norm_weight, norm_x, norm_h, norm_c;
-    nl_string optimizer, init;
+    nl_string optimizer, init, probe;
     int64_t batch;         /* 0: all training examples */
     int64_t epochs, steps; /* the budget: exactly one of them is above 0 */
     int64_t seed;

@@ -136,11 +136,16 @@ static nl_status train_step(trainer *t)
     if (logged)
         NL_TRY(nl_observe_parameters(t->observer, t->step + 1, reads_tables(t, t->step + 1)));
     t->diverged = !isfinite(sum.loss);
+    const bool probed = !t->diverged && nl_probes_due(t->probes, t->step + 1);
+    if (probed)
+        nl_probes_before(t->probes, sum.loss / (double)sum.rows);
     if (!t->diverged) {
         nl_optim_step(t->optim, false);
         nl_model_after_step(t->model);
     }
     t->step++;
+    if (probed)
+        NL_TRY(nl_probes_after(t->probes, &c, batch, t->step, nl_optim_lr(t->optim)));
     t->sum[EPOCH_LOSS] += sum.loss;
     t->sum[EPOCH_CORRECT] += (double)sum.correct;
     t->sum[EPOCH_ANSWERS] += (double)sum.rows;
@@ -246,6 +251,7 @@ nl_status nl_train(const nl_run_spec *spec, const nl_train_setting *setting,
 done:
     nl_log_abandon(t.log);
     nl_observer_close(t.observer);
+    nl_probes_close(t.probes);
     nl_optim_close(t.optim);
     nl_model_close(t.model);
     nl_feeder_close(t.feeder);

@@ -63,6 +63,19 @@ static nl_status declare_evaluation(trainer *t, int i, const char *split)
     return NL_OK;
 }
 
+static nl_status open_probes(trainer *t)
+{
+    const nl_probes_setup s = {.list = t->spec->probe.is,
+                               .log = t->log,
+                               .model = t->model,
+                               .batches = &t->batches,
+                               .total = t->total,
+                               .seed = (uint64_t)t->spec->seed,
+                               .d_logits = t->d_logits};
+    NL_TRY(nl_probes_open(&t->probes, &s));
+    return NL_OK;
+}
+
 static nl_status declare_channels(trainer *t)
 {
     nl_log *log = t->log;
@@ -74,6 +87,7 @@ static nl_status declare_channels(trainer *t)
     if (t->spec->record_order)
         NL_TRY(nl_log_record_order(log, t->steps_tl, t->batches.batch, &t->channel.order));
     NL_TRY(nl_observer_open(&t->observer, log, t->model, t->batches.batch));
+    NL_TRY(open_probes(t));
     return NL_OK;
 }
 

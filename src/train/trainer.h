@@ -9,6 +9,7 @@
 #include "io/runlog.h"
 #include "train/feeder.h"
 #include "train/observe.h"
+#include "train/probe.h"
 #include "train/score.h"
 #include "train/train.h"
 
@@ -29,6 +30,7 @@ typedef struct trainer {
     nl_batch batch; /* of the latest step */
     nl_log *log;
     nl_observer *observer;
+    nl_probes *probes;
     nl_real *d_logits;
     nl_scorer scorer;
     double sum[SUMS];

@@ -26,6 +26,8 @@ good "Multilayer" models
 good "Protocol" models mlp
 good "handwritten" datasets mnist
 good "circles" datasets
+good "Internal covariate shift" probes
+good "/probes/landscape" probes landscape
 
 bad 2 "a command is wanted"
 bad 2 "did you mean 'norms'?" nroms
@@ -37,6 +39,8 @@ bad 2 "did you mean 'batch'?" norms bacth
 bad 2 "one method, got 'batch' and 'layer'" norms batch layer
 bad 2 "did you mean 'mlp'?" models mpl
 bad 2 "did you mean 'mnist'?" datasets mnits
+bad 2 "did you mean 'hessian'?" probes hesian
+bad 2 "no probe 'icz'; did you mean 'ics'?" train probe=icz
 bad 2 "did you mean 'batch'?" check bacth
 bad 2 "batch has no option 'epss'" check batch:epss=1
 bad 2 "wants a run file" recover
