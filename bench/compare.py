@@ -20,10 +20,12 @@ OURS = {"sigmoid": ["data=mnist", "model=mlp:hidden=100x3:act=sigmoid", "norm=ba
         "lenet": ["data=cifar10", "model=lenet_bln", "norm=batch", "batch=25"],
         "lenet_one": ["data=cifar10", "model=lenet_bln", "norm=layer", "batch=1"],
         "resnet": ["data=cifar10", "model=resnet", "norm=batch", "batch=128",
-                   "optimizer=momentum:lr=0.1:decay=1e-4"]}
+                   "optimizer=momentum:lr=0.1:decay=1e-4"],
+        "imdb": ["data=imdb", "model=lstm_bln", "norm=batch", "batch=25"]}
+OURS["imdb_lazy"] = OURS["imdb"]  # theirs with torch.optim.SparseAdam, which is not Adam's path
 STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0), ("lstm", 2, 2.2),
          ("lstm_layer", 2, 5.0), ("lenet", 1, 3.5), ("lenet", 2, 5.0), ("lenet_one", 1, 6.0),
-         ("resnet", 1, 1.7), ("resnet", 2, 1.7))  # case, threads, wanted ratio
+         ("resnet", 1, 1.7), ("resnet", 2, 1.7), ("imdb", 2, 2.5), ("imdb_lazy", 2, 0))  # case, threads, wanted ratio
 KERNEL_SHARE = {"128x1000": 0.5, "2000x512": 0.7, "131072x64": 0.7}
 
 

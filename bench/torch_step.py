@@ -3,7 +3,7 @@
 batch from an array of examples, in every variant that might be the fastest on a CPU. Prints one JSON
 object a variant (Debian: python3-torch).
 
-    python3 bench/torch_step.py sigmoid|relu|lstm|lstm_layer|lenet|lenet_one|resnet THREADS [SECONDS]
+    python3 bench/torch_step.py CASE THREADS [SECONDS]     (CASES are listed below)
 """
 import itertools
 import json
@@ -106,15 +106,46 @@ def resnet20():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def adam(parameters, foreach):
-    return torch.optim.Adam(parameters, foreach=foreach)
+class Reviews(nn.Module):
+    """The IMDB network of ziaee2022 with batch normalization. nn.LSTM has no dropout of its outputs on
+    their way back: only that of the inputs, one mask a sequence, is here."""
+
+    def __init__(self, sparse):
+        super().__init__()
+        self.table = nn.Embedding(WORDS, 512, sparse=sparse)
+        self.first, self.second = (nn.LSTM(512, 128, batch_first=True),
+                                   nn.LSTM(128, 64, batch_first=True))
+        self.norm1, self.norm2, self.norm3 = (nn.BatchNorm1d(128), nn.BatchNorm1d(64),
+                                              nn.BatchNorm1d(32))
+        self.dense, self.out = nn.Linear(64, 32), nn.Linear(32, 1)
+
+    def drop(self, x):
+        return x * nn.functional.dropout(torch.ones(x.shape[0], 1, x.shape[2]), 0.2)
+
+    def forward(self, x):
+        h = self.first(self.drop(self.table(x)))[0]
+        h = self.norm1(h.flatten(0, 1)).view(h.shape)
+        h = self.norm2(self.second(self.drop(h))[0][:, -1])
+        return self.out(self.norm3(torch.tanh(self.dense(h)))).flatten()
 
 
-def momentum(parameters, foreach):
-    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=1e-4, foreach=foreach)
+def adam(model, foreach):
+    return [torch.optim.Adam(model.parameters(), foreach=foreach)]
 
 
-IMAGE = (3, 32, 32)
+def momentum(model, foreach):
+    return [torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4,
+                            foreach=foreach)]
+
+
+def lazy_adam(model, foreach):
+    """Rows that are not read stay where they are: another path than Adam's."""
+    table = list(model.table.parameters())
+    rest = [p for name, p in model.named_parameters() if not name.startswith("table")]
+    return [torch.optim.SparseAdam(table), torch.optim.Adam(rest, foreach=foreach)]
+
+
+IMAGE, REVIEW, WORDS = (3, 32, 32), (80,), 20000
 CASES = {  # network, examples of a step, shape of an example, how many there are, optimizer
     "sigmoid": (lambda: perceptron([100, 100, 100], nn.Sigmoid, True), 60, (784,), 60000, adam),
     "relu": (lambda: perceptron([1000, 1000], nn.ReLU, False), 128, (784,), 60000, adam),
@@ -123,6 +154,8 @@ CASES = {  # network, examples of a step, shape of an example, how many there ar
     "lenet": (lambda: LeNet(nn.BatchNorm2d, nn.BatchNorm1d), 25, IMAGE, 9000, adam),
     "lenet_one": (lambda: LeNet(ChannelNorm, nn.LayerNorm), 1, IMAGE, 9000, adam),
     "resnet": (resnet20, 128, IMAGE, 9000, momentum),
+    "imdb": (lambda: Reviews(False), 25, REVIEW, 4000, adam),
+    "imdb_lazy": (lambda: Reviews(True), 25, REVIEW, 4000, lazy_adam),
 }
 
 
@@ -132,10 +165,13 @@ def variant(case, compiled, foreach, innermost, seconds):
     torch.manual_seed(1)
     examples = torch.rand(count, *shape).contiguous(memory_format=layout)
     labels = torch.randint(0, 10, (count,))
+    loss_of = nn.CrossEntropyLoss()
+    if shape == REVIEW:  # word k about as often as 1/k
+        examples, labels = (WORDS ** examples).long(), labels.float() / 9
+        loss_of = nn.BCEWithLogitsLoss()
     model = network().to(memory_format=layout)
     forward = torch.jit.script(model) if compiled else model
-    loss_of = nn.CrossEntropyLoss()
-    optimizer = optimizer_of(model.parameters(), foreach)
+    optimizers = optimizer_of(model, foreach)
     order, at, times = torch.randperm(count), 0, []
     end = None
     warm, least = (20, 40) if batch * examples[0].numel() < 200000 else (3, 8)
@@ -145,9 +181,11 @@ def variant(case, compiled, foreach, innermost, seconds):
         x, y = torch.index_select(examples, 0, pick), torch.index_select(labels, 0, pick)
         if innermost:
             x = x.contiguous(memory_format=layout)
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss_of(forward(x), y).backward()
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         times.append(time.perf_counter() - start)
         at = (at + batch) % (count - batch)
         if end is None and len(times) == warm:  # warm, and compiled

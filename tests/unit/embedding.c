@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "core/lookup.h"
 #include "core/optim.h"
+#include "io/checkpoint.h"
 #include "layers/loss.h"
 #include "one_layer.h"
 #include "par/par.h"
@@ -29,7 +30,8 @@ static double draw(uint64_t what, int64_t i)
     return nl_random_uniform((nl_key){1, NL_STREAM_TEST, what}, (uint64_t)i);
 }
 
-/* Tokens come again, most often the low ones, as words do; every seventh position is padding. */
+/* Tokens come again, most often the low ones, as words do; every seventh position is padding, which
+ * holds no token or one. */
 static void open_rig(rig *r, int64_t vocabulary, int64_t out, bool pads)
 {
     char spec[64];
@@ -46,7 +48,7 @@ static void open_rig(rig *r, int64_t vocabulary, int64_t out, bool pads)
         r->x[i] = (nl_real)floor(pow((double)vocabulary, draw(1, i)) - 1);
         r->live[i] = i % 7 != 3;
         if (pads && !r->live[i])
-            r->x[i] = -1;
+            r->x[i] = (nl_real)(i % 2 ? -1 : 0);
     }
     for (int64_t i = 0; i < POSITIONS * out; i++)
         r->dy[i] = (nl_real)(draw(2, i) - 0.5);
@@ -203,50 +205,73 @@ START_TEST(the_imdb_networks_table_starts_as_kerass)
 }
 END_TEST
 
-/* Loss of step 40, of the batch of a last evaluation added. Every step reads other tokens;
- * `reads_all` brings every row up to date at every step, as a dense update does. */
-static double train(const char *norm, int threads, bool reads_all)
+enum { STEPS = 40, TOKENS = 300 };
+
+typedef struct network {
+    nl_model *model;
+    nl_optim *optim;
+    double loss; /* of all calls */
+} network;
+
+static void start(network *n, const char *norm)
 {
-    enum { STEPS = 40, TOKENS = 300 };
-    nl_model *m = open_network("lstm_bln:embedding=24:units1=8:units2=6:units3=5", norm, TOKENS, S);
-    nl_optim *o;
+    *n = (network){
+        .model = open_network("lstm_bln:embedding=24:units1=8:units2=6:units3=5", norm, TOKENS, S)};
+    ck_assert_int_eq(
+        nl_optim_open(&n->optim, "adam:lr=0.02:clip=1", nl_model_store(n->model), STEPS), NL_OK);
+}
+
+static void end(network *n)
+{
+    nl_optim_close(n->optim);
+    nl_model_close(n->model);
+}
+
+/* Every step reads other tokens. */
+static void call(network *n, int64_t step, nl_phase phase)
+{
     nl_real x[POSITIONS], d_logits[N];
     int32_t label[N];
-    double loss = 0;
+    for (int i = 0; i < N; i++)
+        label[i] = i % 2;
+    for (int i = 0; i < POSITIONS; i++)
+        x[i] = (nl_real)floor(pow(TOKENS, draw((uint64_t)step + 9, i)) - 1);
+    const nl_layer_call c = {.n = N,
+                             .phase = phase,
+                             .update = phase == NL_TRAIN,
+                             .start = step == 0,
+                             .step = step,
+                             .seed = 1,
+                             .x = x};
+    const nl_real *logits = nl_model_forward(n->model, &c);
     const nl_answers answers = {.rows = N, .outputs = 1, .label = label};
-    ck_assert_int_eq(nl_optim_open(&o, "adam:lr=0.02:clip=1", nl_model_store(m), STEPS), NL_OK);
+    n->loss += nl_loss_of(&answers, logits, d_logits).loss;
+    if (phase == NL_EVAL)
+        return;
+    nl_model_backward(n->model, &c, d_logits);
+    nl_optim_step(n->optim, false);
+    nl_model_after_step(n->model);
+}
+
+/* `reads_all` brings every row up to date at every step, as a dense update does. */
+static double train(const char *norm, int threads, bool reads_all)
+{
+    network n;
+    start(&n, norm);
     nl_par_ignore_work(threads > 1);
     nl_threads_set(threads);
     const long before = nl_alloc_calls();
-    for (int64_t step = 0; step <= STEPS; step++) {
-        const bool last = step == STEPS;
-        for (int i = 0; i < N; i++)
-            label[i] = i % 2;
-        for (int i = 0; i < POSITIONS; i++)
-            x[i] = (nl_real)floor(pow(TOKENS, draw((uint64_t)step + 9, i)) - 1);
+    for (int64_t step = 0; step < STEPS; step++) {
+        call(&n, step, NL_TRAIN);
         if (reads_all)
-            nl_lookup_read_all(nl_model_store(m));
-        const nl_layer_call c = {.n = N,
-                                 .phase = last ? NL_EVAL : NL_TRAIN,
-                                 .update = !last,
-                                 .start = step == 0,
-                                 .step = step,
-                                 .seed = 1,
-                                 .x = x};
-        const nl_real *logits = nl_model_forward(m, &c);
-        loss += nl_loss_of(&answers, logits, d_logits).loss;
-        if (last)
-            break;
-        nl_model_backward(m, &c, d_logits);
-        nl_optim_step(o, false);
-        nl_model_after_step(m);
+            nl_lookup_read_all(nl_model_store(n.model));
     }
+    call(&n, STEPS, NL_EVAL);
     ck_assert_int_eq(nl_alloc_calls(), before);
     nl_threads_set(1);
     nl_par_ignore_work(false);
-    nl_optim_close(o);
-    nl_model_close(m);
-    return loss;
+    end(&n);
+    return n.loss;
 }
 
 START_TEST(rows_are_up_to_date_when_a_network_reads_them)
@@ -259,6 +284,31 @@ START_TEST(rows_are_up_to_date_when_a_network_reads_them)
         ck_assert_double_eq(train(norms[k], 2, false), loss);
         ck_assert_double_eq(train(norms[k], 3, false), loss);
     }
+}
+END_TEST
+
+START_TEST(a_checkpoint_holds_rows_that_are_up_to_date)
+{
+    const char *path = "embedding_checkpoint.nlc";
+    network trained, loaded;
+    nl_checkpoint head = {0};
+    int64_t count;
+    start(&trained, "none");
+    start(&loaded, "none");
+    for (int64_t step = 0; step < 9; step++)
+        call(&trained, step, NL_TRAIN);
+    ck_assert_int_eq(nl_checkpoint_save(path, &head, nl_model_store(trained.model), NULL, 0),
+                     NL_OK);
+    ck_assert_int_eq(nl_checkpoint_load(path, &head, nl_model_store(loaded.model), NULL, 0), NL_OK);
+    nl_checkpoint_free(&head);
+    remove(path);
+    nl_optim_close(trained.optim); /* everything up to date */
+    trained.optim = NULL;
+    const nl_real *p = nl_store_params(nl_model_store(trained.model), &count);
+    ck_assert_mem_eq(p, nl_store_params(nl_model_store(loaded.model), NULL),
+                     (size_t)count * sizeof *p);
+    end(&trained);
+    end(&loaded);
 }
 END_TEST
 
@@ -276,6 +326,7 @@ int main(void)
     tcase_add_test(t, the_imdb_network_has_as_many_parameters_as_the_papers);
     tcase_add_test(t, the_imdb_networks_table_starts_as_kerass);
     tcase_add_test(t, rows_are_up_to_date_when_a_network_reads_them);
+    tcase_add_test(t, a_checkpoint_holds_rows_that_are_up_to_date);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
