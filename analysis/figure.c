@@ -96,7 +96,7 @@ static void add_program(const char *folder, const nl_figure *f, int64_t i, nl_te
     snprintf(name, sizeof name, "%lld.svg", (long long)i);
     name_in(folder, name, path);
     nl_text_add(out,
-                "reset\nset term svg noenhanced size %d,%d dynamic font 'sans-serif,12' "
+                "reset\nset term svg noenhanced standalone size %d,%d dynamic font 'sans-serif,12' "
                 "background '#ffffff' name 'f%lld'\nset encoding utf8\nset output ",
                 f->width, f->height, (long long)i);
     nl_escape_gnuplot(out, path);

@@ -8,6 +8,7 @@
 
 #include "analysis/escape.h"
 #include "analysis/figure.h"
+#include "analysis/heatmap.h"
 #include "base/alloc.h"
 
 enum { CURVE_POINTS = 300, PANEL_POINTS = 120, PERCENTILES = 7, FIGURES_MAX = 512 };
@@ -215,7 +216,7 @@ typedef struct page {
     const nl_compare *c;
     nl_figure *figures;
     int64_t count;
-    int64_t loss, score, hidden, layers; /* first figure of each part; -1: none */
+    int64_t loss, score, hidden, layers, heat; /* first figure of each part; -1: none */
 } page;
 
 static nl_figure *new_figure(page *p, int width, int height)
@@ -271,6 +272,45 @@ static void plan_percentiles(page *p, const char *place, int width, int height, 
     }
 }
 
+static const nl_track *rows_of_layers(const nl_rundata *run)
+{
+    return nl_rundata_track(run, "/layers/step");
+}
+
+/* What a method has of a quantity of a recurrent layer, or NULL. */
+static const nl_track *heat_of(const page *p, int64_t method, const nl_heat *h, const char *layer)
+{
+    const nl_rundata *run = p->c->methods[method].runs[0];
+    const nl_track *values = nl_heat_track(h, run, layer), *step = rows_of_layers(run);
+    return values && step && step->rows >= values->rows ? values : NULL;
+}
+
+/* Panels, one a method, in the same colours. */
+static nl_status plan_heat(page *p, const nl_heat *h, const char *layer)
+{
+    double low, high;
+    const nl_track **all = nl_alloc((size_t)p->c->count, sizeof *all);
+    int64_t count = 0;
+    if (!all)
+        return nl_fail(NL_ENOMEM, "report: heat maps");
+    for (int64_t i = 0; i < p->c->count; i++)
+        if ((all[count] = heat_of(p, i, h, layer)))
+            count++;
+    const nl_status st = nl_heat_range(h, all, count, &low, &high);
+    for (int64_t i = 0; st == NL_OK && i < p->c->count && p->count < FIGURES_MAX; i++) {
+        const nl_track *values = heat_of(p, i, h, layer);
+        if (!values)
+            continue;
+        nl_figure *f = new_figure(p, 360, 250);
+        nl_text_add(&f->label, "%s of %s with %s, over training and the sequence", h->title, layer,
+                    p->c->methods[i].label);
+        nl_heat_draw(h, values, rows_of_layers(p->c->methods[i].runs[0]), low, high, &f->program);
+        p->count++;
+    }
+    nl_free(all);
+    return st;
+}
+
 /* Methods without data at a place have no panel, so each panel names its own; see add_panels. */
 static nl_status plan(page *p)
 {
@@ -283,6 +323,10 @@ static nl_status plan(page *p)
     p->layers = p->count;
     for (int64_t i = 0; (place = nl_rundata_place(first, i)) != NULL; i++)
         plan_percentiles(p, place, 230, 160, PANEL_POINTS);
+    p->heat = p->count;
+    for (int64_t i = 0; (place = nl_rundata_recurrent(first, i)) != NULL; i++)
+        for (int k = 0; nl_heat_at(k); k++)
+            NL_TRY(plan_heat(p, nl_heat_at(k), place));
     return NL_OK;
 }
 
@@ -438,6 +482,32 @@ static void add_activations(const page *p, nl_text *out)
     }
 }
 
+static int64_t add_heat(const page *p, int64_t figure, const nl_heat *h, const char *layer,
+                        nl_text *out)
+{
+    add_escaped(out, "<h3>", layer, ": ");
+    add_escaped(out, "", h->title, "</h3>\n<div class=\"grid\">\n");
+    for (int64_t i = 0; i < p->c->count && figure < p->count; i++)
+        if (heat_of(p, i, h, layer))
+            add_figure(&p->figures[figure++], p->c->methods[i].label, out);
+    nl_text_add(out, "</div>\n");
+    return figure;
+}
+
+static void add_steps(const page *p, nl_text *out)
+{
+    const char *layer;
+    int64_t figure = p->heat;
+    if (p->heat == p->count)
+        return;
+    nl_text_add(out, "<h2>Recurrent layers step by step</h2>\n<p class=\"sub\">Training to the "
+                     "right, the position in the sequence upwards. The run with the smallest seed "
+                     "of each method; one scale of colours for all.</p>\n");
+    for (int64_t i = 0; (layer = nl_rundata_recurrent(p->c->runs[0], i)) != NULL; i++)
+        for (int k = 0; nl_heat_at(k); k++)
+            figure = add_heat(p, figure, nl_heat_at(k), layer, out);
+}
+
 static void add_figures(const page *p, nl_text *out)
 {
     if (p->loss >= 0) {
@@ -457,6 +527,7 @@ static void add_figures(const page *p, nl_text *out)
                    out);
     }
     add_activations(p, out);
+    add_steps(p, out);
 }
 
 static void add_head(const nl_compare *c, nl_text *out)

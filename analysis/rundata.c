@@ -26,7 +26,8 @@ struct nl_rundata {
     char *path;
     list attributes; /* of attribute */
     list tracks;     /* of nl_track */
-    list places;     /* of char * */
+    list places;     /* of char *: LAYER/SLOT */
+    list recurrent;  /* of char *: LAYER */
 };
 
 enum { NAME_CHARS = 512 };
@@ -59,6 +60,13 @@ nl_status nl_rundata_new(nl_rundata **out, const char *path)
     return NL_OK;
 }
 
+static void free_names(list *l)
+{
+    for (int64_t i = 0; i < l->count; i++)
+        nl_free(((char **)l->at)[i]);
+    nl_free(l->at);
+}
+
 void nl_rundata_close(nl_rundata *run)
 {
     if (!run)
@@ -73,12 +81,10 @@ void nl_rundata_close(nl_rundata *run)
         nl_free(c[i].name);
         nl_free(c[i].at);
     }
-    char **p = run->places.at;
-    for (int64_t i = 0; i < run->places.count; i++)
-        nl_free(p[i]);
+    free_names(&run->places);
+    free_names(&run->recurrent);
     nl_free(run->attributes.at);
     nl_free(run->tracks.at);
-    nl_free(run->places.at);
     nl_free(run->path);
     nl_free(run);
 }
@@ -160,29 +166,36 @@ static int compare_places(const void *left, const void *right)
     return (*a != 0) - (*b != 0);
 }
 
-/* "/layers/h1/preact/post/mean" is a place: h1/preact. */
-static nl_status note_place(nl_rundata *run, const char *name)
+/* Takes the middle of "/layers/MIDDLE/tail" into a list, in order. */
+static nl_status note(nl_rundata *run, list *to, const char *name, const char *tail)
 {
-    static const char head[] = "/layers/", tail[] = "/post/mean";
-    const size_t whole = strlen(name), ends = sizeof head - 1 + sizeof tail - 1;
-    if (whole <= ends || strncmp(name, head, sizeof head - 1) != 0 ||
-        strcmp(name + whole - (sizeof tail - 1), tail) != 0)
+    static const char head[] = "/layers/";
+    const size_t whole = strlen(name), ends = strlen(head) + strlen(tail);
+    if (whole <= ends || strncmp(name, head, strlen(head)) != 0 ||
+        strcmp(name + whole - strlen(tail), tail) != 0)
         return NL_OK;
-    char *place = nl_strdup(name + sizeof head - 1);
-    char **slot = place ? list_append(&run->places, sizeof *slot) : NULL;
+    char *middle = nl_strdup(name + strlen(head));
+    char **slot = middle ? list_append(to, sizeof *slot) : NULL;
     if (!slot) {
-        nl_free(place);
+        nl_free(middle);
         return nl_fail(NL_ENOMEM, "run %s: %s", run->path, name);
     }
-    place[whole - ends] = 0;
-    *slot = place;
-    qsort(run->places.at, (size_t)run->places.count, sizeof *slot, compare_places);
+    middle[whole - ends] = 0;
+    *slot = middle;
+    qsort(to->at, (size_t)to->count, sizeof *slot, compare_places);
     return NL_OK;
 }
 
-const char *nl_rundata_place(const nl_rundata *run, int64_t i)
+static const char *noted(const list *l, int64_t i)
 {
-    return i >= 0 && i < run->places.count ? ((char **)run->places.at)[i] : NULL;
+    return i >= 0 && i < l->count ? ((char **)l->at)[i] : NULL;
+}
+
+const char *nl_rundata_place(const nl_rundata *run, int64_t i) { return noted(&run->places, i); }
+
+const char *nl_rundata_recurrent(const nl_rundata *run, int64_t i)
+{
+    return noted(&run->recurrent, i);
 }
 
 nl_status nl_rundata_add(nl_rundata *run, const char *name, int64_t rows, int64_t width,
@@ -198,7 +211,8 @@ nl_status nl_rundata_add(nl_rundata *run, const char *name, int64_t rows, int64_
         return nl_fail(NL_ENOMEM, "run %s: %s", run->path, name);
     }
     *kept = c;
-    NL_TRY(note_place(run, name));
+    NL_TRY(note(run, &run->places, name, "/post/mean"));
+    NL_TRY(note(run, &run->recurrent, name, "/gradient_norm"));
     *out = kept;
     return NL_OK;
 }

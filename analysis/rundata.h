@@ -12,7 +12,7 @@
 /* A channel of the file, read whole. */
 typedef struct nl_track {
     char *name;          /* as in the file: "/steps/loss" */
-    int64_t rows, width; /* width 1 but for percentiles */
+    int64_t rows, width; /* width: values in a row, over percentiles, channels, time steps, ... */
     double *at;          /* (rows, width), owned by the run */
 } nl_track;
 
@@ -48,5 +48,8 @@ double nl_track_last(const nl_track *c, int64_t *row);
 /* "LAYER/SLOT" of every place whose output was logged, in the network's order: by name, numbers as
  * numbers, the output layer `out` last. i from 0; NULL past the end. */
 const char *nl_rundata_place(const nl_rundata *run, int64_t i);
+
+/* The same of the recurrent layers whose steps were logged: "LAYER". */
+const char *nl_rundata_recurrent(const nl_rundata *run, int64_t i);
 
 #endif

@@ -156,10 +156,31 @@ static void show_layers(const nl_rundata *run, nl_text *out)
     }
 }
 
+/* Length of dL/dh_t in the last logged row, at positions from the first to the last. */
+static void show_gradients(const nl_rundata *run, nl_text *out)
+{
+    enum { SHOWN = 8 };
+    const char *layer;
+    for (int64_t i = 0; (layer = nl_rundata_recurrent(run, i)) != NULL; i++) {
+        const nl_track *g = nl_rundata_track(run, "/layers/%s/gradient_norm", layer);
+        const int64_t shown = !g ? 0 : g->width < SHOWN ? g->width : SHOWN;
+        if (shown < 2)
+            continue;
+        nl_text_add(out, "\n  %-16s %-6s", layer, "step");
+        for (int64_t k = 0; k < shown; k++)
+            nl_text_add(out, " %9" PRId64, k * (g->width - 1) / (shown - 1) + 1);
+        nl_text_add(out, "\n  %-16s %-6s", "|dL/dh|", "");
+        for (int64_t k = 0; k < shown; k++)
+            add_value(out, g->at[(g->rows - 1) * g->width + k * (g->width - 1) / (shown - 1)]);
+        nl_text_add(out, "\n");
+    }
+}
+
 void nl_show_run(const nl_rundata *run, nl_text *out)
 {
     show_facts(run, out);
     show_finals(run, out);
     show_curve(run, out);
     show_layers(run, out);
+    show_gradients(run, out);
 }

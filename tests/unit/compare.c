@@ -337,6 +337,45 @@ START_TEST(the_page_stands_alone_escapes_text_and_repeats_to_the_byte)
 }
 END_TEST
 
+/* A gradient that vanishes towards the first of 50 steps, and one that is 0 there. */
+static void add_steps(nl_rundata *r, double decades)
+{
+    const int64_t rows = BUDGET / 20, width = 50;
+    double *norm = track(r, "/layers/r1/gradient_norm", rows, width);
+    double *std = track(r, "/layers/r1/act/pre/step_std", rows, width);
+    for (int64_t i = 0; i < rows * width; i++) {
+        const double back = (double)(width - 1 - i % width) / (double)(width - 1);
+        norm[i] = i == 0 ? 0 : pow(10, -decades * back);
+        std[i] = i % 7 ? 0.5 + back / 2 : NAN;
+    }
+}
+
+START_TEST(recurrent_layers_have_heat_maps)
+{
+    nl_text page = {0}, shown = {0};
+    three_methods(1);
+    for (int64_t i = 0; i < runs; i++)
+        add_steps(run[i], 4 + 20 * (double)i);
+    nl_compare *c = compared(0.95, NULL);
+    ck_assert_msg(nl_report_page(c, &page) == NL_OK, "%s", nl_last_error());
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "Recurrent layers step by step"));
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "r1: norm of dL/dh_t, powers of ten"));
+    int images = 0;
+    for (const char *at = nl_text_of(&page); (at = strstr(at, "data:image/png;base64")); at++)
+        images++;
+    ck_assert_int_eq(images, 2 * 3);
+    if (getenv("NORMLAB_REPORT"))
+        ck_assert_msg(nl_report_write(c, getenv("NORMLAB_REPORT")) == NL_OK, "%s", nl_last_error());
+    nl_show_run(run[0], &shown);
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&shown), "|dL/dh|"));
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&shown), "        50\n"));
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&shown), "    0.0001 "));
+    nl_text_free(&page);
+    nl_text_free(&shown);
+    nl_compare_close(c);
+}
+END_TEST
+
 START_TEST(without_gnuplot_the_page_says_so_and_keeps_its_tables)
 {
     nl_text page = {0};
@@ -412,6 +451,7 @@ int main(void)
     tcase_add_test(t, methods_go_by_their_names_where_these_differ);
     tcase_add_test(t, json_has_the_same_numbers_and_no_nan);
     tcase_add_test(t, the_page_stands_alone_escapes_text_and_repeats_to_the_byte);
+    tcase_add_test(t, recurrent_layers_have_heat_maps);
     tcase_add_test(t, without_gnuplot_the_page_says_so_and_keeps_its_tables);
     tcase_add_test(t, show_draws_one_run_in_text);
     tcase_add_test(t, run_files_are_read_as_they_were_written);
