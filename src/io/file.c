@@ -118,6 +118,14 @@ static nl_status copy_bytes(int in, const char *from, int out, const char *to)
     return st;
 }
 
+nl_status nl_file_sync(const char *path)
+{
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return nl_fail(NL_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    return sync_and_close(fd, path);
+}
+
 nl_status nl_file_copy(const char *from, const char *to)
 {
     const int in = open(from, O_RDONLY | O_CLOEXEC);

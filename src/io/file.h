@@ -16,6 +16,8 @@ nl_status nl_file_replace(const char *path, const void *bytes, size_t count) NL_
 /* A synced copy of a file; an existing `to` is overwritten, a half-written one is removed. */
 nl_status nl_file_copy(const char *from, const char *to) NL_CHECKED;
 
+nl_status nl_file_sync(const char *path) NL_CHECKED;
+
 /* Renames and syncs the folder of `to`. */
 nl_status nl_file_rename(const char *from, const char *to) NL_CHECKED;
 

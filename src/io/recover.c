@@ -15,6 +15,7 @@
 typedef struct trimming {
     const char *path;
     hid_t file;
+    bool killed;         /* while it appended rows */
     int64_t step, epoch; /* keep rows up to these */
     char **names;        /* paths of the indices: "/steps/step" */
     int64_t *keep;       /* rows of each */
@@ -24,15 +25,19 @@ typedef struct trimming {
 
 /* ---- is it ours, and at rest? */
 
-static nl_status check_signature(const char *path, int fd)
+/* The superblock begins with a signature; byte 11 of its version 3 are the consistency flags (HDF5
+ * File Format Specification, II.A). */
+static nl_status read_superblock(trimming *t, int fd)
 {
     static const unsigned char wanted[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-    unsigned char is[8];
+    enum { FLAGS = 11, APPENDING = 4 };
+    unsigned char is[12];
     const ssize_t n = pread(fd, is, sizeof is, 0);
     if (n < 0)
-        return nl_fail(NL_EIO, "%s: cannot be read: %s", path, strerror(errno));
-    if (n < (ssize_t)sizeof is || memcmp(is, wanted, sizeof is) != 0)
-        return nl_fail(NL_EFORMAT, "%s: is not an HDF5 file", path);
+        return nl_fail(NL_EIO, "%s: cannot be read: %s", t->path, strerror(errno));
+    if (n < (ssize_t)sizeof is || memcmp(is, wanted, sizeof wanted) != 0)
+        return nl_fail(NL_EFORMAT, "%s: is not an HDF5 file", t->path);
+    t->killed = is[FLAGS] & APPENDING;
     return NL_OK;
 }
 
@@ -192,14 +197,16 @@ static nl_status trim(trimming *t)
 /* ---- the copy */
 
 /* What `h5clear --status --increment=0` does, except that a file shorter than its superblock says
- * is refused: it was truncated. The property is HDF5's own, not documented. Clearing the status
- * alone would leave an end of file that hides the last rows. */
-static nl_status clear_status(const char *path, const char *copy)
+ * is refused, for it was truncated, unless the kill came between the writing of both. The
+ * properties are HDF5's own, not documented. Clearing the status alone would leave an end of file
+ * that hides the last rows. */
+static nl_status clear_status(const char *path, const char *copy, bool killed)
 {
     const hid_t access = nl_h5_access();
-    hbool_t yes = 1;
+    hbool_t yes = 1, lenient = killed;
     hid_t file = -1;
-    if (H5Pset(access, "clear_status_flags", &yes) >= 0)
+    if (H5Pset(access, "clear_status_flags", &yes) >= 0 &&
+        H5Pset(access, "skip_eof_check", &lenient) >= 0)
         file = H5Fopen(copy, H5F_ACC_RDWR, access);
     H5Pclose(access);
     if (file < 0)
@@ -232,24 +239,13 @@ static nl_status mend(trimming *t, const char *copy, const char *outcome)
     return st;
 }
 
-static nl_status sync_file(const char *path)
-{
-    const int fd = open(path, O_RDWR | O_CLOEXEC);
-    const bool synced = fd >= 0 && fsync(fd) == 0;
-    nl_status st =
-        synced ? NL_OK : nl_fail(NL_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return st;
-}
-
 static nl_status mend_copy(trimming *t, const char *copy, const char *to, const char *outcome)
 {
     NL_TRY(nl_file_copy(t->path, copy));
     nl_status st;
-    NL_GO(clear_status(t->path, copy));
+    NL_GO(clear_status(t->path, copy, t->killed));
     NL_GO(mend(t, copy, outcome));
-    NL_GO(sync_file(copy));
+    NL_GO(nl_file_sync(copy));
     NL_GO(nl_file_rename(copy, to));
     return NL_OK;
 done:
@@ -266,7 +262,7 @@ static nl_status recover(trimming *t, const char *to, const char *outcome)
     nl_text_add(&copy, "%s.recover", to);
     nl_status st;
     NL_GO(nl_text_status(&copy));
-    NL_GO(check_signature(t->path, lock));
+    NL_GO(read_superblock(t, lock));
     NL_GO(mend_copy(t, nl_text_of(&copy), to, outcome));
 done:
     nl_text_free(&copy);

@@ -18,6 +18,7 @@ enum {
     MANY_CHANNELS = 1000, /* the networks of deeper studies */
     INDICES_MAX = 8,      /* folders with channels of one timeline */
     DEFLATE = 1,          /* level; 4 takes twice the time for a few per cent */
+    KERNEL_PAGE = 4096,   /* the least that any kernel copies at once */
     ATTRIBUTES_KEPT = 512 /* root attributes stay in the object header, where HDF5 finds them after
                              a kill without walking a heap */
 };
@@ -172,10 +173,14 @@ static nl_status check_at_rest(const char *path)
     return NL_OK;
 }
 
+/* The kernel writes page by page and SIGKILL may stop it between two. Space is given out by pages,
+ * so that nothing smaller than one lies across their border: it is written whole or not at all. */
 static hid_t create_file(const char *path)
 {
     const hid_t access = nl_h5_access(), creation = nl_h5_creation(H5P_FILE_CREATE);
     H5Pset_attr_phase_change(creation, ATTRIBUTES_KEPT, 0);
+    H5Pset_file_space_strategy(creation, H5F_FSPACE_STRATEGY_PAGE, false, 1);
+    H5Pset_file_space_page_size(creation, KERNEL_PAGE);
     const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
     H5Pclose(creation);
     H5Pclose(access);
@@ -254,6 +259,8 @@ static hid_t create_extensible(nl_log *log, const channel *c, int64_t rows)
     chunk[0] = (hsize_t)rows;
     const hid_t space = H5Screate_simple(c->rank, c->dim, most);
     const hid_t creation = nl_h5_creation(H5P_DATASET_CREATE);
+    if (c->is_index) /* keeps a list of all it indexes: outside of the header, which rows rewrite */
+        H5Pset_attr_phase_change(creation, 0, 0);
     hid_t set = -1;
     if (H5Pset_chunk(creation, c->rank, chunk) >= 0 && H5Pset_shuffle(creation) >= 0 &&
         H5Pset_deflate(creation, DEFLATE) >= 0 && set_fill(creation, c->type) >= 0 &&
@@ -828,7 +835,7 @@ static herr_t append(channel *c, int64_t rows)
             H5Dwrite(c->set, nl_h5_memory_type(c->type), in_memory, on_file, H5P_DEFAULT, c->rows);
     H5Sclose(in_memory);
     H5Sclose(on_file);
-    return failed < 0 ? -1 : H5Dflush(c->set);
+    return failed;
 }
 
 static nl_status write_timeline(nl_log *log, int line)
@@ -849,9 +856,13 @@ static nl_status write_timeline(nl_log *log, int line)
     return NL_OK;
 }
 
+/* Rows first, then their number. One flush of the file: one of each data set would look through
+ * the metadata of all, every time. */
 static nl_status commit(nl_log *log)
 {
-    return write_counters(log) < 0 ? lost(log, "cannot be written") : NL_OK;
+    return H5Fflush(log->file, H5F_SCOPE_LOCAL) < 0 || write_counters(log) < 0
+               ? lost(log, "cannot be written")
+               : NL_OK;
 }
 
 nl_status nl_log_row(nl_log *log, int line, int64_t index)
@@ -912,17 +923,35 @@ static nl_status close_file(nl_log *log)
     return close_sets(log) < 0 || H5Fclose(log->file) < 0 ? lost(log, "cannot be closed") : NL_OK;
 }
 
-/* Text of variable length is not for the append-only mode: the file is closed and opened again. */
-static nl_status write_notes(nl_log *log)
+/* Text of variable length is not for the append-only mode, the only one that bears a kill: a copy
+ * of the closed file gets it. */
+static nl_status write_notes(nl_log *log, const char *copy)
 {
-    flock(log->lock, LOCK_UN); /* HDF5 wants the lock for itself */
-    log->file = open_file(log->part);
+    NL_TRY(nl_file_copy(log->part, copy));
+    log->file = open_file(copy);
     if (log->file < 0)
         return lost(log, "cannot be opened again");
     for (int i = 0; i < log->notes; i++)
         if (write_note(log->file, &log->note[i]) < 0)
             return lost(log, "an attribute cannot be written");
     return H5Fclose(log->file) < 0 ? lost(log, "cannot be closed") : NL_OK;
+}
+
+static nl_status put_in_place(nl_log *log)
+{
+    nl_text copy = {0};
+    nl_text_add(&copy, "%s.end", log->path);
+    nl_status st;
+    NL_GO(nl_text_status(&copy));
+    NL_GO(write_notes(log, nl_text_of(&copy)));
+    NL_GO(nl_file_sync(nl_text_of(&copy)));
+    NL_GO(nl_file_rename(nl_text_of(&copy), log->path));
+    unlink(log->part);
+done:
+    if (st != NL_OK && copy.used)
+        unlink(nl_text_of(&copy));
+    nl_text_free(&copy);
+    return st;
 }
 
 nl_status nl_log_finish(nl_log *log, const char *outcome)
@@ -933,10 +962,7 @@ nl_status nl_log_finish(nl_log *log, const char *outcome)
     NL_GO(nl_log_set_text(log, "outcome", outcome));
     NL_GO(nl_log_sync(log));
     NL_GO(close_file(log));
-    NL_GO(write_notes(log));
-    if (fsync(log->lock) != 0)
-        NL_BAIL(NL_EIO, "%s: cannot be written: %s", log->part, strerror(errno));
-    NL_GO(nl_file_rename(log->part, log->path));
+    NL_GO(put_in_place(log));
 done:
     free_log(log);
     return st;
