@@ -8,7 +8,8 @@
 #define NL_ALIGN 64 /* bytes: a cache line and an AVX-512 register */
 
 /* Zeroed and aligned to NL_ALIGN; NULL on failure or overflow. A count of 0 gives a valid
- * pointer that may not be read. The caller owns it and frees it with nl_free. */
+ * pointer that may not be read. The caller owns it and frees it with nl_free. From 2 MiB on, on
+ * huge pages where Linux has them. */
 void *nl_alloc(size_t count, size_t size);
 void nl_free(void *p); /* NULL is fine */
 
