@@ -57,24 +57,24 @@ static nl_status bench_norm(const struct input *in, const char *norm, int thread
     return NL_OK;
 }
 
-/* norm= and threads= of the words, or what is done without them. */
-static nl_status choose(const struct input *in, const char *norms[NORMS_MAX + 1],
-                        int threads[THREADS_MAX + 1])
+/* The values of key ("norm") and threads= of the words, or what is done without them. */
+static nl_status choose(const struct input *in, const char *key, const char *const *presets,
+                        const char *chosen[NORMS_MAX + 1], int threads[THREADS_MAX + 1])
 {
     const nl_word *first;
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t asked;
     for (int k = 0; k < in->words.count; k++)
-        if (strcmp(in->words.at[k].key, "norm") != 0 && strcmp(in->words.at[k].key, "threads") != 0)
-            return nl_fail(NL_EOPTION, "bench kernels takes norm= and threads=, got '%s='",
+        if (strcmp(in->words.at[k].key, key) != 0 && strcmp(in->words.at[k].key, "threads") != 0)
+            return nl_fail(NL_EOPTION, "bench %s takes %s= and threads=, got '%s='", in->what, key,
                            in->words.at[k].key);
-    int count = nl_words_find(&in->words, "norm", &first);
+    int count = nl_words_find(&in->words, key, &first);
     if (count > NORMS_MAX)
-        return nl_fail(NL_EOPTION, "norm: at most %d methods", NORMS_MAX);
+        return nl_fail(NL_EOPTION, "%s: at most %d", key, NORMS_MAX);
     for (int k = 0; k < count; k++)
-        norms[k] = first[k].value;
-    for (int k = 0; count == 0 && default_norms[k]; k++)
-        norms[k] = default_norms[k];
+        chosen[k] = first[k].value;
+    for (int k = 0; count == 0 && presets[k]; k++)
+        chosen[k] = presets[k];
     threads[0] = 1;
     threads[1] = cores > 1 ? (int)cores : 0;
     if (nl_words_find(&in->words, "threads", &first)) {
@@ -89,7 +89,7 @@ static nl_status bench_kernels(const struct input *in)
 {
     const char *norms[NORMS_MAX + 1] = {NULL};
     int threads[THREADS_MAX + 1] = {0};
-    NL_TRY(choose(in, norms, threads));
+    NL_TRY(choose(in, "norm", default_norms, norms, threads));
     for (int k = 0; norms[k]; k++)
         for (int t = 0; threads[t]; t++)
             NL_TRY(bench_norm(in, norms[k], threads[t]));
@@ -135,7 +135,7 @@ static nl_status bench_conv(const struct input *in)
 {
     const char *norms[NORMS_MAX + 1] = {NULL};
     int threads[THREADS_MAX + 1] = {0};
-    NL_TRY(choose(in, norms, threads));
+    NL_TRY(choose(in, "norm", default_norms, norms, threads));
     for (size_t k = 0; k < sizeof convolutions / sizeof *convolutions; k++)
         for (int t = 0; threads[t]; t++) {
             nl_bench_conv_row r;
@@ -150,6 +150,40 @@ static nl_status bench_conv(const struct input *in)
             NL_TRY(
                 nl_bench_conv(&g, convolutions[k].pad, convolutions[k].n, threads[t], SAMPLES, &r));
             print_conv(in, k, threads[t], &r);
+        }
+    return NL_OK;
+}
+
+/* ---- tables of embeddings */
+
+static void print_lookup(const struct input *in, const char *optimizer, int threads,
+                         const nl_bench_lookup_row *r)
+{
+    if (in->json) {
+        printf("{\"name\": ");
+        cli_json_text(optimizer);
+        printf(", \"threads\": %d, \"rows\": %.1f, \"dense_ms\": %.4g, \"waiting_ms\": %.4g, "
+               "\"dense_mb\": %.4g, \"waiting_mb\": %.4g}\n",
+               threads, r->rows, r->dense_ms, r->waiting_ms, r->dense_mb, r->waiting_mb);
+    } else {
+        printf("%s, threads %d: every row moved %.2f ms and %.0f MB a step; rows that wait %.2f ms "
+               "and %.1f MB (%.0f words)\n",
+               optimizer, threads, r->dense_ms, r->dense_mb, r->waiting_ms, r->waiting_mb, r->rows);
+    }
+    fflush(stdout);
+}
+
+static nl_status bench_lookup(const struct input *in)
+{
+    static const char *const presets[] = {"adam", NULL};
+    const char *optimizers[NORMS_MAX + 1] = {NULL};
+    int threads[THREADS_MAX + 1] = {0};
+    NL_TRY(choose(in, "optimizer", presets, optimizers, threads));
+    for (int k = 0; optimizers[k]; k++)
+        for (int t = 0; threads[t]; t++) {
+            nl_bench_lookup_row r;
+            NL_TRY(nl_bench_lookup(optimizers[k], threads[t], &r));
+            print_lookup(in, optimizers[k], threads[t], &r);
         }
     return NL_OK;
 }
@@ -206,6 +240,7 @@ static const struct {
     nl_status (*run)(const struct input *in);
 } benches[] = {{"kernels", bench_kernels},
                {"conv", bench_conv},
+               {"lookup", bench_lookup},
                {"step", bench_step},
                {"inference", bench_inference}};
 enum { BENCHES = sizeof benches / sizeof *benches };
@@ -231,13 +266,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int run(struct input *in)
 {
     if (!in->what)
-        return cli_wrong("bench measures 'kernels', 'conv', 'step' or 'inference'");
+        return cli_wrong("bench measures 'kernels', 'conv', 'lookup', 'step' or 'inference'");
     for (int k = 0; k < BENCHES; k++)
         if (strcmp(in->what, benches[k].name) == 0) {
             const nl_status st = benches[k].run(in);
             return st == NL_OK ? CLI_DONE : cli_failure(st);
         }
-    return cli_wrong("bench measures 'kernels', 'conv', 'step' or 'inference', got '%s'", in->what);
+    return cli_wrong("bench measures 'kernels', 'conv', 'lookup', 'step' or 'inference', got '%s'",
+                     in->what);
 }
 
 int cli_bench(int argc, char **argv)
@@ -245,10 +281,12 @@ int cli_bench(int argc, char **argv)
     static const struct argp argp = {
         options,
         parse,
-        "kernels [norm=LIST] [threads=N]\nconv [threads=N]\nstep [KEY=VALUE ...]\ninference "
+        "kernels [norm=LIST] [threads=N]\nconv [threads=N]\nlookup [optimizer=LIST] "
+        "[threads=N]\nstep [KEY=VALUE ...]\ninference "
         "[KEY=VALUE ...]",
         "Times the kernels of norms beside what memory allows, convolutions beside the fastest "
-        "arithmetic of the machine, one training step on random "
+        "arithmetic of the machine, the updates of an embedding's table with and without waiting "
+        "rows, one training step on random "
         "examples of the data's shape (the data are not needed), or evaluating a batch with the "
         "norms, with norms folded into the layers before them, and without."
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "

@@ -43,6 +43,15 @@ typedef struct nl_bench_conv_row {
 nl_status nl_bench_conv(const nl_conv_geom *geom, const char *pad, int64_t n, int threads,
                         int samples, nl_bench_conv_row *out) NL_CHECKED;
 
+/* A table of 20,000 rows of 512, of which each step reads those of 2,000 words as frequent as in a
+ * language: every row moved at each step, or rows that wait (core/lookup.h). */
+typedef struct nl_bench_lookup_row {
+    double dense_ms, waiting_ms; /* of a step, mean */
+    double dense_mb, waiting_mb; /* values read and written, counted */
+    double rows;                 /* different words of a step, mean */
+} nl_bench_lookup_row;
+nl_status nl_bench_lookup(const char *optimizer, int threads, nl_bench_lookup_row *out) NL_CHECKED;
+
 /* One training step as the trainer makes it, batch assembly included, logging left out. */
 typedef struct nl_bench_step_row {
     double median_ms, min_ms; /* wall */
