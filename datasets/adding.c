@@ -1,7 +1,7 @@
 /* adding: the sum of two marked numbers of a sequence (Hochreiter and Schmidhuber 1997, as Le et
- * al. 2015 and Arjovsky et al. 2016 pose it). Step t brings u_t, uniform in [0, 1), and a mark: 1 at
- * one step of the first half and one of the second, 0 elsewhere. The answer is the sum of both u;
- * always saying 1 has a mean squared error of 1/6. An answer within 0.04 counts as correct. */
+ * al. 2015 and Arjovsky et al. 2016 pose it). Step t brings u_t, uniform in [0, 1), and a mark: 1
+ * at one step of the first half and one of the second, 0 elsewhere. The answer is the sum of both
+ * u; always saying 1 has a mean squared error of 1/6. An answer within 0.04 counts as correct. */
 #include "base/random.h"
 #include "core/dataset.h"
 

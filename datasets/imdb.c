@@ -1,5 +1,5 @@
-/* imdb: film reviews, praising or not (Maas et al. 2011), from the original archive, as sequences of
- * words numbered as keras.datasets.imdb.load_data numbers them:
+/* imdb: film reviews, praising or not (Maas et al. 2011), from the original archive, as sequences
+ * of words numbered as keras.datasets.imdb.load_data numbers them:
  *
  *     rank     of a word by frequency in the training reviews, 1 first; equals by their bytes
  *     number   rank + index_from, where that is in skip_top .. num_words - 1; otherwise oov

@@ -3,9 +3,12 @@
 #define NL_TEST_TRAIN_RUN_H
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -34,6 +37,33 @@ static inline nl_status train_in(const char *folder, const char *words, int thre
     const nl_train_setting set = {
         .out = folder, .threads = threads, .resume = resume, .progress_fd = -1};
     return nl_train(&spec, &set, result);
+}
+
+static inline void stop_on_signal(int signal)
+{
+    (void)signal;
+    nl_train_stop();
+}
+
+/* A run in another process, told to stop once it has written a checkpoint. */
+static inline void run_until_stopped(const char *folder, const char *words)
+{
+    char checkpoint[96];
+    int status;
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.nlc", folder);
+    const pid_t child = fork();
+    if (child == 0) {
+        nl_train_result result;
+        signal(SIGTERM, stop_on_signal);
+        const nl_status st = train_in(folder, words, 1, false, &result);
+        _exit(st != NL_OK);
+    }
+    ck_assert_int_gt(child, 0);
+    while (access(checkpoint, F_OK) != 0 && waitpid(child, &status, WNOHANG) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    kill(child, SIGTERM);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
 }
 
 static inline void make_test_folder(char folder[64])

@@ -1,5 +1,5 @@
-/* tar.h: reads the files of a tar archive (POSIX ustar and pax, GNU long names), gzipped or not, one
- * after the other, without unpacking it. */
+/* tar.h: reads the files of a tar archive (POSIX ustar and pax, GNU long names), gzipped or not,
+ * one after the other, without unpacking it. */
 #ifndef NL_TAR_H
 #define NL_TAR_H
 

@@ -236,33 +236,6 @@ START_TEST(evaluation_does_not_depend_on_its_batches)
 }
 END_TEST
 
-static void on_term(int signal)
-{
-    (void)signal;
-    nl_train_stop();
-}
-
-/* A run in another process, told to stop once it has written a checkpoint; it has 19 more to go. */
-static void run_until_stopped(const char *folder, const char *words)
-{
-    char checkpoint[96];
-    int status;
-    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.nlc", folder);
-    const pid_t child = fork();
-    if (child == 0) {
-        nl_train_result result;
-        signal(SIGTERM, on_term);
-        const nl_status st = train_in(folder, words, 1, false, &result);
-        _exit(st != NL_OK);
-    }
-    ck_assert_int_gt(child, 0);
-    while (access(checkpoint, F_OK) != 0 && waitpid(child, &status, WNOHANG) == 0)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    kill(child, SIGTERM);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
-}
-
 START_TEST(a_stopped_run_goes_on_where_it_was)
 {
     static const char *const words = SMALL "norm=batch optimizer=adam:lr=1e-3 batch=30 steps=6000 "
