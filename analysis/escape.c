@@ -30,7 +30,7 @@ void nl_escape_json(nl_text *out, const char *text)
         const unsigned char c = (unsigned char)*text;
         if (c == '"' || c == '\\')
             nl_text_add(out, "\\%c", c);
-        else if (c < 0x20)
+        else if (c < 0x20 || c == '<')
             nl_text_add(out, "\\u%04x", c);
         else
             nl_text_add_bytes(out, text, 1);

@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 void nl_escape_html(nl_text *out, const char *text);  /* also for attribute values in quotes */
-void nl_escape_json(nl_text *out, const char *text);  /* with the quotes */
+void nl_escape_json(nl_text *out, const char *text);  /* with the quotes; can stand in a page */
 void nl_escape_json_real(nl_text *out, double value); /* null where not finite */
 
 /* In single quotes for gnuplot, on one line: no commands, no line ends. */

@@ -6,42 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/assets.h"
+#include "analysis/charts.h"
 #include "analysis/escape.h"
 #include "analysis/figure.h"
 #include "analysis/heatmap.h"
 #include "base/alloc.h"
 
 enum { CURVE_POINTS = 300, PANEL_POINTS = 120, PERCENTILES = 7, FIGURES_MAX = 512 };
-
-static const char style[] =
-    ":root{color-scheme:light}body{margin:0;background:#fff;color:#1b1f24;font:16px/1.55 "
-    "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif}main{max-width:1240px;"
-    "margin:0 auto;padding:40px 28px 64px}h1{font-size:1.9rem;line-height:1.2;margin:0 0 .3rem;"
-    "letter-spacing:-.01em}h2{font-size:1.25rem;margin:2.8rem 0 .5rem;padding-top:.9rem;border-top:"
-    "1px solid #dde1e6}h3{font-size:.95rem;margin:1.5rem 0 .3rem}p{margin:.4rem 0;max-width:78ch}"
-    ".sub{color:#57606a}.tag{display:inline-block;background:#fff4d6;color:#6b4a00;border:1px "
-    "solid "
-    "#e0b84c;border-radius:4px;padding:.05rem "
-    ".5rem;font-size:.8rem;font-weight:600;margin-top:.5rem}"
-    ".wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.9rem;"
-    "font-variant-numeric:tabular-nums}th,td{padding:.42rem "
-    ".8rem;text-align:right;white-space:nowrap;"
-    "border-bottom:1px solid #e6e9ed}th{font-weight:600;color:#57606a;border-bottom:2px solid "
-    "#1b1f24}"
-    "th:first-child,td:first-child{text-align:left;padding-left:0}td:first-child{font-weight:600}"
-    ".facts td{text-align:left;white-space:normal;overflow-wrap:anywhere;font-weight:400}.facts "
-    "td:first-child{color:#57606a;white-space:nowrap}.better{color:#00664b;font-weight:600}.worse{"
-    "color:#a23b00;font-weight:600}.dot{display:inline-block;width:.75em;height:.75em;border-"
-    "radius:"
-    "50%;margin-right:.5em}ul{font-size:.86rem;color:#444c56;padding-left:1.1rem;max-width:90ch}"
-    "figure{margin:1rem 0}figcaption{font-size:.85rem;color:#57606a}svg{width:100%;height:auto;"
-    "display:block}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(310px,1fr));"
-    "gap:"
-    "14px}.small{grid-template-columns:repeat(auto-fill,minmax(170px,1fr))}.grid figure{margin:0}"
-    ".grid figcaption{font-weight:600;color:#1b1f24}.key{display:flex;flex-wrap:wrap;gap:.2rem "
-    "1.3rem;font-size:.88rem;margin:.6rem 0}code{font:.86em ui-monospace,Menlo,Consolas,monospace}"
-    "h2::first-letter{text-transform:uppercase}@media "
-    "print{main{max-width:none;padding:0}h2,figure,table{break-inside:avoid}}";
 
 /* ---- Curves: binned over steps, averaged over seeds */
 
@@ -537,35 +509,28 @@ static void add_head(const nl_compare *c, nl_text *out)
     nl_text_add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
                      "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     add_escaped(out, "<title>normlab: ", nl_text_of(&heading), "</title>\n<style>");
-    nl_text_add(out,
-                "%s</style>\n</head>\n<body>\n<main>\n<h1>Normalization methods compared</h1>\n",
-                style);
+    nl_text_add_bytes(out, nl_page_css, strlen(nl_page_css));
+    nl_text_add(out, "</style>\n</head>\n<body>\n<main>\n"
+                     "<h1>Normalization methods compared</h1>\n");
     add_escaped(out, "<p class=\"sub\">", nl_text_of(&heading), "</p>\n");
     if (c->synthetic)
         nl_text_add(out, "<span class=\"tag\">SYNTHETIC DATA</span>\n");
     nl_text_free(&heading);
 }
 
-nl_status nl_report_page(const nl_compare *c, nl_text *out)
+/* ---- Drawings by gnuplot, where the build had no library for charts */
+
+static nl_status add_drawings(const nl_compare *c, nl_text *out)
 {
     page p = {.c = c};
     nl_status st = NL_OK;
     if (!(p.figures = nl_alloc(FIGURES_MAX + 1, sizeof *p.figures)))
         return nl_fail(NL_ENOMEM, "report");
     NL_GO(plan(&p));
-    const nl_status drawn = nl_figures_draw(p.figures, p.count);
-    add_head(c, out);
-    for (int table = 0; table < NL_TABLE_COUNT; table++)
-        if (nl_compare_columns(c, table))
-            add_table(c, table, out);
-    add_notes(c, out);
-    if (drawn == NL_OK)
+    if (nl_figures_draw(p.figures, p.count) == NL_OK)
         add_figures(&p, out);
     else
         add_escaped(out, "<p><strong>No figures: ", nl_last_error(), ".</strong></p>\n");
-    add_facts(c, out);
-    nl_text_add(out, "</main>\n</body>\n</html>\n");
-    NL_GO(nl_text_status(out));
 done:
     for (int64_t i = 0; i < p.count; i++)
         nl_figure_free(&p.figures[i]);
@@ -573,10 +538,53 @@ done:
     return st;
 }
 
+/* ---- Charts that page.js draws */
+
+static void add_script(nl_text *out, const char *kind, const char *text)
+{
+    nl_text_add(out, "<script%s>", kind);
+    nl_text_add_bytes(out, text, strlen(text));
+    nl_text_add(out, "</script>\n");
+}
+
+static void add_charts(const nl_compare *c, nl_text *out)
+{
+    nl_text data = {0};
+    nl_charts_json(c, &data);
+    nl_text_add(out, "<form id=\"filters\" aria-label=\"What is shown\"></form>\n"
+                     "<div id=\"charts\"></div>\n"
+                     "<noscript><p><strong>Charts need JavaScript.</strong></p></noscript>\n");
+    add_script(out, " id=\"data\" type=\"application/json\"", nl_text_of(&data));
+    add_script(out, "", nl_page_libraries);
+    nl_text_free(&data);
+}
+
+nl_pictures nl_report_pictures(void) { return nl_page_libraries[0] ? NL_CHARTS : NL_DRAWINGS; }
+
+nl_status nl_report_page(const nl_compare *c, nl_pictures pictures, nl_text *out)
+{
+    const bool charts = pictures == NL_CHARTS;
+    add_head(c, out);
+    for (int table = 0; table < NL_TABLE_COUNT; table++)
+        if (nl_compare_columns(c, table))
+            add_table(c, table, out);
+    add_notes(c, out);
+    if (charts)
+        add_charts(c, out);
+    else
+        NL_TRY(add_drawings(c, out));
+    add_facts(c, out);
+    nl_text_add(out, "</main>\n");
+    if (charts)
+        add_script(out, "", nl_page_js);
+    nl_text_add(out, "</body>\n</html>\n");
+    return nl_text_status(out);
+}
+
 nl_status nl_report_write(const nl_compare *c, const char *path)
 {
     nl_text out = {0};
-    nl_status st = nl_report_page(c, &out);
+    nl_status st = nl_report_page(c, nl_report_pictures(), &out);
     FILE *file = st == NL_OK ? fopen(path, "w") : NULL;
     if (st == NL_OK && !file)
         st = nl_fail(NL_EIO, "%s: %s", path, strerror(errno));

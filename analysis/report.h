@@ -1,12 +1,18 @@
-/* report.h: a comparison as one HTML page that opens offline: no script, no reference to anything
- * outside. The same runs give the same bytes (figures: of the same gnuplot). */
+/* report.h: a comparison as one HTML page that opens offline, with no reference to anything
+ * outside. Its pictures are charts that a reader can filter and save (page/page.js), or, where the
+ * build had no npm, drawings by gnuplot without any script. The same runs give the same bytes. */
 #ifndef NL_REPORT_H
 #define NL_REPORT_H
 
 #include "analysis/compare.h"
 
-/* Where gnuplot is missing or fails, the page says so and has its tables alone. */
-nl_status nl_report_page(const nl_compare *c, nl_text *out) NL_CHECKED;
+typedef enum nl_pictures { NL_DRAWINGS, NL_CHARTS } nl_pictures;
+
+/* What this build can do best. */
+nl_pictures nl_report_pictures(void);
+
+/* Where gnuplot is missing or fails, a page of drawings says so and has its tables alone. */
+nl_status nl_report_page(const nl_compare *c, nl_pictures pictures, nl_text *out) NL_CHECKED;
 nl_status nl_report_write(const nl_compare *c, const char *path) NL_CHECKED;
 
 #endif

@@ -231,6 +231,13 @@ const nl_track *nl_rundata_track(const nl_rundata *run, const char *fmt, ...)
     return NULL;
 }
 
+int64_t nl_rundata_tracks(const nl_rundata *run) { return run->tracks.count; }
+
+const nl_track *nl_rundata_track_at(const nl_rundata *run, int64_t i)
+{
+    return &((const nl_track *)run->tracks.at)[i];
+}
+
 double nl_track_last(const nl_track *c, int64_t *row)
 {
     for (int64_t i = c ? c->rows - 1 : -1; i >= 0; i--)
@@ -348,7 +355,8 @@ nl_status nl_rundata_open(nl_rundata **out, const char *path)
     static const struct {
         const char *group;
         int deep;
-    } parts[] = {{"/steps", 0}, {"/epochs", 0}, {"/evals", 0}, {"/layers", 3}};
+    } parts[] = {{"/steps", 0},  {"/epochs", 0}, {"/evals", 0}, {"/layers", 3},
+                 {"/params", 2}, {"/norms", 2},  {"/probes", 4}};
     nl_status st = NL_OK;
     nl_rundata *run = NULL;
     nl_run *file = NULL;

@@ -42,6 +42,10 @@ const char *nl_rundata_attribute_name(const nl_rundata *run, int64_t i);
 /* The track of this name, or NULL where the run has none or it is empty. */
 const nl_track *nl_rundata_track(const nl_rundata *run, const char *fmt, ...) NL_PRINTF(2, 3);
 
+/* All tracks, in the order of the file. */
+int64_t nl_rundata_tracks(const nl_rundata *run);
+const nl_track *nl_rundata_track_at(const nl_rundata *run, int64_t i);
+
 /* The last finite value of a track of width 1 and its row; NaN and -1 where there is none. */
 double nl_track_last(const nl_track *c, int64_t *row);
 

@@ -1,0 +1,283 @@
+/* Draws the charts of a comparison from the JSON that analysis/charts.c writes (element "data") and
+ * filters them. Needs vega, vega-lite and vega-embed. Charts are drawn when they come into view. */
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const colours = data.methods.map((m) => m.colour);
+  const dashes = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
+  const labels = data.methods.map((m) => m.label);
+  const seeds = [...new Set(data.runs.map((r) => r.seed))].sort((a, b) => a - b);
+  const shown = { methods: new Set(labels), seeds: new Set(seeds), layer: "" };
+
+  /* ---- what a chart shows of its series */
+
+  const method = (series) => labels[data.runs[series.r].m];
+  const isShown = (series) =>
+    shown.methods.has(method(series)) && shown.seeds.has(data.runs[series.r].seed);
+
+  function byMethod(chart) {
+    const groups = new Map();
+    for (const series of chart.series.filter(isShown)) {
+      const name = method(series);
+      groups.set(name, [...(groups.get(name) || []), series]);
+    }
+    return groups;
+  }
+
+  /* Fewer seeds give intervals too wide to read: then the band is the range of the seeds. */
+  const LEAST_SEEDS = 4;
+  const average = (y) => y.reduce((a, b) => a + b, 0) / y.length;
+
+  function interval(y) {
+    const mean = average(y);
+    if (y.length < LEAST_SEEDS) return { mean, low: Math.min(...y), high: Math.max(...y) };
+    const squares = y.reduce((a, b) => a + (b - mean) ** 2, 0);
+    const half = data.t[y.length] * Math.sqrt(squares / (y.length - 1) / y.length);
+    return { mean, low: mean - half, high: mean + half };
+  }
+
+  /* Mean over the seeds shown, with its Student t interval or the range; on logarithms where the
+   * ordinate is one. */
+  function curves(chart) {
+    const rows = [], [to, from] = chart.log ? [Math.log, Math.exp] : [(v) => v, (v) => v];
+    for (const [name, group] of byMethod(chart)) {
+      const longest = group.reduce((a, b) => (b.x.length > a.x.length ? b : a));
+      longest.x.forEach((x, i) => {
+        const y = group.map((s) => s.y[i]).filter((v) => Number.isFinite(v) && !(chart.log && v <= 0));
+        if (!y.length) return;
+        const { mean, low, high } = interval(y.map(to));
+        rows.push({ step: x, method: name, mean: from(mean), low: from(low), high: from(high),
+                    seeds: y.length });
+      });
+    }
+    return rows;
+  }
+
+  /* Bands and heat maps show one seed: the smallest one shown. */
+  const firstOf = (chart) => [...byMethod(chart).values()].map((group) => group[0]);
+
+  function bands(chart) {
+    return firstOf(chart).flatMap((s) =>
+      s.x.map((x, i) => {
+        const [p5, p15, p50, p85, p95] = s.q[i];
+        return { step: x, method: method(s), p5, p15, p50, p85, p95 };
+      }));
+  }
+
+  function cells(chart) {
+    return firstOf(chart).flatMap((s) =>
+      s.x.flatMap((x, i) =>
+        s.y[i].map((value, k) => ({ step: x, row: chart.rows[k], method: method(s), value }))));
+  }
+
+  /* ---- pictures */
+
+  const step = { field: "step", type: "quantitative", title: "step", axis: { tickCount: 5 } };
+  const scale = {
+    domain: labels,
+    range: colours,
+  };
+  const dash = {
+    field: "method", legend: null,
+    scale: { domain: labels, range: labels.map((_, i) => dashes[Math.floor(i / 7) % dashes.length]) },
+  };
+  const colour = { field: "method", type: "nominal", title: null, scale };
+
+  const kinds = {
+    line(chart) {
+      const y = { type: "quantitative", title: chart.unit || null,
+                  scale: chart.log ? { type: "log" } : { zero: false } };
+      const layer = [
+        { mark: { type: "area", opacity: 0.18 },
+          encoding: { y: { ...y, field: "low" }, y2: { field: "high" } } },
+        { mark: { type: "line", strokeWidth: 1.7 },
+          encoding: { y: { ...y, field: "mean" }, strokeDash: dash } },
+        { mark: { type: "point", opacity: 0, size: 60, tooltip: true },
+          encoding: {
+            y: { ...y, field: "mean" },
+            tooltip: ["method", "step", "mean", "low", "high", "seeds"].map((field) =>
+              ({ field, type: field === "method" ? "nominal" : "quantitative",
+                 format: field === "method" ? undefined : ".5~g" })) } },
+      ];
+      if (chart.ref !== null)
+        layer.push({ mark: { type: "rule", strokeDash: [3, 3], color: "#777" },
+                     encoding: { x: { value: 0 }, x2: { value: "width" }, color: { value: "#777" },
+                                 y: { datum: chart.ref } } });
+      return { width: "container", height: 220, data: { values: curves(chart) },
+               encoding: { x: step, color: colour }, layer };
+    },
+    bands(chart) {
+      const values = bands(chart);
+      const area = (low, high, opacity) => ({
+        mark: { type: "area", opacity },
+        encoding: { y: { field: low, type: "quantitative", title: null }, y2: { field: high } } });
+      return facets(chart, values, {
+        encoding: { x: step, color: { ...colour, legend: null } },
+        layer: [area("p5", "p95", 0.18), area("p15", "p85", 0.3),
+                { mark: { type: "line", strokeWidth: 1.7, tooltip: true },
+                  encoding: { y: { field: "p50", type: "quantitative" } } }] });
+    },
+    heat(chart) {
+      return facets(chart, cells(chart), {
+        mark: { type: "rect", tooltip: true },
+        encoding: {
+          x: { field: "step", type: "ordinal", axis: { labelOverlap: true, labelAngle: 0 } },
+          y: { field: "row", type: "ordinal", title: chart.unit, sort: "descending",
+               axis: { labelOverlap: true } },
+          color: { field: "value", type: "quantitative", title: null,
+                   scale: { scheme: "viridis", type: chart.log ? "log" : "linear" } } } });
+    },
+  };
+
+  /* One panel a method, all on one ordinate. */
+  function facets(chart, values, spec) {
+    const panels = Math.max(1, new Set(values.map((v) => v.method)).size);
+    const wide = Math.min(360, Math.max(150, 1130 / panels - 45));
+    return { data: { values },
+             facet: { column: { field: "method", type: "nominal", title: null, sort: labels } },
+             spec: { width: wide, height: 150, ...spec } };
+  }
+
+  const config = {
+    font: "system-ui, sans-serif", background: "white",
+    axis: { gridColor: "#e6e9ed", domainColor: "#8a929b", tickColor: "#8a929b", labelColor: "#444c56",
+            titleColor: "#444c56", titleFontWeight: "normal" },
+    view: { stroke: null }, legend: { orient: "top", labelLimit: 400, symbolStrokeWidth: 3 },
+    header: { labelFontWeight: "bold", labelLimit: 250 },
+  };
+
+  function specOf(chart) {
+    const spec = kinds[chart.kind](chart);
+    return { $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+             description: `${chart.section}: ${chart.layer} ${chart.title}`, config, ...spec };
+  }
+
+  /* ---- the page */
+
+  function element(kind, attributes = {}, ...children) {
+    const e = document.createElement(kind);
+    for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+    e.append(...children);
+    return e;
+  }
+
+  function saveTable(chart, name) {
+    const rows = specOf(chart).data.values;
+    if (!rows.length) return;
+    const columns = Object.keys(rows[0]);
+    const quote = (v) => (typeof v === "string" ? `"${v.replaceAll('"', '""')}"` : v ?? "");
+    const text = [columns.join(","), ...rows.map((r) => columns.map((c) => quote(r[c])).join(","))];
+    const blob = new Blob([text.join("\n") + "\n"], { type: "text/csv" });
+    const a = element("a", { href: URL.createObjectURL(blob), download: `${name}.csv` });
+    a.click();
+    URL.revokeObjectURL(a.href);
+  }
+
+  const figures = [];
+  const problems = [];
+
+  async function draw(figure) {
+    const { chart, at, name } = figure;
+    figure.drawn = figure.wanted = stamp;
+    try {
+      const result = await vegaEmbed(at, specOf(chart), {
+        renderer: chart.kind === "heat" ? "canvas" : "svg",
+        actions: { export: true, source: false, compiled: false, editor: false },
+        downloadFileName: name, i18n: { CLICK_TO_VIEW_ACTIONS: "save this chart" },
+      });
+      const menu = at.querySelector(".vega-actions");
+      if (menu) {
+        const csv = element("a", { href: "#", role: "button" }, "Save as CSV");
+        csv.addEventListener("click", (e) => { e.preventDefault(); saveTable(chart, name); });
+        menu.append(csv);
+      }
+      figure.view?.finalize();
+      figure.view = result.view;
+    } catch (error) {
+      problems.push(`${name}: ${error}`);
+      at.textContent = `This chart could not be drawn: ${error}`;
+    }
+  }
+
+  let stamp = 0;
+  const inView = new Set();
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const figure = figures[+target.dataset.i];
+      if (isIntersecting) inView.add(figure); else inView.delete(figure);
+      if (isIntersecting && figure.drawn !== stamp) draw(figure);
+    }
+  }, { rootMargin: "400px" });
+
+  function drawAll() {
+    return Promise.all(figures.filter((f) => !f.box.hidden && f.drawn !== stamp).map(draw));
+  }
+
+  /* Filters changed: what is in view is drawn again, the rest when it comes into view. */
+  function refresh() {
+    stamp++;
+    for (const figure of figures)
+      figure.box.hidden = !!(shown.layer && figure.chart.layer && figure.chart.layer !== shown.layer);
+    for (const section of document.querySelectorAll("section.charts"))
+      section.hidden = ![...section.querySelectorAll("figure")].some((f) => !f.hidden);
+    return Promise.all([...inView].filter((f) => !f.box.hidden).map(draw));
+  }
+
+  function checkboxes(title, values, set, dot) {
+    const box = element("fieldset", {}, element("legend", {}, title));
+    values.forEach((value, i) => {
+      const input = element("input", { type: "checkbox", checked: "" });
+      input.addEventListener("change", () => {
+        if (input.checked) set.add(value); else set.delete(value);
+        refresh();
+      });
+      const label = element("label", {}, input);
+      if (dot)
+        label.append(element("span", { class: "dot", style: `background:${colours[i]}` }));
+      label.append(String(value));
+      box.append(label);
+    });
+    return box;
+  }
+
+  function layerChoice() {
+    const layers = [...new Set(data.charts.map((c) => c.layer).filter(Boolean))];
+    const select = element("select", { "aria-label": "layer" }, element("option", { value: "" }, "all"));
+    for (const layer of layers) select.append(element("option", { value: layer }, layer));
+    select.addEventListener("change", () => { shown.layer = select.value; refresh(); });
+    return element("fieldset", {}, element("legend", {}, "Layer"), select);
+  }
+
+  function build() {
+    const filters = document.getElementById("filters"), page = document.getElementById("charts");
+    const band = element("p", { class: "sub" },
+      `Bands around curves: ${data.level * 100} % Student t interval of the mean over the seeds shown, ` +
+      `or their range where there are fewer than ${LEAST_SEEDS}. Other pictures show the smallest seed.`);
+    filters.after(band);
+    filters.append(checkboxes("Methods", labels, shown.methods, true),
+                   checkboxes("Seeds", seeds, shown.seeds, false), layerChoice());
+    let section = null, heading = "", layer = "";
+    data.charts.forEach((chart, i) => {
+      if (chart.section !== heading) {
+        heading = chart.section;
+        section = element("section", { class: "charts" }, element("h2", {}, heading));
+        page.append(section);
+        layer = "";
+      }
+      const at = element("div", { class: "chart" });
+      const title = chart.layer ? `${chart.layer}: ${chart.title}` : chart.title;
+      const box = element("figure", { "data-i": i, class: chart.kind },
+                          element("figcaption", {}, title), at);
+      if (chart.note) box.append(element("p", { class: "sub note" }, chart.note));
+      figures.push({ chart, at, box, drawn: -1,
+                     name: `${chart.section}-${title}`.toLowerCase().replace(/[^a-z0-9]+/g, "-") });
+      section.append(box);
+      watcher.observe(box);
+    });
+  }
+
+  build();
+  addEventListener("beforeprint", drawAll);
+  /* For tests: draw everything, see what went wrong. */
+  window.normlab = { data, shown, figures, problems, drawAll, refresh, specOf };
+})();
