@@ -41,15 +41,21 @@ static void plan_schedule(trainer *t)
     t->checkpoint_every = pick(s->checkpoint, t->batches.steps);
 }
 
-/* Examples at once when evaluating: so many, or fewer large ones, whose layers take memory. */
-enum { EVAL_BATCH = 500, EVAL_VALUES = 1 << 19 };
+/* Examples at once when evaluating: so many, or fewer large ones, whose layers take memory. Behind
+ * a token stands an embedding. */
+enum { EVAL_BATCH = 500, EVAL_VALUES = 1 << 19, TOKEN_VALUES = 128 };
+
+static int64_t examples_that_fit(const nl_shape *s)
+{
+    const int64_t fit = EVAL_VALUES / (s->s * s->c * (s->vocabulary > 0 ? TOKEN_VALUES : 1));
+    return fit < EVAL_BATCH ? fit : EVAL_BATCH;
+}
 
 static nl_status open_model(trainer *t)
 {
     const nl_run_spec *s = t->spec;
     const int64_t batch = t->batches.batch;
-    const int64_t width = t->data->shape.s * t->data->shape.c, fit = EVAL_VALUES / width;
-    t->eval_batch = pick(s->eval_batch, fit < EVAL_BATCH ? fit : EVAL_BATCH);
+    t->eval_batch = pick(s->eval_batch, examples_that_fit(&t->data->shape));
     if (t->data->consecutive) /* as many streams as in training */
         t->eval_batch = pick(s->eval_batch, batch);
     const nl_model_setup setup =

@@ -28,6 +28,8 @@ typedef struct kind {
 static const kind perceptron = {"mlp:hidden=100x2:act=sigmoid:dropout=0.1", {.s = 1, .c = IN}};
 static const kind recurrent = {"lstm:hidden=30x2:dropout=0.1:recurrent_dropout=0.1",
                                {.s = 28, .c = IN / 28}};
+static const kind tokens = {"lstm_bln:embedding=20:units1=8:units2=6:units3=6",
+                            {.s = 28, .c = 1, .vocabulary = 500}};
 
 static nl_status open_net(net *n, const kind *k, const char *norm)
 {
@@ -44,6 +46,8 @@ static nl_status open_net(net *n, const kind *k, const char *norm)
         return nl_fail(NL_ENOMEM, "%d examples", EVALUATED);
     for (int i = 0; i < EVALUATED * IN; i++)
         n->x[i] = (nl_real)nl_random_uniform((nl_key){1, NL_STREAM_TEST, 0}, (uint64_t)i);
+    for (int i = 0; k->shape.vocabulary > 0 && i < EVALUATED * IN; i++)
+        n->x[i] = (nl_real)(int)(n->x[i] * (nl_real)k->shape.vocabulary);
     for (int i = 0; i < EVALUATED; i++)
         n->label[i] = i % OUT;
     return NL_OK;
@@ -154,6 +158,7 @@ int main(void)
             failures += requests_of(&perceptron, norms[k], threads);
     for (size_t k = 0; k < sizeof cell_norms / sizeof *cell_norms; k++)
         for (int threads = 1; threads <= 2; threads++)
-            failures += requests_of(&recurrent, cell_norms[k], threads);
+            failures += requests_of(&recurrent, cell_norms[k], threads) +
+                        requests_of(&tokens, cell_norms[k], threads);
     return failures != 0;
 }
