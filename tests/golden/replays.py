@@ -1,5 +1,5 @@
 """Repeats normlab's trainings in PyTorch, in double, from the recorded initial parameters and order of
-examples, and compares the loss of every step. What replay.py, replay_rnn.py and replay_cnn.py share;
+examples, and compares the loss of every step. What replay.py, replay_rnn.py, replay_cnn.py and replay_imdb.py share;
 importing it ends the program with 77 where h5py or PyTorch is missing.
 """
 import glob
@@ -54,11 +54,11 @@ def train(program, keys, steps, out):
     return h5py.File(glob.glob(f"{out}/*/run.h5")[0])
 
 
-def losses_of(run, model, optimizer, images, labels):
+def losses_of(run, model, optimizer, images, labels, loss_of):
     step, losses = optimizer(model.parameters()), []
     for order in run["record/order"][()]:
         pick = torch.tensor(order[order >= 0])
-        loss = torch.nn.functional.cross_entropy(model(images[pick]), labels[pick])
+        loss = loss_of(model(images[pick]), labels[pick])
         step.zero_grad()
         loss.backward()
         step.step()
@@ -66,7 +66,7 @@ def losses_of(run, model, optimizer, images, labels):
     return np.array(losses)
 
 
-def repeat(cases, steps, write_data):
+def repeat(cases, steps, write_data, loss_of=torch.nn.functional.cross_entropy):
     """cases: keys of a run, the network made from its file, the optimizer of its parameters.
     write_data(folder) gives images and labels. Ends the program: 0, or 1 with a line a failure."""
     program, failures = os.path.abspath(sys.argv[1]), 0
@@ -77,7 +77,7 @@ def repeat(cases, steps, write_data):
         for number, (keys, network, optimizer) in enumerate(cases):
             run = train(program, keys, steps, f"out{number}")
             ours = run["steps/loss"][()]
-            theirs = losses_of(run, network(run), optimizer, images, labels)
+            theirs = losses_of(run, network(run), optimizer, images, labels, loss_of)
             worst = np.abs(ours / theirs - 1).max() if len(ours) == steps else np.inf
             if not worst <= CLOSE:
                 print(f"{keys}: losses differ by up to {worst:g}")
