@@ -19,7 +19,7 @@
 struct batch {
     double eps, momentum, keras_momentum, own_weight;
     bool center, scale, unbiased;
-    nl_choice eval;
+    nl_choice eval, time;
 };
 
 static const char *const evals[] = {"running", "batch",   "cumulative", "epoch",
@@ -37,6 +37,7 @@ static const nl_option options[] = {
     NL_OPT_FLAG(struct batch, unbiased, "true", "population variance takes m / (m - 1) var"),
     NL_OPT_NAMES(struct batch, eval, "running", evals, "statistics at evaluation"),
     NL_OPT(struct batch, own_weight, "0.5", 0, 1, "eval=mixture: weight of the example's own"),
+    NL_OPT_TIME(struct batch),
     NL_OPT_END};
 
 enum { GAMMA, BETA, POPULATION, VARIABLES = POPULATION + NL_POPULATION_ROWS };

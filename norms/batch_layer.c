@@ -29,7 +29,7 @@
 
 struct batch_layer {
     double eps, tilt, momentum;
-    nl_choice area, m, population;
+    nl_choice area, m, population, time;
     bool divide, center, scale, unbiased;
     nl_string inference;
 };
@@ -53,6 +53,7 @@ static const nl_option options[] = {
                 "population (T) or current (F): batch mean, variance, feature mean, variance"),
     NL_OPT_FLAG(struct batch_layer, scale, "true", "learn gamma"),
     NL_OPT_FLAG(struct batch_layer, center, "true", "learn beta"),
+    NL_OPT_TIME(struct batch_layer),
     NL_OPT_END};
 
 enum {

@@ -18,7 +18,7 @@ struct batch_renorm {
     double eps, momentum;
     nl_schedule r_max, d_max;
     bool center, scale;
-    nl_choice eval;
+    nl_choice eval, time;
 };
 
 static const char *const evals[] = {"running", "batch", "cumulative", "epoch", NULL};
@@ -34,6 +34,7 @@ static const nl_option options[] = {
     NL_OPT_FLAG(struct batch_renorm, scale, "true", "learn gamma"),
     NL_OPT_FLAG(struct batch_renorm, center, "true", "learn beta"),
     NL_OPT_NAMES(struct batch_renorm, eval, "running", evals, "statistics at evaluation"),
+    NL_OPT_TIME(struct batch_renorm),
     NL_OPT_END};
 
 enum { GAMMA, BETA, R, D, POPULATION, VARIABLES = POPULATION + NL_POPULATION_ROWS };

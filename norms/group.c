@@ -13,13 +13,16 @@ struct group {
     double eps;
     int64_t groups;
     bool center, scale;
+    nl_choice time;
 };
 
 static const nl_option options[] = {
     NL_OPT(struct group, eps, "1e-5", 0, 1e6, "added to the variance, inside the root"),
     NL_OPT(struct group, groups, "4", 1, 65536, "groups of channels; has to divide them"),
     NL_OPT_FLAG(struct group, scale, "true", "learn gamma"),
-    NL_OPT_FLAG(struct group, center, "true", "learn beta"), NL_OPT_END};
+    NL_OPT_FLAG(struct group, center, "true", "learn beta"),
+    NL_OPT_TIME(struct group),
+    NL_OPT_END};
 
 enum { GAMMA, BETA, VARIABLES };
 static const nl_variable variables[] = {

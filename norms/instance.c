@@ -13,12 +13,14 @@
 struct instance {
     double eps;
     bool center, scale;
+    nl_choice time;
 };
 
 static const nl_option options[] = {
     NL_OPT(struct instance, eps, "1e-5", 0, 1e6, "added to the variance, inside the root"),
     NL_OPT_FLAG(struct instance, scale, "false", "learn gamma"),
-    NL_OPT_FLAG(struct instance, center, "false", "learn beta"), NL_OPT_END};
+    NL_OPT_FLAG(struct instance, center, "false", "learn beta"), NL_OPT_TIME(struct instance),
+    NL_OPT_END};
 
 enum { GAMMA, BETA, VARIABLES };
 static const nl_variable variables[] = {

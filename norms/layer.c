@@ -14,7 +14,7 @@
 
 struct layer {
     double eps;
-    nl_choice area;
+    nl_choice area, time;
     bool center, scale, elementwise;
 };
 
@@ -26,6 +26,7 @@ static const nl_option options[] = {
     NL_OPT_FLAG(struct layer, scale, "true", "learn gamma"),
     NL_OPT_FLAG(struct layer, center, "true", "learn beta"),
     NL_OPT_FLAG(struct layer, elementwise, "false", "gamma, beta per position too"),
+    NL_OPT_TIME(struct layer),
     NL_OPT_END};
 
 enum { GAMMA, BETA, VARIABLES };

@@ -1,6 +1,7 @@
 /* norm.c: registry, specs, storage and hooks of norms. Knows no method. */
 #include "core/norm.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -217,7 +218,7 @@ static nl_status add_method_variables(nl_norm *m, const nl_setting *settings)
         m->item[i] = -1;
         if (!is_on(m, d))
             continue;
-        const bool steps = d->role == NL_SAVED || (d->flags & NL_PER_STEP);
+        const bool steps = d->role == NL_SAVED || (d->flags & NL_PER_STEP && !m->pools);
         NL_TRY(nl_store_add(m->store, m->owner, d, &settings[i], extent(m, d, i, 0),
                             extent(m, d, i, 1), steps ? m->g.steps : 1, &m->item[i]));
         if (d->purpose == NL_GAMMA)
@@ -226,7 +227,7 @@ static nl_status add_method_variables(nl_norm *m, const nl_setting *settings)
             m->beta = i;
         if (d->purpose > NL_BETA)
             m->area[d->area].state[d->purpose] = i;
-        if (d->role == NL_STATE && (d->flags & NL_PER_STEP) && m->g.steps > 1)
+        if (d->role == NL_STATE && steps && m->g.steps > 1)
             m->per_step = true;
     }
     return NL_OK;
@@ -312,6 +313,8 @@ static void find_areas(nl_norm *m)
     m->own = (nl_policy){.own_weight = 1};
     for (int k = 0; k < m->nareas; k++) {
         m->area[k].is = area[k];
+        if (m->pools) /* all steps of a batch together weigh as much as one batch */
+            m->area[k].is.momentum = 1 - pow(1 - area[k].momentum, 1 / (double)m->g.steps);
         m->area[k].capacity = nl_plan_of(&area[k], &m->g, m->g.n);
         for (int i = 0; i <= NL_EPOCH_COUNT; i++)
             m->area[k].state[i] = -1;
@@ -325,6 +328,23 @@ static void find_areas(nl_norm *m)
             m->own.mean[k] >= NL_FROM_EXAMPLE ||
             (m->g.any_policy && area[k].population && m->ops->sources & 1u << NL_FROM_EXAMPLE);
 }
+
+const char *const nl_times[] = {"step", "pooled", NULL};
+
+static void take_time(nl_norm *m)
+{
+    const nl_option *o = nl_option_find(m->ops->options, "time");
+    const bool pooled =
+        o && ((const nl_choice *)((const char *)m->self + o->at))->is == NL_TIME_POOLED;
+    m->pools = pooled && m->g.steps > 1;
+    m->g.sequence = m->g.sequence && m->pools;
+    if (m->g.sequence) {
+        m->g.s = m->g.steps;
+        m->g.steps = 1;
+    }
+}
+
+bool nl_norm_takes_sequence(const nl_norm *m) { return m && m->g.sequence; }
 
 nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_store *store,
                        const char *owner)
@@ -341,6 +361,7 @@ nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_sto
     p.self = NULL;
     m->g = *g;
     m->g.batch = g->batch > 0 ? g->batch : g->n;
+    take_time(m);
     m->store = store;
     m->gamma = m->beta = -1;
     m->gamma_rows = 1;

@@ -38,6 +38,7 @@ typedef struct nl_geom {
     int64_t n;       /* the most examples of one call */
     int64_t s, c;    /* positions, channels */
     int64_t steps;   /* time steps an unroll may take; 1 elsewhere */
+    bool sequence;   /* the caller could as well give all steps at once, as positions */
     int64_t batch;   /* examples of one training step, as the spec says; 0: n */
     bool any_policy; /* evaluation may come under any policy, not the method's own alone */
 } nl_geom;
@@ -267,6 +268,14 @@ enum { NL_POPULATION_ROWS = 8 };
         NL_STATE_ROW((id) + 7, prefix "epoch_count", NL_TYPE_INT64, 0.0, steps, NL_EPOCH_COUNT, k, \
                      "terms in those sums")
 
+/* Row of a method's options: what it does with the steps of a cell. With time=pooled the core takes
+ * them for positions where all are known at once (the input projection; Laurent et al. 2016), and
+ * elsewhere keeps one population for all of them. */
+enum { NL_TIME_STEP, NL_TIME_POOLED };
+extern const char *const nl_times[]; /* "step", "pooled" */
+#define NL_OPT_TIME(S) \
+    NL_OPT_NAMES(S, time, "step", nl_times, "in cells: each step on its own, or all together")
+
 /* Opens the definition of a method: NL_NORM_DEFINE(batch) = { ... }; */
 #ifdef NL_PLUGIN
 #define NL_PLUGIN_ENTRY(id)                                                         \
@@ -309,6 +318,9 @@ void nl_norm_epoch_end(nl_norm *m, int64_t epoch);
 nl_status nl_norm_accepts(const nl_norm *m, const nl_policy *p, int64_t n) NL_CHECKED;
 /* The policy in force at evaluation when the call names none. */
 void nl_norm_own_policy(const nl_norm *m, nl_policy *p);
+
+/* Whether a call brings all time steps as positions, s = geom.steps then, t = 0. */
+bool nl_norm_takes_sequence(const nl_norm *m);
 
 const nl_norm_ops *nl_norm_ops_of(const nl_norm *m);
 const void *nl_norm_options_of(const nl_norm *m);

@@ -46,6 +46,7 @@ struct nl_norm {
     uint64_t place;                    /* hash of owner */
     int nvars, item[NL_NORM_VARS_MAX]; /* store items, -1: switched off */
     int gamma, beta;                   /* variable indices, or -1 */
+    bool pools;                        /* state is one for all time steps */
     bool per_step;                     /* some state has a copy for each time step */
     int trained;                       /* store item: time steps trained so far, if per_step */
     int nareas;

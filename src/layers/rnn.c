@@ -93,10 +93,13 @@ static const nl_variable variables[] = {
     SAVED(NL_RNN_DROPPED, "dropped", "outputs, dropped out"),
     SAVED(NL_RNN_KEEP_X, "keep_x", "factors of the input's dropout"),
     SAVED(NL_RNN_KEEP_H, "keep_h", "factors of the state's dropout"),
+    SAVED(NL_RNN_POOLED, "px_by_example", "projected input of whole sequences"),
+    SAVED(NL_RNN_NORMED, "normed", "the same, normalized, by time"),
     SAVED(NL_RNN_Y, "out", "output before its norm"),
     ROW(NL_RNN_SEEN, "seen", NL_SAVED, NL_TYPE_DOUBLE, 0, "lengths of the gradients of outputs"),
     SCRATCH(NL_RNN_NX, "nx", "normalized px of a step"),
     SCRATCH(NL_RNN_NH, "nh", "normalized ph of a step"),
+    SCRATCH(NL_RNN_SWAP, "by_example", "px or its gradient by example"),
     SCRATCH(NL_RNN_DGATE, "dgate", "gradient of the gates"),
     SCRATCH(NL_RNN_DGATE_H, "dgate_h", "the same for the state's part"),
     SCRATCH(NL_RNN_DPX, "dpx", "gradient of px"),
@@ -132,6 +135,7 @@ static nl_geom size_of(const nl_layer *l, int id)
     const int64_t u = o->units, g = gate_values(l), in = l->in.c, n = l->n, all = l->in.s * n;
     const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
     const bool act = l->norm[NL_RNN_SLOT_ACT];
+    const bool pools = nl_norm_takes_sequence(l->norm[NL_RNN_SLOT_X]);
     const bool drops = o->recurrent_dropout > 0;
     switch (id) {
     case NL_RNN_WX: return (nl_geom){.n = in, .c = g};
@@ -147,7 +151,7 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_IN: return (nl_geom){.n = all, .c = in};
     case NL_RNN_LIVE: return (nl_geom){.n = 1, .c = (all + 7) / 8};
     case NL_RNN_PX: return (nl_geom){.n = all, .c = g};
-    case NL_RNN_PH: return (nl_geom){.n = h || cell->apart ? all : 0, .c = g};
+    case NL_RNN_PH: return (nl_geom){.n = h || pools || cell->apart ? all : 0, .c = g};
     case NL_RNN_GATE: return (nl_geom){.n = x ? all : 0, .c = g};
     case NL_RNN_V: return (nl_geom){.n = cell->saves_v ? all : 0, .c = u};
     case NL_RNN_HS:
@@ -157,7 +161,10 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_KEEP_X: return (nl_geom){.n = o->dropout > 0 ? n : 0, .c = in};
     case NL_RNN_KEEP_H: return (nl_geom){.n = drops ? n : 0, .c = u};
     case NL_RNN_SEEN: return (nl_geom){.n = 1, .c = l->in.s};
-    case NL_RNN_NX: return (nl_geom){.n = x ? n : 0, .c = g};
+    case NL_RNN_POOLED:
+    case NL_RNN_NORMED:
+    case NL_RNN_SWAP: return (nl_geom){.n = pools ? all : 0, .c = g};
+    case NL_RNN_NX: return (nl_geom){.n = x && !pools ? n : 0, .c = g};
     case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = g};
     case NL_RNN_DGATE: return (nl_geom){.n = all, .c = g};
     case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? all : 0, .c = g};
@@ -202,7 +209,12 @@ static nl_geom slot_geom(const nl_layer *l, int slot)
     const int64_t c = slot >= NL_RNN_SLOT_C ? rnn_of(l)->units : gate_values(l);
     if (slot == NL_RNN_SLOT_ACT)
         return (nl_geom){.n = l->n, .s = l->out.s, .c = c, .steps = 1, .batch = l->batch};
-    return (nl_geom){.n = l->n, .s = 1, .c = c, .steps = l->in.s, .batch = l->batch};
+    return (nl_geom){.n = l->n,
+                     .s = 1,
+                     .c = c,
+                     .steps = l->in.s,
+                     .sequence = slot == NL_RNN_SLOT_X,
+                     .batch = l->batch};
 }
 
 static nl_status open(nl_layer *l)

@@ -44,10 +44,13 @@ enum {
     NL_RNN_DROPPED, /* h as U sees it, under recurrent dropout */
     NL_RNN_KEEP_X,  /* dropout's factors, one a sequence and channel */
     NL_RNN_KEEP_H,
-    NL_RNN_Y,    /* the output before the norm in slot act */
-    NL_RNN_SEEN, /* what the log sees: doubles, by position */
-    NL_RNN_NX,   /* scratch: normed projections of one step */
+    NL_RNN_POOLED, /* px by example, where the norm of slot x sees whole sequences ... */
+    NL_RNN_NORMED, /* ... and what it gives, by time */
+    NL_RNN_Y,      /* the output before the norm in slot act */
+    NL_RNN_SEEN,   /* what the log sees: doubles, by position */
+    NL_RNN_NX,     /* scratch: normed projections of one step */
     NL_RNN_NH,
+    NL_RNN_SWAP,  /* an array by example on its way */
     NL_RNN_DGATE, /* gradients: of the gates as the input's part sees them */
     NL_RNN_DGATE_H,
     NL_RNN_DPX,

@@ -257,6 +257,62 @@ static void output_gradient(unroll *w)
     w->dy = a.dx;
 }
 
+/* ---- the norm of whole sequences, in slot x */
+
+typedef struct swap {
+    const unroll *w;
+    const nl_real *from;
+    nl_real *to;
+    bool to_examples;
+} swap;
+
+static void swap_block(int64_t t, void *arg)
+{
+    const swap *s = arg;
+    const unroll *w = s->w;
+    for (int64_t i = 0; i < w->n; i++) {
+        const int64_t by_time = (t * w->n + i) * w->g;
+        const int64_t by_example = (i * w->steps + position_of(w, t)) * w->g;
+        memcpy(s->to + (s->to_examples ? by_example : by_time),
+               s->from + (s->to_examples ? by_time : by_example), (size_t)w->g * sizeof *s->to);
+    }
+}
+
+/* (t, n, g) to (n, position, g), or back. */
+static void swap_order(const unroll *w, int from, int to, bool to_examples)
+{
+    swap s = {w, w->v[from], w->v[to], to_examples};
+    nl_for(w->steps, w->steps * w->n * w->g * (int64_t)sizeof(nl_real), swap_block, &s);
+}
+
+static bool pools(const unroll *w) { return w->v[NL_RNN_POOLED]; }
+
+static nl_args sequence_args(const unroll *w)
+{
+    nl_args a = nl_layer_norm_args(w->c);
+    a.live = w->c->live;
+    a.x = w->v[NL_RNN_POOLED];
+    return a;
+}
+
+static void normalize_sequences(const unroll *w)
+{
+    nl_args a = sequence_args(w);
+    a.y = w->v[NL_RNN_SWAP];
+    swap_order(w, NL_RNN_PX, NL_RNN_POOLED, true);
+    nl_norm_forward(w->l->norm[NL_RNN_SLOT_X], &a);
+    swap_order(w, NL_RNN_SWAP, NL_RNN_NORMED, false);
+}
+
+static void normalize_sequences_back(const unroll *w)
+{
+    nl_args a = sequence_args(w);
+    a.dy = a.dx = w->v[NL_RNN_SWAP];
+    swap_order(w, NL_RNN_DGATE, NL_RNN_SWAP, true);
+    nl_norm_backward(w->l->norm[NL_RNN_SLOT_X], &a);
+    swap_order(w, NL_RNN_SWAP, NL_RNN_DPX, false);
+}
+
 /* ---- a step */
 
 static nl_args norm_args(const unroll *w)
@@ -346,7 +402,8 @@ static const nl_real *dropped_state(const unroll *w, int64_t t)
 
 static void project(unroll *w, int64_t t)
 {
-    nl_real *x = normalize(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->v[NL_RNN_NX]);
+    nl_real *x = pools(w) ? at(w, NL_RNN_NORMED, t, w->g)
+                          : normalize(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->v[NL_RNN_NX]);
     nl_real *own = at(w, NL_RNN_PH, t, w->g);
     nl_gemm_nn(w->plan->h, w->n, dropped_state(w, t), w->u, w->v[NL_RNN_WH], own ? own : x, w->g,
                !own);
@@ -373,6 +430,8 @@ void nl_rnn_forward(nl_layer *l, const nl_layer_call *c)
     take_input(&w);
     nl_gemm_nn(w.plan->x, w.steps * w.n, w.v[NL_RNN_IN], w.in, w.v[NL_RNN_WX], w.v[NL_RNN_PX], w.g,
                false);
+    if (pools(&w))
+        normalize_sequences(&w);
     start_states(&w);
     for (int64_t t = 0; t < w.steps; t++)
         step_forward(&w, t);
@@ -464,8 +523,9 @@ static void step_back(unroll *w, int64_t t, bool *fresh)
     if (w->c->logged)
         keep_gradient_length(w, t);
     cell_back(w);
-    normalize_back(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->step.dx,
-                   at(w, NL_RNN_DPX, t, w->g));
+    if (!pools(w))
+        normalize_back(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->step.dx,
+                       at(w, NL_RNN_DPX, t, w->g));
     const nl_real *dph = normalize_back(w, NL_RNN_SLOT_H, at(w, NL_RNN_PH, t, w->g), w->step.d_h,
                                         at(w, NL_RNN_DPH, t, w->g));
     if (is_cut(w, t)) {
@@ -532,6 +592,8 @@ void nl_rnn_backward(nl_layer *l, const nl_layer_call *c)
         memcpy(w.v[NL_RNN_DH], w.dy, (size_t)(w.n * w.u) * sizeof *w.dy);
     for (int64_t t = w.steps - 1; t >= 0; t--)
         step_back(&w, t, &fresh);
+    if (pools(&w))
+        normalize_sequences_back(&w);
     parameter_gradients(&w);
     if (c->dx)
         input_gradient(&w);
@@ -573,7 +635,9 @@ int64_t nl_rnn_observe_step(nl_layer *l, const nl_layer_call *c, int slot, int64
     const int64_t width = slot < NL_RNN_SLOT_C ? w.g : w.u;
     w.t = position_of(&w, position); /* its own inverse */
     look_before(&w, slot, pre);
-    if (post)
+    if (post && slot == NL_RNN_SLOT_X && pools(&w))
+        memcpy(post, at(&w, NL_RNN_NORMED, w.t, w.g), (size_t)(w.n * w.g) * sizeof *post);
+    else if (post)
         nl_layer_look(l, slot, norm_args(&w), w.n * width, pre, post);
     const uint8_t *live = w.live ? w.live + w.t * w.n : NULL;
     nl_layer_keep_live(live, post, w.n, width);

@@ -78,7 +78,8 @@ static void same(const char *spec, const char *norm, const char *what, double go
                   "%s with %s: %s is %.9g, not %.9g", spec, norm, what, got, wanted);
 }
 
-static const char *const norms[] = {"none", "layer", "batch", "batch_renorm:r_max=2:d_max=1"};
+static const char *const norms[] = {"none", "layer", "batch", "batch_renorm:r_max=2:d_max=1",
+                                    "batch:time=pooled"};
 
 START_TEST(an_rnn_adds_what_its_slots_give)
 {
@@ -123,6 +124,70 @@ START_TEST(an_lstm_gates_what_its_slots_give)
         }
         nl_model_close(r.model);
     }
+}
+END_TEST
+
+/* Mean and mean square of channel k of slot x's output over the live rows of all steps. */
+static void moments_of(rig *r, int64_t channels, int64_t k, double *mean, double *square)
+{
+    double sum = 0, squares = 0, count = 0;
+    for (int64_t t = 0; t < STEPS; t++)
+        for (int64_t i = look(r, t) - 1; i >= 0; i--, count++) {
+            const double v = (double)r->x_post[i * channels + k];
+            sum += v, squares += v * v;
+        }
+    *mean = sum / count, *square = squares / count;
+}
+
+/* Laurent et al. 2016: one mean and variance for all steps of the batch's input projection. */
+START_TEST(pooled_over_time_the_projection_is_standardized_as_a_whole)
+{
+    static const char *const specs[] = {"lstm:units=5", "lstm:units=5:reverse=true"};
+    for (int k = 0; k < 4; k++) {
+        rig r;
+        double mean, square;
+        open_rig(&r, specs[k % 2], "batch:eps=0:gamma.init=1:time=pooled");
+        nl_store *s = nl_model_store(r.model);
+        const nl_item *gamma = nl_store_find(s, "l/x", "gamma");
+        const nl_item *beta = nl_store_find(s, "l/x", "beta");
+        for (int64_t i = 0; i < gamma->count; i++)
+            ((nl_real *)gamma->val)[i] = 1, ((nl_real *)beta->val)[i] = 0;
+        for (int i = 0; i < N * STEPS; i++)
+            r.live[i] = k < 2 || i % STEPS < STEPS - i / STEPS % 3;
+        r.call.live = r.live;
+        r.call.y = nl_model_forward(r.model, &r.call);
+        for (int64_t c = 0; c < 4 * U; c++) {
+            moments_of(&r, 4 * U, c, &mean, &square);
+            same(specs[k % 2], "batch", "the mean", mean, 0);
+            same(specs[k % 2], "batch", "the mean square", square, 1);
+        }
+        ck_assert_int_eq(nl_store_find(s, "l/x", "run_mean")->steps, 1);
+        ck_assert_int_eq(nl_store_find(s, "l/h", "run_mean")->steps, 1);
+        nl_model_close(r.model);
+    }
+}
+END_TEST
+
+/* With the same weights in all steps, those of the last step would be all that is left. */
+START_TEST(a_pooled_population_weighs_the_steps_of_a_batch_alike)
+{
+    rig r;
+    open_rig(&r, "rnn:units=5", "batch:time=pooled:momentum=0.5:unbiased=false");
+    const nl_item *run = nl_store_find(nl_model_store(r.model), "l/c", "run_mean");
+    double mean[U] = {0};
+    const double weight = 1 - pow(0.5, 1.0 / STEPS);
+    for (int64_t t = 0; t < STEPS; t++) {
+        look(&r, t);
+        for (int k = 0; k < U; k++) {
+            double sum = 0;
+            for (int i = 0; i < N; i++)
+                sum += (double)r.c_pre[i * U + k] / N;
+            mean[k] += weight * (sum - mean[k]);
+        }
+    }
+    for (int k = 0; k < U; k++)
+        same("rnn", "batch", "the running mean", (double)((nl_real *)run->val)[k], mean[k]);
+    nl_model_close(r.model);
 }
 END_TEST
 
@@ -223,6 +288,8 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_test(t, an_rnn_adds_what_its_slots_give);
     tcase_add_test(t, an_lstm_gates_what_its_slots_give);
+    tcase_add_test(t, pooled_over_time_the_projection_is_standardized_as_a_whole);
+    tcase_add_test(t, a_pooled_population_weighs_the_steps_of_a_batch_alike);
     tcase_add_test(t, rows_of_padding_are_left_out);
     tcase_add_test(t, lengths_of_gradients_are_by_position);
     tcase_add_test(t, looking_changes_no_state_and_nothing_that_backward_reads);
