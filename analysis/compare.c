@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/measures.h"
 #include "analysis/sample.h"
 #include "analysis/significance.h"
 #include "base/alloc.h"
@@ -24,82 +25,36 @@ static const nl_score scores[] = {
     {.key = "test_loss", .title = "test loss", .scale = 1, .less_is_better = true},
 };
 
-static bool ended(const nl_rundata *run)
-{
-    const char *outcome = nl_rundata_text(run, "outcome", "");
-    return strcmp(outcome, "done") == 0 || strcmp(outcome, "diverged") == 0;
-}
-
-static bool diverged(const nl_rundata *run)
-{
-    return strcmp(nl_rundata_text(run, "outcome", ""), "diverged") == 0;
-}
-
-static double seed_of(const nl_rundata *run) { return nl_rundata_number(run, "seed", 0); }
-
-/* The last value measured: at the end by the row of the last epoch, before a divergence by the last
- * evaluation, which comes more often. */
-static double final_value(const nl_rundata *run, const char *key)
-{
-    int64_t row;
-    const double epoch = nl_track_last(nl_rundata_track(run, "/epochs/%s", key), &row);
-    const double eval = nl_track_last(nl_rundata_track(run, "/evals/%s", key), &row);
-    if (isnan(epoch) || (diverged(run) && !isnan(eval)))
-        return eval;
-    return epoch;
-}
-
-static double last_step(const nl_rundata *run)
-{
-    int64_t row;
-    const double seen = nl_track_last(nl_rundata_track(run, "/steps/step"), &row);
-    const double eval = nl_track_last(nl_rundata_track(run, "/evals/step"), &row);
-    const double last = fmax(isnan(seen) ? 0 : seen, isnan(eval) ? 0 : eval);
-    return last > 0 ? last : nl_rundata_number(run, "steps", NAN);
-}
-
-static double seconds_a_step(const nl_rundata *run)
-{
-    const nl_track *step = nl_rundata_track(run, "/steps/step");
-    const double wall = nl_rundata_number(run, "wall_seconds", NAN);
-    return wall > 0 && step ? wall / (double)step->rows : NAN;
-}
-
-double nl_steps_to_target(const nl_rundata *run, const char *key, double target)
-{
-    const nl_track *step = nl_rundata_track(run, "/evals/step");
-    const nl_track *value = nl_rundata_track(run, "/evals/%s", key);
-    for (int64_t i = 0; step && value && i < value->rows && i < step->rows; i++)
-        if (value->at[i] >= target)
-            return step->at[i];
-    return NAN;
-}
-
 /* ---- One number a run, gathered over the runs of a method */
 
 typedef double measure(const nl_compare *c, const nl_rundata *run);
 
 static double measure_score(const nl_compare *c, const nl_rundata *run)
 {
-    return final_value(run, c->score->key);
+    return nl_final_value(run, c->score->key);
 }
 
 static double measure_test_loss(const nl_compare *c, const nl_rundata *run)
 {
     (void)c;
-    return final_value(run, "test_loss");
+    return nl_final_value(run, "test_loss");
 }
 
 static double measure_train_loss(const nl_compare *c, const nl_rundata *run)
 {
     (void)c;
-    return final_value(run, "train_loss");
+    return nl_final_value(run, "train_loss");
 }
 
 static double measure_seconds(const nl_compare *c, const nl_rundata *run)
 {
     (void)c;
-    return seconds_a_step(run);
+    return nl_seconds_a_step(run);
+}
+
+static double measure_height(const nl_compare *c, const nl_rundata *run)
+{
+    return nl_curve_height(run, c->score->key, c->budget);
 }
 
 /* Infinite where the run never reached the target, NaN where it was never evaluated. */
@@ -111,12 +66,20 @@ static double measure_steps(const nl_compare *c, const nl_rundata *run)
     return isnan(steps) ? INFINITY : steps;
 }
 
+static double measure_seconds_to_target(const nl_compare *c, const nl_rundata *run)
+{
+    if (!nl_rundata_track(run, "/evals/seconds"))
+        return NAN;
+    const double seconds = nl_seconds_to_target(run, c->score->key, c->target);
+    return isnan(seconds) ? INFINITY : seconds;
+}
+
 /* The measured values of ended runs; room for m->count values. */
 static int64_t gather(const nl_compare *c, const nl_method *m, measure *of, double *values)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < m->count; i++) {
-        const double v = ended(m->runs[i]) ? of(c, m->runs[i]) : NAN;
+        const double v = nl_run_ended(m->runs[i]) ? of(c, m->runs[i]) : NAN;
         if (!isnan(v))
             values[n++] = v;
     }
@@ -131,7 +94,7 @@ static int64_t gather_pairs(const nl_compare *c, const nl_method *m, const nl_me
     for (int64_t i = 0; i < m->count; i++)
         for (int64_t j = 0; j < base->count; j++) {
             const nl_rundata *a = m->runs[i], *b = base->runs[j];
-            if (seed_of(a) != seed_of(b) || !ended(a) || !ended(b))
+            if (nl_run_seed(a) != nl_run_seed(b) || !nl_run_ended(a) || !nl_run_ended(b))
                 continue;
             x[n] = of(c, a);
             y[n] = of(c, b);
@@ -155,21 +118,33 @@ static void summarize_steps(const nl_compare *c, nl_method *m, double *room)
     m->reached = reached;
     if (reached == m->tried)
         m->steps = nl_mean_interval(room, reached, c->level);
+    m->median_seconds = nl_median(room, gather(c, m, measure_seconds_to_target, room));
     for (int64_t i = 0; i < m->count; i++)
-        if (ended(m->runs[i]))
-            m->budget = fmax(m->budget, last_step(m->runs[i]));
+        if (nl_run_ended(m->runs[i]))
+            m->budget = fmax(m->budget, nl_last_step(m->runs[i]));
+}
+
+/* Scores in growing order, for what is cut from both ends. */
+static void summarize_order(const nl_compare *c, nl_method *m, double *room)
+{
+    const int64_t n = gather(c, m, measure_score, room);
+    nl_sort(room, n);
+    m->median = nl_median_interval_sorted(room, n, c->level);
+    m->middle = nl_interquartile_interval_sorted(room, n, c->level);
 }
 
 static void summarize(const nl_compare *c, nl_method *m, double *room)
 {
     for (int64_t i = 0; i < m->count; i++) {
-        m->diverged += diverged(m->runs[i]);
-        m->unfinished += !ended(m->runs[i]);
+        m->diverged += nl_run_diverged(m->runs[i]);
+        m->unfinished += !nl_run_ended(m->runs[i]);
     }
     m->score = interval_of(c, m, measure_score, room);
     m->test_loss = interval_of(c, m, measure_test_loss, room);
     m->train_loss = interval_of(c, m, measure_train_loss, room);
     m->seconds = interval_of(c, m, measure_seconds, room);
+    m->height = interval_of(c, m, measure_height, room);
+    summarize_order(c, m, room);
     if (!isnan(c->target))
         summarize_steps(c, m, room);
 }
@@ -261,6 +236,29 @@ static void share_budget(nl_compare *c)
             c->methods[i].budget = most;
 }
 
+/* What the pairs say beside the t test; x and y are their scores. */
+static void compare_pairs(const nl_compare *c, nl_method *m, double *x, double *y, int64_t n)
+{
+    m->difference = nl_paired_interval(x, y, n, c->level);
+    m->above = nl_probability_above(x, n, y, n);
+    if (c->score->less_is_better)
+        m->above = 1 - m->above;
+    m->smallest_effect = nl_smallest_effect(n, m->difference.sd, c->level, NL_POWER);
+    for (int64_t i = 0; i < n; i++)
+        x[i] -= y[i];
+    m->flips_p = nl_permutation_p(x, n);
+    m->ranks_p = nl_wilcoxon_p(x, n);
+}
+
+static double most_steps(const nl_compare *c)
+{
+    double most = 0;
+    for (int64_t i = 0; i < c->runs_count; i++)
+        if (nl_run_ended(c->runs[i]))
+            most = fmax(most, nl_last_step(c->runs[i]));
+    return most;
+}
+
 static nl_status compute(nl_compare *c)
 {
     double *room = nl_alloc((size_t)(2 * c->runs_count + c->count), sizeof *room);
@@ -268,16 +266,17 @@ static nl_status compute(nl_compare *c)
         return nl_fail(NL_ENOMEM, "compare: %lld runs", (long long)c->runs_count);
     const nl_method *base = &c->methods[c->baseline];
     double *x = room, *y = room + c->runs_count, *p = room + 2 * c->runs_count;
+    c->budget = most_steps(c);
     for (int64_t i = 0; i < c->count; i++)
         summarize(c, &c->methods[i], room);
     share_budget(c);
     for (int64_t i = 0; i < c->count; i++) {
         nl_method *m = &c->methods[i];
         m->difference.p = m->ratio.is.p = NAN;
+        m->above = m->smallest_effect = m->flips_p = m->ranks_p = NAN;
         if (m == base)
             continue;
-        const int64_t n = gather_pairs(c, m, base, measure_score, x, y);
-        m->difference = nl_paired_interval(x, y, n, c->level);
+        compare_pairs(c, m, x, y, gather_pairs(c, m, base, measure_score, x, y));
         if (!isnan(c->target))
             m->ratio = ratio_of(c, m, base, x, y);
     }
@@ -295,11 +294,12 @@ static nl_status add_run(nl_compare *c, nl_method *m, const nl_rundata *run)
     const nl_rundata **at = c->runs + c->runs_count;
     int64_t i = m->count;
     m->runs = at - m->count;
-    for (; i > 0 && seed_of(at[i - 1 - m->count]) >= seed_of(run); i--) {
+    for (; i > 0 && nl_run_seed(at[i - 1 - m->count]) >= nl_run_seed(run); i--) {
         const nl_rundata *other = at[i - 1 - m->count];
-        if (seed_of(other) == seed_of(run))
+        if (nl_run_seed(other) == nl_run_seed(run))
             return nl_fail(NL_EOPTION, "compare: method '%s' has two runs of seed %.0f: %s and %s",
-                           m->label, seed_of(run), nl_rundata_path(other), nl_rundata_path(run));
+                           m->label, nl_run_seed(run), nl_rundata_path(other),
+                           nl_rundata_path(run));
         at[i - m->count] = other;
     }
     at[i - m->count] = run;
@@ -391,7 +391,7 @@ static const nl_score *choose_score(const nl_rundata *const *runs, int64_t count
     const size_t last = sizeof scores / sizeof *scores - 1;
     for (size_t s = 0; s < last; s++)
         for (int64_t i = 0; i < count; i++)
-            if (!isnan(final_value(runs[i], scores[s].key)))
+            if (!isnan(nl_final_value(runs[i], scores[s].key)))
                 return &scores[s];
     return &scores[last];
 }
@@ -468,6 +468,16 @@ nl_status nl_compare_open(nl_compare **out, const char *const *paths, int64_t co
 done:
     close_runs(runs, count);
     return st;
+}
+
+int64_t nl_compare_scores(const nl_compare *c, const nl_method *m, double *at)
+{
+    return gather(c, m, measure_score, at);
+}
+
+int64_t nl_compare_pairs(const nl_compare *c, const nl_method *m, double *at, double *baseline)
+{
+    return gather_pairs(c, m, &c->methods[c->baseline], measure_score, at, baseline);
 }
 
 void nl_compare_close(nl_compare *c)

@@ -29,6 +29,8 @@ typedef struct nl_compare_options {
 } nl_compare_options;
 #define NL_COMPARE_DEFAULTS ((nl_compare_options){.target = NAN, .level = 0.95})
 
+#define NL_POWER 0.8 /* with which chance a smallest effect is found */
+
 typedef enum nl_verdict {
     NL_VERDICT_NONE, /* too few pairs to say anything */
     NL_VERDICT_BASELINE,
@@ -67,10 +69,16 @@ typedef struct nl_method {
     nl_interval difference;                            /* of scores, to the baseline, by seed */
     double difference_p;                               /* after Holm */
     nl_verdict verdict;
+    nl_interval median, middle; /* of scores; middle: interquartile mean */
+    nl_interval height;         /* of the learning curve, its area over its width */
+    double flips_p, ranks_p;    /* of the differences, by sign flips and by signed ranks */
+    double above;               /* chance that a run beats one of the baseline */
+    double smallest_effect;     /* that the t test finds with NL_POWER at this spread */
 
     int64_t tried, reached; /* ended runs with evaluations; those that reached the target */
     nl_interval steps;      /* over the runs that reached it; only where all did */
     double median_steps;    /* infinite where half or more did not */
+    double median_seconds;  /* the same by the clock */
     double budget;          /* most steps a run tried */
     nl_ratio ratio;
     double ratio_p; /* after Holm */
@@ -82,6 +90,7 @@ typedef struct nl_compare {
     int64_t count, baseline;
     const nl_score *score;
     double target, level; /* target NaN: none */
+    double budget;        /* most steps of any run */
     bool synthetic;       /* the data of some run were made up */
 
     const nl_rundata **runs; /* of all methods, grouped; methods point into it */
@@ -98,9 +107,10 @@ nl_status nl_compare_runs(nl_compare **out, const nl_rundata *const *runs, int64
                           const nl_compare_options *options) NL_CHECKED;
 void nl_compare_close(nl_compare *c); /* NULL is fine */
 
-/* The first step of an evaluation whose value of `key` is at least target; NaN where there is none.
- */
-double nl_steps_to_target(const nl_rundata *run, const char *key, double target);
+/* The scores of a method's ended runs by growing seed, and those of the seeds that the baseline has
+ * too, beside the baseline's; room for m->count each. How many there are is returned. */
+int64_t nl_compare_scores(const nl_compare *c, const nl_method *m, double *at);
+int64_t nl_compare_pairs(const nl_compare *c, const nl_method *m, double *at, double *baseline);
 
 /* "glyphs [SYNTHETIC DATA] · mlp:hidden=100x3 · 6 methods x 3 seeds · 2000 steps" */
 void nl_compare_heading(const nl_compare *c, nl_text *out);
@@ -108,9 +118,15 @@ void nl_compare_heading(const nl_compare *c, nl_text *out);
 /* What every run has in common of its canonical spec, seed and norm left out: "key=value ...". */
 void nl_compare_common(const nl_compare *c, nl_text *out);
 
-/* The two tables (quality; steps to the target, if there is one), cell by cell, as text and page
- * show them. Column 0 is the method. A cell is text for people; titles have row < 0. */
-typedef enum nl_table { NL_TABLE_QUALITY, NL_TABLE_SPEED, NL_TABLE_COUNT } nl_table;
+/* The tables (quality; steps to the target, if there is one; other averages and tests), cell by
+ * cell, as text and page show them. Column 0 is the method. A cell is text for people; titles have
+ * row < 0. */
+typedef enum nl_table {
+    NL_TABLE_QUALITY,
+    NL_TABLE_SPEED,
+    NL_TABLE_DETAIL,
+    NL_TABLE_COUNT
+} nl_table;
 int64_t nl_compare_columns(const nl_compare *c, nl_table table); /* 0: no such table */
 void nl_compare_cell(const nl_compare *c, nl_table table, int64_t row, int64_t column,
                      nl_text *out);
@@ -118,8 +134,11 @@ void nl_compare_cell(const nl_compare *c, nl_table table, int64_t row, int64_t c
 /* Footnotes that apply, one sentence each; false past the last. */
 bool nl_compare_note(const nl_compare *c, int64_t i, nl_text *out);
 
-/* Both tables with heading and notes, aligned, UTF-8, with a newline at the end. */
-void nl_compare_print(const nl_compare *c, nl_text *out);
+/* Heading, tables and notes, aligned, UTF-8, with a newline at the end. */
+void nl_compare_print(const nl_compare *c, bool with_detail, nl_text *out);
+
+/* "better", as tables say it. */
+const char *nl_verdict_word(nl_verdict verdict);
 
 /* The same as one JSON object. Numbers that are not defined are null. */
 void nl_compare_json(const nl_compare *c, nl_text *out);

@@ -5,66 +5,14 @@
 #include <string.h>
 
 #include "analysis/escape.h"
+#include "analysis/numbers.h"
+#include "analysis/sheet.h"
 
 static const char *const verdict_words[] = {"-", "baseline", "better", "worse",
                                             "no difference shown"};
 #define DIVERGED_MARK "†"
 
-/* ---- Numbers for people */
-
-/* Enough digits for the size of what is shown: 97.31, 0.1234, 1.2e-05. */
-static void add_number(nl_text *out, double v, double scale)
-{
-    const double size = fabs(scale);
-    if (isnan(v))
-        nl_text_add(out, "-");
-    else if (size != 0 && (size < 1e-3 || size >= 1e5))
-        nl_text_add(out, "%.2e", v);
-    else
-        nl_text_add(out, "%.*f", size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4, v);
-}
-
-static void add_mean(nl_text *out, const nl_interval *is, double scale)
-{
-    const double mean = is->n ? scale * is->mean : NAN;
-    add_number(out, mean, mean);
-    if (is->n > 1) {
-        nl_text_add(out, " ± ");
-        add_number(out, scale * (is->high - is->mean), mean);
-    }
-}
-
-static void add_signed(nl_text *out, double v, double scale)
-{
-    if (v >= 0)
-        nl_text_add(out, "+");
-    add_number(out, v, scale);
-}
-
-static void add_difference(nl_text *out, const nl_interval *is, double scale)
-{
-    if (!is->n) {
-        nl_text_add(out, "-");
-        return;
-    }
-    const double size = scale == 100 ? 10 : is->mean; /* percent points: two digits */
-    add_signed(out, scale * is->mean, size);
-    if (is->n > 1) {
-        nl_text_add(out, " [");
-        add_signed(out, scale * is->low, size);
-        nl_text_add(out, ", ");
-        add_signed(out, scale * is->high, size);
-        nl_text_add(out, "]");
-    }
-}
-
-static void add_factor(nl_text *out, double v)
-{
-    if (v >= 1e4)
-        nl_text_add(out, "%.1e", v);
-    else
-        nl_text_add(out, "%.*f", v < 0.1 ? 3 : v < 10 ? 2 : v < 100 ? 1 : 0, v);
-}
+const char *nl_verdict_word(nl_verdict verdict) { return verdict_words[verdict]; }
 
 /* ---- Columns: a title and a cell each */
 
@@ -87,7 +35,7 @@ static void title_score(const nl_compare *c, nl_text *out)
 }
 static void cell_score(const nl_compare *c, const nl_method *m, nl_text *out)
 {
-    add_mean(out, &m->score, c->score->scale);
+    nl_mean_add(out, &m->score, c->score->scale);
     if (m->diverged)
         nl_text_add(out, " " DIVERGED_MARK);
 }
@@ -98,7 +46,7 @@ static void title_difference(const nl_compare *c, nl_text *out)
 }
 static void cell_difference(const nl_compare *c, const nl_method *m, nl_text *out)
 {
-    add_difference(out, &m->difference, c->score->scale);
+    nl_difference_add(out, &m->difference, c->score->scale);
 }
 
 static void title_verdict(const nl_compare *c, nl_text *out)
@@ -125,7 +73,7 @@ static void title_test_loss(const nl_compare *c, nl_text *out)
 static void cell_test_loss(const nl_compare *c, const nl_method *m, nl_text *out)
 {
     (void)c;
-    add_mean(out, &m->test_loss, 1);
+    nl_mean_add(out, &m->test_loss, 1);
 }
 
 static void title_train_loss(const nl_compare *c, nl_text *out)
@@ -136,7 +84,7 @@ static void title_train_loss(const nl_compare *c, nl_text *out)
 static void cell_train_loss(const nl_compare *c, const nl_method *m, nl_text *out)
 {
     (void)c;
-    add_mean(out, &m->train_loss, 1);
+    nl_mean_add(out, &m->train_loss, 1);
 }
 
 static void title_runs(const nl_compare *c, nl_text *out)
@@ -169,7 +117,7 @@ static void title_milliseconds(const nl_compare *c, nl_text *out)
 static void cell_milliseconds(const nl_compare *c, const nl_method *m, nl_text *out)
 {
     (void)c;
-    add_number(out, m->seconds.n ? 1e3 * m->seconds.mean : NAN, 1e3 * m->seconds.mean);
+    nl_number_add(out, m->seconds.n ? 1e3 * m->seconds.mean : NAN, 1e3 * m->seconds.mean);
 }
 
 static void title_reached(const nl_compare *c, nl_text *out)
@@ -222,14 +170,104 @@ static void cell_ratio(const nl_compare *c, const nl_method *m, nl_text *out)
                 r->bound == NL_BOUND_BELOW   ? "< "
                 : r->bound == NL_BOUND_ABOVE ? "> "
                                              : "");
-    add_factor(out, r->is.mean);
+    nl_factor_add(out, r->is.mean);
     if (r->is.n > 1) {
         nl_text_add(out, " [");
-        add_factor(out, r->is.low);
+        nl_factor_add(out, r->is.low);
         nl_text_add(out, ", ");
-        add_factor(out, r->is.high);
+        nl_factor_add(out, r->is.high);
         nl_text_add(out, "]");
     }
+}
+
+static void title_median(const nl_compare *c, nl_text *out)
+{
+    (void)c;
+    nl_text_add(out, "median");
+}
+static void cell_median(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    nl_between_add(out, &m->median, c->score->scale);
+}
+
+static void title_middle(const nl_compare *c, nl_text *out)
+{
+    (void)c;
+    nl_text_add(out, "interquartile mean");
+}
+static void cell_middle(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    nl_between_add(out, &m->middle, c->score->scale);
+}
+
+static void title_height(const nl_compare *c, nl_text *out)
+{
+    (void)c;
+    nl_text_add(out, "mean of curve");
+}
+static void cell_height(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    nl_mean_add(out, &m->height, c->score->scale);
+}
+
+static void title_seconds(const nl_compare *c, nl_text *out)
+{
+    if (!isnan(c->target))
+        nl_text_add(out, "s to %g %%", 100 * c->target);
+    else
+        nl_text_add(out, "s to target");
+}
+static void cell_seconds(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    if (isnan(c->target) || isnan(m->median_seconds))
+        nl_text_add(out, "-");
+    else if (isinf(m->median_seconds))
+        nl_text_add(out, "not reached");
+    else
+        nl_number_add(out, m->median_seconds, m->median_seconds);
+}
+
+static void title_above(const nl_compare *c, nl_text *out)
+{
+    nl_text_add(out, "P(beats %s)", baseline_of(c)->label);
+}
+static void cell_above(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    (void)c;
+    nl_number_add(out, m->above, 10);
+}
+
+static void title_flips(const nl_compare *c, nl_text *out)
+{
+    (void)c;
+    nl_text_add(out, "p sign flips");
+}
+static void cell_flips(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    (void)c;
+    nl_p_add(out, m->flips_p);
+}
+
+static void title_ranks(const nl_compare *c, nl_text *out)
+{
+    (void)c;
+    nl_text_add(out, "p signed ranks");
+}
+static void cell_ranks(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    (void)c;
+    nl_p_add(out, m->ranks_p);
+}
+
+static void title_smallest(const nl_compare *c, nl_text *out)
+{
+    (void)c;
+    nl_text_add(out, "smallest effect");
+}
+static void cell_smallest(const nl_compare *c, const nl_method *m, nl_text *out)
+{
+    const double effect = c->score->scale * m->smallest_effect;
+    nl_number_add(out, effect, effect);
 }
 
 typedef struct column {
@@ -252,12 +290,18 @@ static const column speed[] = {
     {title_steps, cell_steps},           {title_ratio, cell_ratio},
     {title_verdict, cell_ratio_verdict}, {title_milliseconds, cell_milliseconds},
 };
+static const column detail[] = {
+    {title_method, cell_method}, {title_median, cell_median},   {title_middle, cell_middle},
+    {title_height, cell_height}, {title_seconds, cell_seconds}, {title_above, cell_above},
+    {title_flips, cell_flips},   {title_ranks, cell_ranks},     {title_smallest, cell_smallest},
+};
 static const struct {
     const column *columns;
     int64_t count;
 } tables[NL_TABLE_COUNT] = {
     [NL_TABLE_QUALITY] = {quality, sizeof quality / sizeof *quality},
     [NL_TABLE_SPEED] = {speed, sizeof speed / sizeof *speed},
+    [NL_TABLE_DETAIL] = {detail, sizeof detail / sizeof *detail},
 };
 
 int64_t nl_compare_columns(const nl_compare *c, nl_table table)
@@ -343,6 +387,28 @@ static bool note_verdicts(const nl_compare *c, nl_text *out)
                 "correction over %" PRId64 " method%s. No difference shown does not mean equal.",
                 baseline_of(c)->label, 1 - c->level, c->count - 1, c->count == 2 ? "" : "s");
     return true;
+}
+
+/* How far "no difference shown" goes. */
+static bool note_power(const nl_compare *c, nl_text *out)
+{
+    bool found = false;
+    for (int64_t i = 0; i < c->count; i++) {
+        const nl_method *m = &c->methods[i];
+        const double effect = c->score->scale * m->smallest_effect;
+        if (m->verdict != NL_VERDICT_NOT_SHOWN || !(effect > 0))
+            continue;
+        nl_text_add(out, "%s",
+                    found ? ", "
+                          : "These seeds show a true difference in four of five "
+                            "cases from this size on (before Holm's correction): ");
+        nl_number_add(out, effect, effect);
+        nl_text_add(out, " (%s)", m->label);
+        found = true;
+    }
+    if (found)
+        nl_text_add(out, ".");
+    return found;
 }
 
 static bool note_diverged(const nl_compare *c, nl_text *out)
@@ -483,8 +549,8 @@ static bool note_differing(const nl_compare *c, nl_text *out)
 }
 
 static bool (*const notes[])(const nl_compare *c, nl_text *out) = {
-    note_synthetic,  note_specs,      note_differing, note_intervals, note_verdicts, note_diverged,
-    note_unmeasured, note_unfinished, note_target,    note_censored,  note_bounds,
+    note_synthetic, note_specs,      note_differing,  note_intervals, note_verdicts, note_power,
+    note_diverged,  note_unmeasured, note_unfinished, note_target,    note_censored, note_bounds,
 };
 
 bool nl_compare_note(const nl_compare *c, int64_t i, nl_text *out)
@@ -507,74 +573,43 @@ bool nl_compare_note(const nl_compare *c, int64_t i, nl_text *out)
 void nl_compare_heading(const nl_compare *c, nl_text *out)
 {
     const nl_rundata *first = c->runs[0];
-    double budget = 0;
-    for (int64_t i = 0; i < c->count; i++)
-        budget = fmax(budget, c->methods[i].budget);
     nl_text_add(out, "%s%s · %s · %" PRId64 " method%s x %" PRId64 " seed%s",
                 nl_rundata_text(first, "data", "data unknown"),
                 c->synthetic ? " [SYNTHETIC DATA]" : "",
                 nl_rundata_text(first, "model", "model unknown"), c->count,
                 c->count == 1 ? "" : "s", most_seeds(c), most_seeds(c) == 1 ? "" : "s");
-    if (budget > 0) {
+    if (c->budget > 0) {
         nl_text_add(out, " · ");
-        nl_text_add_grouped(out, llround(budget));
+        nl_text_add_grouped(out, llround(c->budget));
         nl_text_add(out, " steps");
     }
 }
 
-static void add_padded(nl_text *out, const char *cell, int64_t width, bool left)
-{
-    const int gap = (int)(width - nl_text_width(cell));
-    if (left)
-        nl_text_add(out, "%s%*s", cell, gap, "");
-    else
-        nl_text_add(out, "%*s%s", gap, "", cell);
-}
-
-static int64_t column_width(const nl_compare *c, nl_table table, int64_t col)
-{
-    nl_text cell = {0};
-    int64_t width = 0;
-    for (int64_t row = -1; row < c->count; row++) {
-        nl_text_clear(&cell);
-        nl_compare_cell(c, table, row, col, &cell);
-        const int64_t w = nl_text_width(nl_text_of(&cell));
-        width = w > width ? w : width;
-    }
-    nl_text_free(&cell);
-    return width;
-}
-
 static void print_table(const nl_compare *c, nl_table table, nl_text *out)
 {
-    enum { COLUMNS_MAX = 16 };
-    const int64_t columns = nl_compare_columns(c, table);
-    int64_t width[COLUMNS_MAX];
-    nl_text cell = {0}, line = {0};
-    for (int64_t col = 0; col < columns; col++)
-        width[col] = column_width(c, table, col);
+    nl_sheet sheet = {0};
+    nl_text cell = {0};
     for (int64_t row = -1; row < c->count; row++) {
-        nl_text_clear(&line);
-        for (int64_t col = 0; col < columns; col++) {
+        for (int64_t col = 0; col < nl_compare_columns(c, table); col++) {
+            const bool words = col == 0 || tables[table].columns[col].title == title_verdict;
             nl_text_clear(&cell);
             nl_compare_cell(c, table, row, col, &cell);
-            const bool verdict = tables[table].columns[col].title == title_verdict;
-            nl_text_add(&line, "%s", col ? "   " : "");
-            add_padded(&line, nl_text_of(&cell), width[col], col == 0 || verdict);
+            (words ? nl_sheet_text : nl_sheet_number)(&sheet, nl_text_of(&cell));
         }
-        nl_text_add(out, "%s\n", nl_text_of(&line));
+        nl_sheet_end(&sheet);
     }
+    nl_sheet_print(&sheet, out);
     nl_text_free(&cell);
-    nl_text_free(&line);
+    nl_sheet_free(&sheet);
 }
 
-void nl_compare_print(const nl_compare *c, nl_text *out)
+void nl_compare_print(const nl_compare *c, bool with_detail, nl_text *out)
 {
     nl_text note = {0};
     nl_compare_heading(c, out);
     nl_text_add(out, "\n");
     for (int table = 0; table < NL_TABLE_COUNT; table++)
-        if (nl_compare_columns(c, table)) {
+        if (nl_compare_columns(c, table) && (with_detail || table != NL_TABLE_DETAIL)) {
             nl_text_add(out, "\n");
             print_table(c, table, out);
         }
@@ -628,6 +663,7 @@ static void json_steps(nl_text *out, const nl_method *m)
     json_key(out, "steps_to_target", false);
     nl_text_add(out, "{\"runs\": %" PRId64 ", \"reached\": %" PRId64, m->tried, m->reached);
     json_real(out, "median", m->median_steps);
+    json_real(out, "median_seconds", m->median_seconds);
     json_real(out, "budget", m->budget);
     json_interval(out, "steps", &m->steps);
     nl_text_add(out, ", \"ratio_bound\": \"%s\"", bound_words[m->ratio.bound]);
@@ -651,6 +687,13 @@ static void json_method(const nl_compare *c, const nl_method *m, nl_text *out)
     json_tested(out, "difference", &m->difference);
     json_real(out, "difference_p_holm", m->difference_p);
     nl_text_add(out, ", \"verdict\": \"%s\"", verdict_words[m->verdict]);
+    json_interval(out, "median", &m->median);
+    json_interval(out, "interquartile_mean", &m->middle);
+    json_interval(out, "curve_mean", &m->height);
+    json_real(out, "probability_of_improvement", m->above);
+    json_real(out, "sign_flip_p", m->flips_p);
+    json_real(out, "signed_rank_p", m->ranks_p);
+    json_real(out, "smallest_effect", m->smallest_effect);
     if (strcmp(c->score->key, "test_loss") != 0)
         json_interval(out, "test_loss", &m->test_loss);
     json_interval(out, "train_loss", &m->train_loss);

@@ -211,7 +211,7 @@ static nl_status say_comparison(const struct input *in, const nl_grid *g, const 
     if (in->json)
         nl_compare_json(c, &text);
     else
-        nl_compare_print(c, &text);
+        nl_compare_print(c, false, &text);
     NL_GO(nl_text_status(&text));
     fputs(nl_text_of(&text), stdout);
     if (!in->no_report)

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "analysis/compare.h"
+#include "analysis/measures.h"
 #include "analysis/report.h"
+#include "analysis/sample.h"
 #include "analysis/show.h"
+#include "analysis/significance.h"
 #include "base/alloc.h"
 #include "base/random.h"
 #include "io/runlog.h"
@@ -145,7 +148,7 @@ static nl_compare *compared(double target, const char *baseline)
 static void says(const nl_compare *c, const char *expected, bool wanted)
 {
     nl_text out = {0};
-    nl_compare_print(c, &out);
+    nl_compare_print(c, false, &out);
     ck_assert_msg((strstr(nl_text_of(&out), expected) != NULL) == wanted, "%s '%s' in\n%s",
                   wanted ? "no" : "unwanted", expected, nl_text_of(&out));
     nl_text_free(&out);
@@ -261,6 +264,42 @@ START_TEST(refusals_name_what_is_wrong)
     const char *const missing[] = {"/nowhere/run.h5"};
     ck_assert_int_ne(nl_compare_open(&c, missing, 1, &options), NL_OK);
     ck_assert_ptr_nonnull(strstr(nl_last_error(), "/nowhere/run.h5"));
+}
+END_TEST
+
+START_TEST(what_stands_beside_the_mean_is_of_the_same_runs)
+{
+    double at[5], base[5];
+    three_methods(5);
+    for (int64_t i = 1; i <= 5; i++)
+        add_run("rms", i, 0.90, 405); /* as none, but for noise */
+    nl_compare *c = compared(0.95, NULL);
+    const nl_method *batch = &c->methods[1];
+    ck_assert_int_eq(nl_compare_scores(c, batch, at), 5);
+    ck_assert_int_eq(nl_compare_pairs(c, batch, at, base), 5);
+    ck_assert(batch->above == 1 && batch->flips_p == 2.0 / 32 && batch->ranks_p == 2.0 / 32);
+    nl_sort(at, 5);
+    ck_assert(batch->median.mean == at[2] && batch->median.low == at[0]);
+    ck_assert_double_eq_tol(batch->middle.mean, (at[1] + at[2] + at[3]) / 3, 1e-12);
+    /* the curve rises to 0.98 with a time constant of 100 steps, and is seen from step 100 on */
+    ck_assert(batch->height.mean > 0.95 && batch->height.mean < batch->score.mean);
+    ck_assert_double_eq_tol(batch->smallest_effect,
+                            nl_smallest_effect(5, batch->difference.sd, 0.95, 0.8), 1e-12);
+    says(c, "from this size on", true);
+    nl_compare_close(c);
+}
+END_TEST
+
+START_TEST(the_curve_of_a_diverged_run_is_held_to_the_end)
+{
+    nl_rundata *r = add_run("none", 1, 0.9, 100);
+    nl_track *step = (nl_track *)nl_rundata_track(r, "/evals/step");
+    double *value = ((nl_track *)nl_rundata_track(r, "/evals/test_accuracy"))->at;
+    step->rows = 3; /* 100, 200, 300 */
+    value[0] = 0.2, value[1] = 0.4, value[2] = NAN;
+    ck_assert_double_eq_tol(nl_curve_height(r, "test_accuracy", 200), 0.3, 1e-12);
+    ck_assert_double_eq_tol(nl_curve_height(r, "test_accuracy", 500), (30 + 120) / 400.0, 1e-12);
+    ck_assert(isnan(nl_curve_height(r, "val_accuracy", 500)));
 }
 END_TEST
 
@@ -452,6 +491,8 @@ int main(void)
     tcase_add_test(t, unfinished_runs_are_counted_and_left_out);
     tcase_add_test(t, one_seed_gives_no_interval_and_no_verdict);
     tcase_add_test(t, refusals_name_what_is_wrong);
+    tcase_add_test(t, what_stands_beside_the_mean_is_of_the_same_runs);
+    tcase_add_test(t, the_curve_of_a_diverged_run_is_held_to_the_end);
     tcase_add_test(t, a_difference_in_other_settings_is_said);
     tcase_add_test(t, methods_go_by_their_names_where_these_differ);
     tcase_add_test(t, json_has_the_same_numbers_and_no_nan);
