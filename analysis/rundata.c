@@ -349,7 +349,7 @@ static const char *file_of(const char *path, char *buf, size_t room)
     return buf;
 }
 
-nl_status nl_rundata_open(nl_rundata **out, const char *path)
+static nl_status open_parts(nl_rundata **out, const char *path, bool with_layers)
 {
     /* layers are LAYER/SLOT/pre/mean: three levels of groups */
     static const struct {
@@ -367,11 +367,24 @@ nl_status nl_rundata_open(nl_rundata **out, const char *path)
     NL_GO(nl_rundata_new(&run, path));
     NL_GO(read_attributes(run, file));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        NL_GO(read_below(run, file, parts[i].group, parts[i].deep));
+        if (with_layers || parts[i].deep == 0)
+            NL_GO(read_below(run, file, parts[i].group, parts[i].deep));
     *out = run;
     run = NULL;
 done:
     nl_run_close(file);
     nl_rundata_close(run);
     return st;
+}
+
+nl_status nl_rundata_open(nl_rundata **out, const char *path)
+{
+    NL_TRY(open_parts(out, path, true));
+    return NL_OK;
+}
+
+nl_status nl_rundata_open_curves(nl_rundata **out, const char *path)
+{
+    NL_TRY(open_parts(out, path, false));
+    return NL_OK;
 }

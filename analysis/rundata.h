@@ -21,6 +21,8 @@ typedef struct nl_rundata nl_rundata;
 /* Reads the run file at path, or path/run.h5 where path is a folder. Also one of a run that was
  * killed or still goes on. */
 nl_status nl_rundata_open(nl_rundata **out, const char *path) NL_CHECKED;
+/* The same without what was logged inside of layers, which is most of the file. */
+nl_status nl_rundata_open_curves(nl_rundata **out, const char *path) NL_CHECKED;
 void nl_rundata_close(nl_rundata *run); /* NULL is fine */
 
 /* An empty run to be filled by hand; path is what tables call it. */

@@ -130,6 +130,16 @@ error_t cli_record(nl_words *words, const char *list)
     return st == NL_OK ? 0 : EINVAL;
 }
 
+error_t cli_path(cli_paths *paths, const char *command, const char *path)
+{
+    if (paths->count == CLI_PATHS_MAX) {
+        cli_wrong("%s takes at most %d folders", command, CLI_PATHS_MAX);
+        return EINVAL;
+    }
+    paths->at[paths->count++] = path;
+    return 0;
+}
+
 /* ---- the other executable */
 
 static char **words_of_user;

@@ -25,6 +25,8 @@ int cli_models(int argc, char **argv);
 int cli_datasets(int argc, char **argv);
 int cli_probes(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_stats(int argc, char **argv);
+int cli_collect(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_recover(int argc, char **argv);
 int cli_apply(int argc, char **argv);
@@ -48,6 +50,14 @@ error_t cli_word(nl_words *words, const char *word);
 
 /* --record=LIST, which is the word record=LIST; as cli_word. */
 error_t cli_record(nl_words *words, const char *list);
+
+/* Folders and run files as a command's arguments; cli_path is as cli_word. */
+enum { CLI_PATHS_MAX = 1024 };
+typedef struct cli_paths {
+    const char *at[CLI_PATHS_MAX];
+    int64_t count;
+} cli_paths;
+error_t cli_path(cli_paths *paths, const char *command, const char *path);
 
 /* Path of normlab or normlab-f64 beside the running executable. */
 const char *cli_program(bool f64);

@@ -18,6 +18,8 @@ const cli_command cli_commands[] = {
     {"train", "one run", cli_train},
     {"compare", "methods x seeds: runs, table and report (alone: a demonstration)", cli_compare},
     {"evaluate", "a checkpoint under other inference policies", cli_evaluate},
+    {"stats", "statistics of finished runs, over any number of tasks", cli_stats},
+    {"collect", "many runs as one table, one row a run", cli_collect},
     {"norms", "list the normalization methods, or describe one", cli_norms},
     {"models", "list the networks, or describe one", cli_models},
     {"datasets", "list the data sets, or describe one", cli_datasets},

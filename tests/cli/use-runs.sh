@@ -72,7 +72,27 @@ b"
     run compare $small norm=none,layer:eps=1e-3 seeds=1 out=many --no-report --baseline=layer
     grep -q "In full: layer:eps=1e-3" out || complain "the specs are not said in full"
     bad 2 "no method of this comparison is called 'batch'" compare $small norm=none,layer --baseline=batch
+
+    # statistics of what has run: one task, then a grid of rates
+    good "P(beats none)" stats many
+    run compare $small norm=none,batch optimizer=sgd:lr=0.1,sgd:lr=0.3 seeds=2 out=grid --no-report
+    good "test accuracy, % over optimizer.lr" stats grid
+    good "Friedman's chi-square" stats grid --baseline=batch
+    good '"sensitivity": [' stats grid --json
+    good "optimizer.lr=0.3,batch,test_accuracy" stats grid --csv
+    [ "$(wc -l <out)" -eq 5 ] || complain "not one row a task and method"
+    good "run,outcome,data,data.train" collect grid many
+    good '"optimizer.lr": 0.3' collect grid --json
 }
+mkdir -p empty
+bad 2 "empty: no run.h5 in or below it" stats empty
+bad 1 "nowhere: No such file or directory" stats nowhere
+bad 2 "did you mean 'batch'?" stats grid --baseline=bacth
+bad 2 "wants an accuracy above 0 and at most 1, got 'high'" stats grid --target=high
+bad 2 "exclude each other" stats grid --json --csv
+bad 2 "wants a folder with runs" stats
+bad 2 "wants a folder with runs" collect
+bad 2 "no run.h5" collect empty
 bad 2 "did you mean 'batch'?" train bacth=60
 bad 2 "did you mean 'batch'?" train norm=bacth
 bad 2 "batch has no option 'epss'; did you mean 'eps'?" train norm=batch:epss=1

@@ -1,0 +1,100 @@
+#include "analysis/rundirs.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+
+enum { PATH_CHARS = 4096 };
+
+static bool holds_run(const char *folder)
+{
+    static const char *const names[] = {"run.h5", "run.h5.part"};
+    char path[PATH_CHARS];
+    struct stat is;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        if (stat(path, &is) == 0 && S_ISREG(is.st_mode))
+            return true;
+    }
+    return false;
+}
+
+static nl_status take(nl_rundirs *d, const char *path)
+{
+    if (d->count == d->room) {
+        const int64_t room = d->room ? 2 * d->room : 64;
+        nl_rundata **run = nl_alloc((size_t)room, sizeof *run);
+        if (!run)
+            return nl_fail(NL_ENOMEM, "%lld runs", (long long)room);
+        if (d->count)
+            memcpy(run, d->run, (size_t)d->count * sizeof *run);
+        nl_free(d->run);
+        d->run = run;
+        d->room = room;
+    }
+    NL_TRY(nl_rundata_open_curves(&d->run[d->count], path));
+    d->count++;
+    return NL_OK;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static nl_status visit(nl_rundirs *d, FTS *tree, FTSENT *entry)
+{
+    const bool given = entry->fts_level == FTS_ROOTLEVEL;
+    if (entry->fts_info == FTS_NS || entry->fts_info == FTS_DNR)
+        return nl_fail(NL_EIO, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
+    if (entry->fts_info == FTS_F && given)
+        return take(d, entry->fts_path);
+    if (entry->fts_info != FTS_D)
+        return NL_OK;
+    const bool run = holds_run(entry->fts_path);
+    if (run || (!given && entry->fts_name[0] == '.'))
+        fts_set(tree, entry, FTS_SKIP);
+    return run ? take(d, entry->fts_path) : NL_OK;
+}
+
+static nl_status walk(nl_rundirs *d, const char *path)
+{
+    char *roots[] = {(char *)(uintptr_t)path, NULL};
+    FTS *tree = fts_open(roots, FTS_NOCHDIR | FTS_LOGICAL, by_name);
+    FTSENT *entry;
+    nl_status st = NL_OK;
+    const int64_t before = d->count;
+    if (!tree)
+        return nl_fail(NL_EIO, "%s: %s", path, strerror(errno));
+    while (st == NL_OK && (entry = fts_read(tree)) != NULL)
+        st = visit(d, tree, entry);
+    fts_close(tree);
+    if (st == NL_OK && d->count == before)
+        return nl_fail(NL_ENAME, "%s: no run.h5 in or below it", path);
+    return st;
+}
+
+nl_status nl_rundirs_read(nl_rundirs *out, const char *const *paths, int64_t count)
+{
+    nl_status st = NL_OK;
+    *out = (nl_rundirs){0};
+    for (int64_t i = 0; i < count; i++)
+        NL_GO(walk(out, paths[i]));
+done:
+    if (st != NL_OK)
+        nl_rundirs_close(out);
+    return st;
+}
+
+void nl_rundirs_close(nl_rundirs *d)
+{
+    for (int64_t i = 0; i < d->count; i++)
+        nl_rundata_close(d->run[i]);
+    nl_free(d->run);
+    *d = (nl_rundirs){0};
+}

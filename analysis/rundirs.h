@@ -1,0 +1,20 @@
+/* rundirs.h: the run files below folders. */
+#ifndef NL_RUNDIRS_H
+#define NL_RUNDIRS_H
+
+#include <stdint.h>
+
+#include "analysis/rundata.h"
+
+typedef struct nl_rundirs {
+    nl_rundata **run; /* in the order of the paths; owned */
+    int64_t count, room;
+} nl_rundirs;
+
+/* Reads every run below the paths, sorted by name: folders that hold run.h5, or run.h5.part where
+ * the run has not ended. A path may be such a folder or a run file itself. NL_ENAME: none is there.
+ * What training logged inside of layers is left out. */
+nl_status nl_rundirs_read(nl_rundirs *out, const char *const *paths, int64_t count) NL_CHECKED;
+void nl_rundirs_close(nl_rundirs *d);
+
+#endif
