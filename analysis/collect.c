@@ -48,6 +48,7 @@ static void add_titles(nl_sheet *s, const keys *k)
 {
     nl_sheet_text(s, "run");
     nl_sheet_text(s, "outcome");
+    nl_sheet_text(s, "method");
     for (int64_t i = 0; i < k->count; i++)
         nl_sheet_text(s, k->at[i]);
     nl_sheet_text(s, "last_step");
@@ -74,6 +75,7 @@ static void add_run(nl_sheet *s, const keys *k, const nl_rundata *run, const nl_
 {
     nl_sheet_text(s, nl_rundata_path(run));
     nl_sheet_text(s, nl_rundata_text(run, "outcome", ""));
+    nl_sheet_text(s, nl_rundata_text(run, "norm", ""));
     for (int64_t i = 0; i < k->count; i++)
         add_fact(s, nl_facts_find(facts, k->at[i]));
     nl_sheet_real(s, nl_last_step(run));

@@ -333,8 +333,7 @@ done:
     return st;
 }
 
-/* A folder means the run in it: ended, or else as far as it came. */
-static const char *file_of(const char *path, char *buf, size_t room)
+const char *nl_rundata_file(const char *path, char *buf, size_t room)
 {
     static const char *const names[] = {"run.h5", "run.h5.part"};
     struct stat is;
@@ -363,7 +362,7 @@ static nl_status open_parts(nl_rundata **out, const char *path, bool with_layers
     char buf[4096];
 
     *out = NULL;
-    NL_GO(nl_run_open(&file, file_of(path, buf, sizeof buf)));
+    NL_GO(nl_run_open(&file, nl_rundata_file(path, buf, sizeof buf)));
     NL_GO(nl_rundata_new(&run, path));
     NL_GO(read_attributes(run, file));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

@@ -5,6 +5,7 @@
 #define NL_RUNDATA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -24,6 +25,10 @@ nl_status nl_rundata_open(nl_rundata **out, const char *path) NL_CHECKED;
 /* The same without what was logged inside of layers, which is most of the file. */
 nl_status nl_rundata_open_curves(nl_rundata **out, const char *path) NL_CHECKED;
 void nl_rundata_close(nl_rundata *run); /* NULL is fine */
+
+/* The run file that a path means: itself, or the one in the folder, ended, or else as far as it
+ * came; in buf, or path. */
+const char *nl_rundata_file(const char *path, char *buf, size_t room);
 
 /* An empty run to be filled by hand; path is what tables call it. */
 nl_status nl_rundata_new(nl_rundata **out, const char *path) NL_CHECKED;

@@ -27,6 +27,7 @@ int cli_probes(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_collect(int argc, char **argv);
+int cli_export(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_recover(int argc, char **argv);
 int cli_apply(int argc, char **argv);

@@ -74,14 +74,14 @@ b"
     bad 2 "no method of this comparison is called 'batch'" compare $small norm=none,layer --baseline=batch
 
     # statistics of what has run: one task, then a grid of rates
-    good "P(beats none)" stats many
+    good "score: test accuracy, %" stats many
     run compare $small norm=none,batch optimizer=sgd:lr=0.1,sgd:lr=0.3 seeds=2 out=grid --no-report
     good "test accuracy, % over optimizer.lr" stats grid
     good "Friedman's chi-square" stats grid --baseline=batch
     good '"sensitivity": [' stats grid --json
     good "optimizer.lr=0.3,batch,test_accuracy" stats grid --csv
     [ "$(wc -l <out)" -eq 5 ] || complain "not one row a task and method"
-    good "run,outcome,data,data.train" collect grid many
+    good "run,outcome,method,data,data.train" collect grid many
     good '"optimizer.lr": 0.3' collect grid --json
 }
 mkdir -p empty
@@ -93,6 +93,10 @@ bad 2 "exclude each other" stats grid --json --csv
 bad 2 "wants a folder with runs" stats
 bad 2 "wants a folder with runs" collect
 bad 2 "no run.h5" collect empty
+bad 2 "wants csv, json or tensorboard, got 'xml'" export grid --to=xml
+bad 2 "wants a run file or the folder of one" export
+bad 2 "--out is of one run, here are 2" export a b --to=csv --out=c
+bad 1 "nowhere" export nowhere --to=csv
 bad 2 "did you mean 'batch'?" train bacth=60
 bad 2 "did you mean 'batch'?" train norm=bacth
 bad 2 "batch has no option 'epss'; did you mean 'eps'?" train norm=batch:epss=1

@@ -268,9 +268,10 @@ START_TEST(collected_runs_are_one_row_each_with_every_key)
     add_run("batch", "rnn", "0.3", 2, 0.7);
     ck_assert_int_eq(nl_collect(&s, (const nl_rundata *const *)run, runs), NL_OK);
     nl_sheet_csv(&s, &out);
-    says(nl_text_of(&out), "run,outcome,data,model,model.act,norm,norm.eps,optimizer,optimizer.lr,"
-                           "seed,last_step,train_loss,");
-    says(nl_text_of(&out), "\nrnn-0.3-batch-2,done,circles,rnn,relu,batch,1e-05,sgd,0.3,2,");
+    says(nl_text_of(&out),
+         "run,outcome,method,data,model,model.act,norm,norm.eps,optimizer,optimizer.lr,"
+         "seed,last_step,train_loss,");
+    says(nl_text_of(&out), "\nrnn-0.3-batch-2,done,batch,circles,rnn,relu,batch,1e-05,sgd,0.3,2,");
     says(nl_text_of(&out), ",0.7,");
     nl_text_free(&out);
     nl_sheet_free(&s);
