@@ -307,7 +307,7 @@ static void write_review(const imdb *o, const corpus *c, const review *r, const 
         *length = (int32_t)steps;
 }
 
-/* Examples order[first ...] of the reviews from `from` on. */
+/* Examples order[0], order[1], ... of the reviews from `from` on. */
 static void fill(const imdb *o, const corpus *c, const int32_t *rank, const review *from,
                  const int64_t *order, nl_split *to)
 {

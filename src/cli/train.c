@@ -67,6 +67,8 @@ static void say_result(const nl_job *job, const nl_train_result *r)
         printf(", train loss %.4g", r->train_loss);
     if (isfinite(r->test_loss))
         printf(", test loss %.4g", r->test_loss);
+    if (isfinite(r->test_bits))
+        printf(" (%.4g bits per character)", r->test_bits);
     if (isfinite(r->test_accuracy))
         printf(", test accuracy %.2f %%", 100 * r->test_accuracy);
     printf("\n%s/run.h5\n", job->folder);

@@ -66,8 +66,9 @@ static nl_status check_stream(const nl_tar *t)
         return NL_OK;
     if (code == Z_BUF_ERROR)
         return nl_fail(NL_EFORMAT, "%s: truncated after %lld files", t->path, (long long)t->files);
-    return nl_fail(code == Z_ERRNO ? NL_EIO : NL_EFORMAT, "%s: corrupt after %lld files: %s",
-                   t->path, (long long)t->files, reason);
+    const size_t path = strlen(t->path); /* gzerror begins with it, too */
+    return nl_fail(code == Z_ERRNO ? NL_EIO : NL_EFORMAT, "%s: corrupt after %lld files%s", t->path,
+                   (long long)t->files, strncmp(reason, t->path, path) == 0 ? reason + path : "");
 }
 
 static nl_status read_exactly(nl_tar *t, void *to, int64_t bytes)

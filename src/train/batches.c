@@ -68,7 +68,9 @@ int64_t nl_batches_rows(const nl_batches *b, int64_t k)
 
 int64_t nl_batches_example(const nl_batches *b, const int64_t *order, int64_t k, int64_t i)
 {
-    return b->data->consecutive ? i * b->steps + k : order[k * b->batch + i];
+    if (b->data->consecutive)
+        return i * b->steps + k;
+    return order ? order[k * b->batch + i] : k * b->batch + i;
 }
 
 static void copy_example(const nl_batches *b, int64_t epoch, int64_t example, nl_real *to)

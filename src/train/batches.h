@@ -44,7 +44,7 @@ void nl_batches_order(const nl_batches *b, int64_t epoch, int64_t *order);
 /* Rows of batch k, 0 <= k < steps: batch, or fewer in a last one that is kept. */
 int64_t nl_batches_rows(const nl_batches *b, int64_t k);
 
-/* The number of example i of batch k. Consecutive examples need no order. */
+/* The number of example i of batch k. order NULL: as they lie. */
 int64_t nl_batches_example(const nl_batches *b, const int64_t *order, int64_t k, int64_t i);
 
 /* Copies batch k of the epoch into x (rows, width), augmented, and label or value (rows, answers),

@@ -58,8 +58,8 @@ static nl_layer_call call_of(const nl_scorer *s, const nl_batches *b, int64_t k,
                        .epoch = s->epoch,
                        .seed = s->seed,
                        .live = s->live};
-    for (int64_t i = 0; s->live && i < n; i++)
-        nl_dataset_live(d, b->from, from + i, s->live + i * d->shape.s);
+    if (s->live)
+        nl_batches_live(b, NULL, k, s->live);
     if (d->consecutive) {
         nl_batches_gather(b, NULL, 0, k, s->x, s->label, NULL);
         c.x = s->x;

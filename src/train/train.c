@@ -216,6 +216,7 @@ static void report(const trainer *t, const char *outcome, nl_train_result *resul
     result->train_loss = n > 0 ? t->sum[EPOCH_LOSS] / n : NAN;
     result->test_loss = t->test.loss;
     result->test_accuracy = t->test.accuracy;
+    result->test_bits = t->data->in_bits ? t->test.loss / log(2) : NAN;
     result->val_loss = t->val.loss;
     result->val_accuracy = t->val.accuracy;
     result->seconds = nl_wall_seconds() - t->started;

@@ -19,7 +19,8 @@ typedef struct nl_train_result {
     double train_loss;               /* mean over the last epoch, or what there was of it */
     double test_loss, test_accuracy; /* of the last evaluation; NaN without one */
     double val_loss, val_accuracy;
-    double seconds; /* wall time of the steps, evaluation and logging included */
+    double test_bits; /* the test loss in bits per character, of texts; otherwise NaN */
+    double seconds;   /* wall time of the steps, evaluation and logging included */
 } nl_train_result;
 
 /* Trains as the spec says. A loss that stops being finite is an outcome ("diverged"), not an error.

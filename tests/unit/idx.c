@@ -149,6 +149,31 @@ START_TEST(images_are_sequences_of_rows_or_of_pixels)
 }
 END_TEST
 
+/* Pixel p of image i is (31 i + p) mod 256: one order of all shifts every step by the same. */
+START_TEST(pixels_come_in_one_random_order_of_all_of_them)
+{
+    nl_dataset *d = opened("mnist_permuted:standardize=none");
+    nl_dataset *drawn = opened("mnist_permuted:standardize=none:replacement=true");
+    nl_dataset *other = opened("mnist_permuted:standardize=none:order_seed=1");
+    int seen[256] = {0}, wanted[256] = {0}, moved = 0, drawn_seen[256] = {0};
+    for (int p = 0; p < PIXELS; p++) {
+        seen[(int)d->train.x[p]]++;
+        drawn_seen[(int)drawn->train.x[p]]++;
+        wanted[p % 256]++;
+        moved += d->train.x[p] != p % 256;
+        for (int i = 0; i < TEST; i++)
+            ck_assert_int_eq((int)d->test.x[i * PIXELS + p], ((int)d->train.x[p] + 31 * i) % 256);
+    }
+    ck_assert_mem_eq(seen, wanted, sizeof seen);
+    ck_assert_mem_ne(drawn_seen, wanted, sizeof seen);
+    ck_assert_int_gt(moved, PIXELS / 2);
+    ck_assert(d->checksum != other->checksum);
+    nl_dataset_close(d);
+    nl_dataset_close(drawn);
+    nl_dataset_close(other);
+}
+END_TEST
+
 START_TEST(validation_examples_are_the_last_ones_of_the_training_set)
 {
     nl_dataset *d = opened("mnist:train=4:val=3:test=2:standardize=none");
@@ -485,6 +510,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, pixels_become_their_255th_part);
     tcase_add_test(t, images_are_sequences_of_rows_or_of_pixels);
+    tcase_add_test(t, pixels_come_in_one_random_order_of_all_of_them);
     tcase_add_test(t, validation_examples_are_the_last_ones_of_the_training_set);
     tcase_add_test(t, validation_fraction_cuts_where_keras_cuts);
     tcase_add_test(t, more_examples_than_there_are_is_refused);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "registry.h"
 #include "suite.h"
+#include "train_run.h"
 
 static nl_dataset *opened(const char *spec)
 {
@@ -205,6 +205,32 @@ START_TEST(models_that_answer_once_are_refused_where_each_step_asks)
 }
 END_TEST
 
+/* Always saying 1 has a squared error of 1/6; the uniform guess of a symbol a loss of log 7 = 1.95,
+ * and no more than two symbols are ever possible: log 2 = 0.69. */
+START_TEST(numbers_and_answers_at_each_step_are_learned)
+{
+    char folder[64];
+    nl_train_result r;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder,
+                              "data=adding:length=6:train=500:test=200 model=gru:hidden=16 "
+                              "batch=25 epochs=40 optimizer=adam:lr=1e-2",
+                              1, false, &r),
+                     NL_OK);
+    ck_assert_msg(r.test_loss < 0.02, "adding: squared error %g", r.test_loss);
+    ck_assert(r.test_accuracy > 0.2);
+    remove_test_folder(folder);
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder,
+                              "data=reber:task=next:train=500:test=200 model=gru:hidden=16 "
+                              "batch=25 epochs=10 optimizer=adam:lr=1e-2",
+                              1, false, &r),
+                     NL_OK);
+    ck_assert_msg(r.test_loss < 0.7, "reber: loss %g", r.test_loss);
+    remove_test_folder(folder);
+}
+END_TEST
+
 START_TEST(every_failing_allocation_is_a_clean_refusal)
 {
     static const char *const specs[] = {"reber:train=20:test=5", "copy:train=5:test=5",
@@ -228,6 +254,7 @@ int main(void)
     use_registries();
     Suite *s = suite_create("tasks");
     TCase *t = tcase_create("all");
+    tcase_set_timeout(t, 120);
     tcase_add_test(t, an_example_depends_on_its_index_alone);
     tcase_add_test(t, adding_asks_for_the_sum_of_two_marked_numbers);
     tcase_add_test(t, copy_asks_for_its_first_ten_symbols_in_the_end);
@@ -235,6 +262,7 @@ int main(void)
     tcase_add_test(t, reber_asks_for_the_next_symbol_or_for_the_last_but_one);
     tcase_add_test(t, refusals_name_what_was_wanted);
     tcase_add_test(t, models_that_answer_once_are_refused_where_each_step_asks);
+    tcase_add_test(t, numbers_and_answers_at_each_step_are_learned);
     tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);
     suite_add_tcase(s, t);
     return run_suite(s);
