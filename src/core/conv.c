@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "core/norm_plan.h"
+#include "core/winograd.h"
 #include "kernel/conv.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
@@ -38,13 +39,15 @@ struct nl_conv {
     bool by_planes; /* forward: registers of pixels, not of channels */
     bool by_runs;   /* gradient of x: registers of a row of taps and channels */
     bool by_taps;   /* gradient of w: the same */
+    bool by_tiles;  /* all three: minimal filtering */
     lattice forward, back[STRIDE_MAX * STRIDE_MAX];
     int64_t classes, part_size;
-    nl_real *frame;   /* (n, h + pads, w + pads, in) or NULL */
-    nl_real *planes;  /* by_planes: (n, in, h + pads, w + pads), or NULL */
-    nl_real *rows;    /* by_runs: row_room() of each image, or NULL */
-    nl_real *flipped; /* weights for the gradient of x */
-    nl_real *part;    /* (NL_CONV_PARTS, weights) */
+    nl_winograd *tiles, *back_tiles; /* by_tiles: forward and gradient of w; gradient of x */
+    nl_real *frame;                  /* (n, h + pads, w + pads, in) or NULL */
+    nl_real *planes;                 /* by_planes: (n, in, h + pads, w + pads), or NULL */
+    nl_real *rows;                   /* by_runs: row_room() of each image, or NULL */
+    nl_real *flipped;                /* weights for the gradient of x */
+    nl_real *part;                   /* (NL_CONV_PARTS, weights) */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -148,6 +151,64 @@ static void plan_back(nl_conv *c)
     }
 }
 
+/* ---- minimal filtering */
+
+enum { WINOGRAD_TAPS = 3, WINOGRAD_PAD_MOST = 2, WINOGRAD_CHANNELS = 16 };
+
+const char *const nl_conv_algorithms[] = {"auto", "direct", "winograd", NULL};
+
+static bool winograd_is_defined(const nl_conv_geom *g)
+{
+    return g->kernel_h == WINOGRAD_TAPS && g->kernel_w == WINOGRAD_TAPS && g->stride == 1 &&
+           g->groups == 1 && g->pad_top <= WINOGRAD_PAD_MOST && g->pad_left <= WINOGRAD_PAD_MOST;
+}
+
+/* Taps of one axis that lie inside of the image, over all results. */
+static int64_t taps_along(int64_t out, int64_t pad, int64_t size)
+{
+    int64_t taps = 0;
+    for (int64_t i = 0; i < out; i++)
+        taps += most(least(size + pad - i, WINOGRAD_TAPS) - most(pad - i, 0), 0);
+    return taps;
+}
+
+static bool winograd_is_faster(const nl_conv_geom *g)
+{
+    const int64_t sums =
+        taps_along(g->out_h, g->pad_top, g->h) * taps_along(g->out_w, g->pad_left, g->w);
+    return g->in >= WINOGRAD_CHANNELS && g->out >= WINOGRAD_CHANNELS &&
+           3 * nl_winograd_products(g->out_h, g->out_w) <= 2 * sums;
+}
+
+static bool by_winograd(const nl_conv_geom *g)
+{
+    return g->algorithm == NL_CONV_WINOGRAD ||
+           (g->algorithm == NL_CONV_AUTO && winograd_is_defined(g) && winograd_is_faster(g));
+}
+
+static nl_status open_winograd(nl_conv *c)
+{
+    const nl_conv_geom *g = &c->g;
+    const nl_winograd_geom forward = {.h = g->h,
+                                      .w = g->w,
+                                      .in = g->in,
+                                      .out_h = g->out_h,
+                                      .out_w = g->out_w,
+                                      .out = g->out,
+                                      .pad_top = g->pad_top,
+                                      .pad_left = g->pad_left};
+    const nl_winograd_geom back = {.h = g->out_h,
+                                   .w = g->out_w,
+                                   .in = g->out,
+                                   .out_h = g->h,
+                                   .out_w = g->w,
+                                   .out = g->in,
+                                   .pad_top = WINOGRAD_TAPS - 1 - g->pad_top,
+                                   .pad_left = WINOGRAD_TAPS - 1 - g->pad_left};
+    NL_TRY(nl_winograd_open(&c->tiles, &forward));
+    return nl_winograd_open(&c->back_tiles, &back);
+}
+
 /* ---- opening */
 
 static int64_t weights_of(const nl_conv_geom *g)
@@ -167,7 +228,7 @@ static void plan_inner(nl_conv *c)
     nl_conv_geom *g = &c->inner;
     const int64_t below = (g->out_h - 1) * g->stride + g->kernel_h - g->pad_top - g->h;
     const int64_t right = (g->out_w - 1) * g->stride + g->kernel_w - g->pad_left - g->w;
-    c->framed = g->groups == 1 && g->in <= FRAMED_CHANNELS &&
+    c->framed = g->groups == 1 && g->in <= FRAMED_CHANNELS && !c->by_tiles &&
                 (g->pad_top > 0 || g->pad_left > 0 || below > 0 || right > 0);
     if (!c->framed)
         return;
@@ -184,6 +245,13 @@ static nl_status check(const nl_conv_geom *g)
     if (g->stride < 1 || g->stride > STRIDE_MAX)
         return nl_fail(NL_ESHAPE, "a convolution with stride %lld, wanted 1 to %d",
                        (long long)g->stride, STRIDE_MAX);
+    if (g->algorithm == NL_CONV_WINOGRAD && !winograd_is_defined(g))
+        return nl_fail(NL_ESHAPE,
+                       "minimal filtering is for 3x3 kernels, stride 1, 1 group and pads up to %d, "
+                       "got %lldx%lld, stride %lld, %lld groups, pads %lld and %lld",
+                       WINOGRAD_PAD_MOST, (long long)g->kernel_h, (long long)g->kernel_w,
+                       (long long)g->stride, (long long)g->groups, (long long)g->pad_top,
+                       (long long)g->pad_left);
     return NL_OK;
 }
 
@@ -194,7 +262,7 @@ static void choose_lanes(nl_conv *c)
     const lattice *f = &c->forward;
     const bool no_columns_missing = f->col_from == 0 && f->col_to == f->cols;
     const double run = waste(g->kernel_w * g->in);
-    if (g->groups > 1)
+    if (g->groups > 1 || c->by_tiles)
         return;
     c->by_planes = (c->framed || no_columns_missing) && g->in <= FRAMED_CHANNELS &&
                    g->stride == 1 && g->out <= NL_FEW_RESULTS;
@@ -222,7 +290,8 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
     if (!c)
         return nl_fail(NL_ENOMEM, "a convolution");
     c->g = c->inner = *g;
-    c->depthwise = g->groups == g->in && g->groups == g->out;
+    c->by_tiles = by_winograd(g);
+    c->depthwise = g->groups == g->in && g->groups == g->out && !c->by_tiles;
     plan_inner(c);
     plan_forward(c);
     plan_back(c);
@@ -241,6 +310,10 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
         nl_conv_close(c);
         return nl_fail(NL_ENOMEM, "a convolution of %lld images", (long long)n);
     }
+    if (c->by_tiles && open_winograd(c) != NL_OK) {
+        nl_conv_close(c);
+        return NL_ENOMEM;
+    }
     *out = c;
     return NL_OK;
 }
@@ -249,6 +322,8 @@ void nl_conv_close(nl_conv *c)
 {
     if (!c)
         return;
+    nl_winograd_close(c->tiles);
+    nl_winograd_close(c->back_tiles);
     nl_free(c->frame);
     nl_free(c->planes);
     nl_free(c->rows);
@@ -465,6 +540,10 @@ static void forward_block(int64_t b, void *arg)
 
 void nl_conv_forward(nl_conv *c, int64_t n, const nl_real *x, const nl_real *w, nl_real *y)
 {
+    if (c->by_tiles) {
+        nl_winograd_correlate(c->tiles, n, x, w, y, false);
+        return;
+    }
     if (c->by_planes) {
         forward_by_planes(c, n, x, w, y);
         return;
@@ -572,6 +651,10 @@ void nl_conv_data_gradient(nl_conv *c, int64_t n, const nl_real *dy, const nl_re
     p.chunks = c->depthwise ? 1 : chunks_of(n, c->back[0].rows);
     for (int64_t k = 0; k < c->classes && !c->depthwise; k++)
         flip_class(c, k, w);
+    if (c->by_tiles) {
+        nl_winograd_correlate(c->back_tiles, n, dy, c->flipped, dx, add);
+        return;
+    }
     nl_for(n * p.chunks, flops(c, n), back_block, &p);
 }
 
@@ -665,6 +748,9 @@ void nl_conv_weight_gradient(nl_conv *c, int64_t n, const nl_real *x, const nl_r
 {
     pass p = {.c = c, .x = framed(c, n, x), .y = dy, .to = dw, .n = n, .add = add};
     p.parts = least(n, NL_CONV_PARTS);
-    nl_for(p.parts * c->g.kernel_h, flops(c, n), weight_block, &p);
+    if (c->by_tiles)
+        nl_winograd_weight_gradient(c->tiles, n, x, dy, c->part, p.parts);
+    else
+        nl_for(p.parts * c->g.kernel_h, flops(c, n), weight_block, &p);
     nl_for(c->g.kernel_h, p.parts * c->part_size * 4, fold_block, &p);
 }

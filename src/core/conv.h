@@ -7,6 +7,10 @@
  * Nothing is unfolded: the loops run over the image's own rows (kernel/conv.h); only images of few
  * channels are copied once into a frame of zeros.
  *
+ * 3x3 kernels with stride 1 go by minimal filtering (kernel/winograd.h) where that is faster: where
+ * there are no groups, x and y have 16 channels or more each, no side is padded by more than 2, and
+ * the tiles need at most 2/3 of the multiplications. The rule sees no n and no machine.
+ *
  * A plan is made at set-up for the largest n and serves every smaller n; calls allocate nothing and
  * cannot fail. Work is cut by the sizes alone: same bytes for any number of threads. y and dx do
  * not depend on the other images of a call; dw is summed in parts of images, folded in double. */
@@ -19,11 +23,15 @@
 #include "base/real.h"
 #include "base/status.h"
 
+enum { NL_CONV_AUTO, NL_CONV_DIRECT, NL_CONV_WINOGRAD };
+extern const char *const nl_conv_algorithms[]; /* their names; ends with NULL */
+
 /* Padding at the bottom and right is what the output's size leaves. */
 typedef struct nl_conv_geom {
     int64_t h, w, in, out;
     int64_t kernel_h, kernel_w, stride, groups;
     int64_t pad_top, pad_left, out_h, out_w;
+    int64_t algorithm; /* AUTO: by the rule above */
 } nl_conv_geom;
 
 /* Fills pads and output size from h, w, the kernel and the stride. pad is "same" (Keras: the output
@@ -33,7 +41,8 @@ nl_status nl_conv_pad(nl_conv_geom *g, const char *pad, const char *owner) NL_CH
 
 typedef struct nl_conv nl_conv;
 
-/* NL_ESHAPE: channels that the groups do not divide; NL_ENOMEM. n is the most images of a call. */
+/* NL_ESHAPE: channels that the groups do not divide, or minimal filtering asked for where it is not
+ * defined; NL_ENOMEM. n is the most images of a call. */
 nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g) NL_CHECKED;
 void nl_conv_close(nl_conv *c); /* NULL is fine */
 

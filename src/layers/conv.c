@@ -10,6 +10,7 @@ struct conv {
     nl_unit unit;
     int64_t kernel, kernel_w, stride, groups;
     bool depthwise;
+    nl_choice algorithm;
     nl_string pad;
     nl_conv_geom geom; /* filled by shape */
 };
@@ -22,6 +23,7 @@ static const nl_option options[] = {
     NL_OPT_TEXT(struct conv, pad, "same", "same, valid, or zeros on every side"),
     NL_OPT(struct conv, groups, "1", 1, 1 << 24, "groups of channels that see only each other"),
     NL_OPT(struct conv, depthwise, "false", 0, 1, "as many groups as there are channels"),
+    NL_OPT_NAMES(struct conv, algorithm, "auto", nl_conv_algorithms, "auto: the faster by shape"),
     NL_OPT_END};
 
 static void forward(const nl_layer *l, int64_t n, const nl_real *x, const nl_real *w, nl_real *t)
@@ -62,7 +64,8 @@ static nl_status shape(nl_layer *l)
                              .kernel_h = o->kernel,
                              .kernel_w = o->kernel_w ? o->kernel_w : o->kernel,
                              .stride = o->stride,
-                             .groups = o->depthwise ? l->in.c : o->groups};
+                             .groups = o->depthwise ? l->in.c : o->groups,
+                             .algorithm = o->algorithm.is};
     const nl_conv_geom *g = &o->geom;
     NL_TRY(check_groups(l, g));
     NL_TRY(nl_conv_pad(&o->geom, o->pad.is, l->name));

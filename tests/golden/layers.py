@@ -94,6 +94,7 @@ def block():
 CASES = []
 print(f"/* Written by layers.py with PyTorch {torch.__version__}. */")
 conv("plain", 6, (3, 3), 1, 1, 1, True, "linear", "conv:out=6:pad=1")
+conv("tiles", 6, (3, 3), 1, 1, 1, True, "linear", "conv:out=6:pad=1:algorithm=winograd")
 conv("same", 5, (3, 3), 2, "same", 1, True, "relu", "conv:out=5:stride=2:pad=same:act=relu")
 conv("same_even", 3, (2, 4), 1, "same", 1, False, "linear",
      "conv:out=3:kernel=2:kernel_w=4:pad=same:bias=off")

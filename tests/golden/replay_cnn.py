@@ -164,9 +164,9 @@ for norm in LENET_NORMS:  # with PyTorch's eps: the protocol's Keras-like one is
     CASES.append((f"{COMMON} model=lenet_bln norm={norm} batch=25 optimizer=adam:lr=0.002",
                   lambda run, norm=norm: LeNet(run, norm),
                   lambda p: torch.optim.Adam(p, lr=2e-3)))
-for shortcut in "ab":
-    CASES.append((f"{COMMON} model=resnet:depth=20:width=4:shortcut={shortcut} norm=batch batch=20 "
-                  "optimizer=momentum:lr=0.01:momentum=0.9",
-                  lambda run, shortcut=shortcut: ResNet(run, shortcut, 4),
+for shortcut, width, batch in (("a", 16, 8), ("b", 4, 20)):  # 16: by minimal filtering
+    CASES.append((f"{COMMON} model=resnet:depth=20:width={width}:shortcut={shortcut} norm=batch "
+                  f"batch={batch} optimizer=momentum:lr=0.01:momentum=0.9",
+                  lambda run, shortcut=shortcut, width=width: ResNet(run, shortcut, width),
                   lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)))
 repeat(CASES, STEPS, write_data)
