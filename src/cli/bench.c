@@ -131,11 +131,25 @@ static void print_conv(const struct input *in, size_t k, int threads, const nl_b
     fflush(stdout);
 }
 
+static const char *const default_algorithms[] = {"auto", NULL};
+
+static nl_status read_algorithm(const char *name, int64_t *algorithm)
+{
+    for (int64_t k = 0; nl_conv_algorithms[k]; k++)
+        if (strcmp(name, nl_conv_algorithms[k]) == 0) {
+            *algorithm = k;
+            return NL_OK;
+        }
+    return nl_fail(NL_EOPTION, "algorithm: wants auto, direct or winograd, got '%s'", name);
+}
+
 static nl_status bench_conv(const struct input *in)
 {
-    const char *norms[NORMS_MAX + 1] = {NULL};
+    const char *chosen[NORMS_MAX + 1] = {NULL};
     int threads[THREADS_MAX + 1] = {0};
-    NL_TRY(choose(in, "norm", default_norms, norms, threads));
+    int64_t algorithm;
+    NL_TRY(choose(in, "algorithm", default_algorithms, chosen, threads));
+    NL_TRY(read_algorithm(chosen[0], &algorithm));
     for (size_t k = 0; k < sizeof convolutions / sizeof *convolutions; k++)
         for (int t = 0; threads[t]; t++) {
             nl_bench_conv_row r;
@@ -146,7 +160,8 @@ static nl_status bench_conv(const struct input *in)
                                     .kernel_h = convolutions[k].kernel,
                                     .kernel_w = convolutions[k].kernel,
                                     .stride = convolutions[k].stride,
-                                    .groups = 1};
+                                    .groups = 1,
+                                    .algorithm = algorithm};
             NL_TRY(
                 nl_bench_conv(&g, convolutions[k].pad, convolutions[k].n, threads[t], SAMPLES, &r));
             print_conv(in, k, threads[t], &r);
@@ -281,9 +296,8 @@ int cli_bench(int argc, char **argv)
     static const struct argp argp = {
         options,
         parse,
-        "kernels [norm=LIST] [threads=N]\nconv [threads=N]\nlookup [optimizer=LIST] "
-        "[threads=N]\nstep [KEY=VALUE ...]\ninference "
-        "[KEY=VALUE ...]",
+        "kernels [norm=LIST] [threads=N]\nconv [algorithm=NAME] [threads=N]\nlookup "
+        "[optimizer=LIST] [threads=N]\nstep [KEY=VALUE ...]\ninference [KEY=VALUE ...]",
         "Times the kernels of norms beside what memory allows, convolutions beside the fastest "
         "arithmetic of the machine, the updates of an embedding's table with and without waiting "
         "rows, one training step on random "

@@ -20,6 +20,8 @@ bad 2 "'kernels', 'conv', 'lookup', 'step' or 'inference', got 'kernel'" bench k
 bad 2 "takes norm= and threads=, got 'eps='" bench kernels eps=1
 bad 2 "takes optimizer= and threads=, got 'norm='" bench lookup norm=batch
 good '"waiting_mb": ' bench lookup optimizer=sgd threads=1 --json
+bad 2 "bench conv takes algorithm= and threads=, got 'norm='" bench conv norm=batch
+bad 2 "algorithm: wants auto, direct or winograd, got 'fft'" bench conv algorithm=fft
 bad 2 "did you mean 'batch'?" bench step norm=bacth
 
 # A disk of 100 kB where one can be mounted, and files of at most 50 kB: one line, status 1.
