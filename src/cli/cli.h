@@ -25,6 +25,7 @@ int cli_models(int argc, char **argv);
 int cli_datasets(int argc, char **argv);
 int cli_probes(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_sweep(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_collect(int argc, char **argv);
 int cli_export(int argc, char **argv);

@@ -1,6 +1,5 @@
 /* normlab compare: methods x seeds. */
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +8,7 @@
 #include "analysis/report.h"
 #include "base/alloc.h"
 #include "cli/cli.h"
-#include "cli/progress.h"
-#include "train/engine.h"
-#include "train/grid.h"
-#include "train/rehearse.h"
+#include "cli/grid.h"
 
 /* What is compared unless told otherwise. */
 static const char *const usual[] = {"norm=none,batch,layer,batch_layer,batch_renorm,rms", "seeds=3",
@@ -54,13 +50,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG: return cli_word(&in->words, arg);
     default: return ARGP_ERR_UNKNOWN;
     }
-}
-
-static volatile sig_atomic_t stop;
-static void on_signal(int number)
-{
-    (void)number;
-    stop = 1;
 }
 
 static nl_status take(nl_words *words, const char *const *list)
@@ -120,78 +109,6 @@ static nl_status check_data(const nl_grid *g)
                            data);
     }
     return NL_OK;
-}
-
-/* Every method's set-up is tried before the first run starts. */
-static nl_status rehearse(const nl_grid *g, const nl_dataset *data)
-{
-    for (int m = 0; m < g->methods; m++) {
-        const nl_status st = nl_run_rehearse(&g->run[m * g->seeds], data);
-        if (st != NL_OK) {
-            nl_error_prefix("%s: ", g->label[m].is);
-            return nl_trace(__FILE__, __LINE__, st);
-        }
-    }
-    return NL_OK;
-}
-
-/* Places all jobs, seed by seed, so that an unfinished comparison is still paired. */
-static nl_status place_all(const nl_grid *g, nl_job *jobs)
-{
-    nl_dataset *data;
-    nl_status st;
-    NL_TRY(nl_dataset_open(&data, g->run[0].data.is, NULL));
-    for (int m = 0; m < g->methods; m++)
-        for (int s = 0; s < g->seeds; s++) {
-            nl_job *job = &jobs[s * g->methods + m];
-            *job = (nl_job){
-                .spec = &g->run[m * g->seeds + s], .label = g->label[m].is, .progress = -1};
-            NL_GO(nl_job_place(job, data->checksum));
-        }
-    NL_GO(rehearse(g, data));
-done:
-    nl_dataset_close(data);
-    return st;
-}
-
-/* Cores are shared out among runs unless jobs= says how many go at once. */
-static int at_once(const nl_run_spec *spec)
-{
-    const int threads = spec->threads ? (int)spec->threads : 1;
-    if (spec->jobs)
-        return (int)spec->jobs;
-    return nl_cores() > threads ? nl_cores() / threads : 1;
-}
-
-static nl_status run_all(const nl_grid *g, nl_job *jobs, nl_engine *e)
-{
-    cli_progress progress;
-    *e = (nl_engine){.program = cli_program(sizeof(nl_real) == sizeof(double)),
-                     .before = cli_plugin_arguments(),
-                     .at_once = at_once(g->run),
-                     .stop = &stop,
-                     .report = cli_progress_report,
-                     .arg = &progress};
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
-    cli_progress_begin(&progress);
-    const nl_status st = nl_engine_run(e, jobs, g->methods * g->seeds);
-    cli_progress_end(&progress);
-    return st;
-}
-
-/* What ended the engine's work, as an exit status; failed runs are named once more, with the last
- * line they wrote. */
-static int say_troubles(const nl_engine *e, const nl_job *jobs, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (jobs[i].state == NL_JOB_FAILED)
-            fprintf(stderr, "normlab: %s: %s\n", jobs[i].folder, jobs[i].says);
-    if (stop)
-        fprintf(stderr, "normlab: stopped; the same command goes on from here\n");
-    else if (e->failed || e->stopped)
-        fprintf(stderr, "normlab: %d of %d runs failed\n", e->failed + e->stopped, count);
-    return stop ? CLI_STOPPED : e->failed || e->stopped ? CLI_FAILED : CLI_DONE;
 }
 
 /* The page lies beside the folders of the runs. */
@@ -262,11 +179,11 @@ static nl_status compare(struct input *in, const nl_grid *g, int *status)
     nl_status st;
     NL_GO(check_data(g));
     NL_GO(find_baseline(g, &in->baseline));
-    NL_GO(place_all(g, jobs));
-    NL_GO(run_all(g, jobs, &e));
-    if (!stop)
+    NL_GO(cli_grid_place(g, jobs));
+    NL_GO(cli_grid_run(g, jobs, &e));
+    if (!cli_grid_stopped())
         NL_GO(analyse(in, g, jobs, count));
-    *status = say_troubles(&e, jobs, count);
+    *status = cli_grid_troubles(&e, jobs, count);
 done:
     nl_free(jobs);
     return st;
@@ -294,7 +211,7 @@ int cli_compare(int argc, char **argv)
     if (cli_parse(&argp, argc, argv, &in)) {
         nl_status st = add_usual(&in.words);
         if (st == NL_OK)
-            st = nl_grid_make(&in.words, &grid);
+            st = nl_grid_make(&in.words, 2, &grid);
         if (st != NL_OK) {
             status = cli_misuse(st);
         } else {

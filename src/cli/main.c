@@ -18,6 +18,7 @@ const cli_command cli_commands[] = {
     {"train", "one run", cli_train},
     {"compare", "methods x seeds: runs, table and report (alone: a demonstration)", cli_compare},
     {"evaluate", "a checkpoint under other inference policies", cli_evaluate},
+    {"sweep", "any grid of runs, and the sensitivity to what varies", cli_sweep},
     {"stats", "statistics of finished runs, over any number of tasks", cli_stats},
     {"collect", "many runs as one table, one row a run", cli_collect},
     {"export", "runs as CSV, JSON or TensorBoard event files", cli_export},

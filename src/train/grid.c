@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 
-enum { RUNS_MAX = 10000, VARIED_MAX = 2, ROWS_MAX = 64 };
+enum { RUNS_MAX = 10000, ROWS_MAX = 64 };
 
 struct axis {
     int row, count; /* in nl_run_options; values */
@@ -14,11 +14,11 @@ struct axis {
 
 struct axes {
     int count; /* of varied keys, seed not counted */
-    struct axis varied[VARIED_MAX];
+    struct axis varied[ROWS_MAX];
     struct axis seed;
 };
 
-static nl_status find_axes(const nl_words *words, struct axes *a)
+static nl_status find_axes(const nl_words *words, int varied_max, struct axes *a)
 {
     *a = (struct axes){.seed = {.count = 1}};
     for (int k = 0; nl_run_options[k].key; k++) {
@@ -28,8 +28,10 @@ static nl_status find_axes(const nl_words *words, struct axes *a)
             a->seed = axis;
             a->seed.count += axis.count == 0;
         } else if (axis.count > 1) {
-            if (a->count == VARIED_MAX)
-                return nl_fail(NL_EOPTION, "run: at most two keys may vary, here %s, %s and %s",
+            if (a->count == varied_max)
+                return nl_fail(NL_EOPTION,
+                               "run: at most two keys may vary, here %s, %s and %s ('normlab "
+                               "sweep' takes any number)",
                                nl_run_options[a->varied[0].row].key,
                                nl_run_options[a->varied[1].row].key, nl_run_options[k].key);
             a->varied[a->count++] = axis;
@@ -38,15 +40,22 @@ static nl_status find_axes(const nl_words *words, struct axes *a)
     return NL_OK;
 }
 
-static int values(const struct axes *a, int k) { return k < a->count ? a->varied[k].count : 1; }
+static int64_t methods_of(const struct axes *a)
+{
+    int64_t methods = 1;
+    for (int k = 0; k < a->count && methods <= RUNS_MAX; k++)
+        methods *= a->varied[k].count;
+    return methods;
+}
 
-/* Method m takes value m / values(1) of the first varied key and m % values(1) of the second. */
+/* The last varied key changes fastest. */
 static void choose(const struct axes *a, int method, int seed, int pick[ROWS_MAX])
 {
     memset(pick, 0, ROWS_MAX * sizeof *pick);
-    const int of[VARIED_MAX] = {method / values(a, 1), method % values(a, 1)};
-    for (int k = 0; k < a->count; k++)
-        pick[a->varied[k].row] = of[k];
+    for (int k = a->count - 1; k >= 0; k--) {
+        pick[a->varied[k].row] = method % a->varied[k].count;
+        method /= a->varied[k].count;
+    }
     pick[a->seed.row] = seed;
 }
 
@@ -104,17 +113,17 @@ done:
     return st;
 }
 
-nl_status nl_grid_make(const nl_words *words, nl_grid *out)
+nl_status nl_grid_make(const nl_words *words, int varied_max, nl_grid *out)
 {
     struct axes a;
     *out = (nl_grid){0};
-    NL_TRY(find_axes(words, &a));
-    const int64_t runs = (int64_t)values(&a, 0) * values(&a, 1) * a.seed.count;
+    NL_TRY(find_axes(words, varied_max, &a));
+    const int64_t runs = methods_of(&a) * a.seed.count;
     if (runs > RUNS_MAX)
         return nl_fail(NL_EOPTION, "run: a grid of %lld runs, at most %d are wanted",
                        (long long)runs, RUNS_MAX);
     nl_status st = NL_OK;
-    out->methods = values(&a, 0) * values(&a, 1);
+    out->methods = (int)methods_of(&a);
     out->seeds = a.seed.count;
     out->run = nl_alloc((size_t)runs, sizeof *out->run);
     out->label = nl_alloc((size_t)out->methods, sizeof *out->label);

@@ -78,6 +78,13 @@ b"
     run compare $small norm=none,batch optimizer=sgd:lr=0.1,sgd:lr=0.3 seeds=2 out=grid --no-report
     good "test accuracy, % over optimizer.lr" stats grid
     good "Friedman's chi-square" stats grid --baseline=batch
+    run sweep $small norm=none,batch optimizer=sgd:lr=0.1,sgd:lr=0.3 batch=20,40 seed=1 out=sweep
+    [ "$status" -eq 2 ] || complain "a key given twice is not refused"
+    run sweep data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 norm=none,batch \
+        optimizer=sgd:lr=0.1,sgd:lr=0.3 batch=20,40 seeds=2 out=sweep
+    [ "$status" -eq 0 ] || complain "status $status, expected 0"
+    grep -q "over optimizer.lr at batch=20" out || complain "no table over the rate"
+    grep -q "over batch at optimizer.lr=0.3" out || complain "no table over the batch"
     good '"sensitivity": [' stats grid --json
     good "optimizer.lr=0.3,batch,test_accuracy" stats grid --csv
     [ "$(wc -l <out)" -eq 5 ] || complain "not one row a task and method"

@@ -68,7 +68,7 @@ static nl_status grid_of(const char *line, nl_grid *g)
     nl_words w = {0};
     take_all(&w, line);
     take_all(&w, "data=circles");
-    const nl_status st = nl_grid_make(&w, g);
+    const nl_status st = nl_grid_make(&w, 2, g);
     nl_words_free(&w);
     return st;
 }
@@ -253,7 +253,7 @@ START_TEST(every_failing_allocation_is_survived)
         nl_alloc_fail_at(k);
         nl_status st = nl_words_read(&w, path);
         if (st == NL_OK)
-            st = nl_grid_make(&w, &g);
+            st = nl_grid_make(&w, 2, &g);
         nl_alloc_fail_at(-1);
         nl_words_free(&w);
         nl_grid_free(&g);
