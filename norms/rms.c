@@ -7,9 +7,7 @@
  * The paper has no beta (center=false). eps is inside the root, as in Keras; the authors' code adds
  * 1e-8 outside. Training and evaluation do the same; no state. Any number of live values will do.
  */
-#include <math.h>
-
-#include "core/norm.h"
+#include "core/standardize.h"
 
 struct rms {
     double eps;
@@ -35,22 +33,13 @@ static int areas(const void *self, const nl_geom *g, nl_area *area)
 static void forward(const void *self, nl_call *c, int k)
 {
     const struct rms *o = self;
-    const nl_stats *st = &c->stats[k];
-    for (int64_t i = 0; i < st->statistics; i++) {
-        st->a[i] = 1 / sqrt(st->var[i] + o->eps);
-        st->d[i] = 0;
-    }
+    nl_standardize(&c->stats[k], o->eps);
 }
 
 static void backward(const void *self, nl_call *c, int k)
 {
-    const nl_stats *st = &c->stats[k];
     (void)self;
-    for (int64_t i = 0; i < st->statistics; i++) {
-        const double r = st->a[i];
-        st->dmean[i] = 0;
-        st->dvar[i] = -0.5 * r * r * r * st->H[i];
-    }
+    nl_rescale_back(&c->stats[k]);
 }
 
 NL_NORM_DEFINE(rms) = {

@@ -60,13 +60,15 @@ struct nl_norm {
 enum {
     NL_CHUNK_VALUES = 32768, /* values of one block: part of the results */
     NL_CHUNKS_MAX = 64,
-    NL_STREAM_BYTES = 1 << 21, /* results of this size do not stay in cache */
-    NL_TILE_BYTES = 32768      /* rows that stay in the nearest caches; not part of the results */
+    NL_STREAM_BYTES = 12 << 20, /* results of this size do not stay in cache */
+    NL_TILE_BYTES = 24576,      /* rows that stay in the nearest cache; not part of the results */
+    NL_TILE_ROWS_LEAST = 4      /* as many as are written together */
 };
 
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);
 int64_t nl_row_blocks(int64_t rows, int64_t c);
-int64_t nl_tile_rows(int64_t c);
+/* Rows of a tile, in a pass that holds `arrays` of them at once. */
+int64_t nl_tile_rows(int64_t c, int64_t arrays);
 static inline int64_t nl_edge(int64_t count, int64_t pieces, int64_t i)
 {
     return count * i / pieces;
@@ -97,7 +99,7 @@ typedef struct nl_pass {
 
 /* Moments of area k over the batch into mem[k].own, var, count. */
 void nl_reduce_moments(nl_pass *p, int k);
-/* G, H of area k into mem[k]; with differentiate set, dx = dy act'(y) on the way. */
+/* G, H of area k into mem[k]; with differentiate set, g = dy act'(y) into its place on the way. */
 void nl_reduce_gradients(nl_pass *p, int k);
 /* mean and var of `count` statistics from `first` on, from the call's sources; own and var hold the
  * batch's on entry. */
@@ -106,17 +108,18 @@ void nl_take_sources(const nl_pass *p, int k, const nl_stats *st, const double *
 /* g = dy act'(y) for rows [from, to), g with stride ldg; g may be dy. */
 void nl_differentiate_rows(const nl_pass *p, int64_t from, int64_t to, int64_t step, nl_real *g,
                            int64_t ldg);
+/* dy from row `row` on, `step` rows apart, with what turns it into g and, with differentiate set,
+ * the place of g. */
+nl_arriving nl_arriving_at(const nl_pass *p, int64_t row, int64_t step);
 /* Where g belongs: dL/dresidual is the same array. */
 static inline nl_real *nl_place_of_g(const nl_pass *p, int64_t *ldg)
 {
     *ldg = p->args->d_residual ? p->ldy : p->ldx;
     return p->args->d_residual ? p->args->d_residual : p->args->dx;
 }
-/* Takes this call's batch statistics into the population statistics. */
-void nl_update_population(nl_pass *p, int k, int64_t first, int64_t count);
+/* Takes the first `count` statistics of this call's batch into the population's. */
+void nl_update_population(nl_pass *p, int k, int64_t count);
 bool nl_needs_batch(const nl_policy *p, int k);
-/* An overflow is told, not hidden: an infinite variance would quietly give y = 0. */
-static inline double nl_nan_if_infinite(double v) { return v + (v - v); }
 /* Reals of scratch that one block of rows needs in the write passes. */
 int64_t nl_strip_reals(const nl_norm *m);
 /* A call with variables bound and nothing else, for hooks. */

@@ -1,29 +1,16 @@
-/* standardize.h: the two formulas that standardizing methods share, z = (x - mu) / sqrt(var + eps).
- */
+/* standardize.h: the formulas that standardizing methods share, z = r (x - mu) with
+ * r = 1 / sqrt(var + eps), over all statistics of a call's area. */
 #ifndef NL_STANDARDIZE_H
 #define NL_STANDARDIZE_H
 
-#include <math.h>
-
+#include "base/api.h"
 #include "core/norm.h"
 
-/* a = r = 1 / sqrt(var + eps), d = 0. */
-static inline void nl_standardize(const nl_stats *st, double eps)
-{
-    for (int64_t i = 0; i < st->statistics; i++) {
-        st->a[i] = 1 / sqrt(st->var[i] + eps);
-        st->d[i] = 0;
-    }
-}
-
+/* a = r, d = 0. */
+NL_API void nl_standardize(const nl_stats *st, double eps);
 /* dL/dmu = -r G, dL/dvar = -r^3 H / 2. */
-static inline void nl_standardize_back(const nl_stats *st)
-{
-    for (int64_t i = 0; i < st->statistics; i++) {
-        const double r = st->a[i];
-        st->dmean[i] = -r * st->G[i];
-        st->dvar[i] = -0.5 * r * r * r * st->H[i];
-    }
-}
+NL_API void nl_standardize_back(const nl_stats *st);
+/* The same about zero, var being the mean of x^2: dL/dvar = -r^3 H / 2 alone. */
+NL_API void nl_rescale_back(const nl_stats *st);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/real.h"
+#include "kernel/act.h"
 #include "kernel/cpu.h"
 
 typedef struct nl_rows {
@@ -18,59 +19,88 @@ typedef struct nl_rows {
     int64_t live_step;
 } nl_rows;
 
+/* Where results go: y = act(z + residual), rows ld apart; residual may be NULL. stream: y is too
+ * large to stay in cache and goes past it. */
+typedef struct nl_result {
+    nl_real *y;
+    int64_t ld;
+    const nl_real *residual;
+    nl_act act;
+    int stream;
+} nl_result;
+
+/* What comes back: g = dy act'(y), rows of dy and y ld apart. With `kept` g is left there, 0 for
+ * dead rows; kept may be dy, and is given whenever act is not linear. */
+typedef struct nl_arriving {
+    const nl_real *dy, *y;
+    int64_t ld;
+    nl_act act;
+    nl_real *kept;
+    int64_t ld_kept;
+} nl_arriving;
+
+/* ---- a statistic per channel, over rows */
+
 /* Per-channel coefficients: z = a (x - center) + d. */
 typedef struct nl_columns {
     const nl_real *center, *a, *d;
 } nl_columns;
 
-typedef struct nl_area_kernels {
+typedef struct nl_column_kernels {
     /* Moments of each channel over the live rows: adds to (*count, mean[c], m2[c]), which start as
      * zeros; m2 is the sum of squares about the mean. scratch: 3 c reals. */
-    void (*column_moments)(nl_rows r, int64_t c, double *count, double *mean, double *m2,
-                           nl_real *scratch);
+    void (*moments)(nl_rows r, int64_t c, double *count, double *mean, double *m2,
+                    nl_real *scratch);
     /* (count, mean, m2)[c] of `from` is merged into `to`. */
     void (*merge_moments)(int64_t c, double *count, double *mean, double *m2, double from_count,
                           const double *from_mean, const double *from_m2);
-    /* Moments of each of `groups` equal parts of each row: mean, m2 are (rows, groups), written;
-     * zeros for dead rows. about_zero: mean is 0 and m2 the sum of squares. */
-    void (*row_moments)(nl_rows r, int64_t c, int64_t groups, int about_zero, double *mean,
-                        double *m2);
     /* Adds G[c] += sum g, H[c] += sum g (x - center) over live rows. scratch: 2 c reals. */
-    void (*column_gradients)(nl_rows x, const nl_real *g, int64_t ldg, int64_t c,
-                             const nl_real *center, double *G, double *H, nl_real *scratch);
+    void (*gradients)(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *center, double *G,
+                      double *H, nl_real *scratch);
     /* Adds sum[c] += sum x over live rows. scratch: c reals. */
-    void (*column_sums)(nl_rows x, int64_t c, double *sum, nl_real *scratch);
-    /* G, H (rows, groups) of each row, written; g = gamma dy (gamma NULL: 1); center (rows,
-     * groups). */
-    void (*row_gradients)(nl_rows x, const nl_real *dy, int64_t lddy, int64_t c, int64_t groups,
-                          const nl_real *gamma, const nl_real *center, double *G, double *H);
+    void (*sums)(nl_rows x, int64_t c, double *sum, nl_real *scratch);
+    /* z = a (x - center) + d */
+    void (*write)(nl_rows x, const nl_result *to, int64_t c, nl_columns k);
+    /* dx = a g + p (x - center) + q; dx may be g. */
+    void (*back)(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx, int64_t c,
+                 const nl_real *center, const nl_real *a, const nl_real *p, const nl_real *q,
+                 int stream);
+} nl_column_kernels;
 
-    /* The same for whole rows, and dgamma[c] += dy (a (x - center) + d), dbeta[c] += dy; a, d per
-     * row. */
-    void (*row_gradients_affine)(nl_rows x, const nl_real *dy, int64_t lddy, int64_t c,
-                                 const nl_real *gamma, const nl_real *center, const nl_real *a,
-                                 const nl_real *d, double *G, double *H, nl_real *dgamma,
-                                 nl_real *dbeta);
+NL_KERNELS(nl_column_kernels, nl_column_kernel)
 
-    /* Writes. stream: the result is too large to stay in cache and goes past it.
-     * y = a (x - center) + d, coefficients per channel. */
-    void (*write_columns)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, nl_columns k, int stream);
-    /* y = gamma (a (x - center) + d) + beta, coefficients per row; gamma, beta per channel or NULL.
-     */
-    void (*write_rows)(nl_rows x, nl_real *y, int64_t ldy, int64_t c, const nl_real *center,
-                       const nl_real *a, const nl_real *d, const nl_real *gamma,
-                       const nl_real *beta, int stream);
-    /* dx = a g + p (x - center) + q, coefficients per channel; dx may be g. */
-    void (*back_columns)(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
-                         int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
-                         const nl_real *q, int stream);
-    /* dx = a gamma dy + p (x - center) + q, coefficients per row; gamma may be NULL, dx may be dy.
-     */
-    void (*back_rows)(nl_rows x, const nl_real *dy, int64_t lddy, nl_real *dx, int64_t lddx,
-                      int64_t c, const nl_real *gamma, const nl_real *center, const nl_real *a,
-                      const nl_real *p, const nl_real *q, int stream);
+/* ---- a statistic per row (or part of a row), over channels */
 
-    /* One row of c values at a time, for methods with several areas or channel groups. */
+typedef struct nl_row_kernels {
+    /* Moments of each of `groups` equal parts of each row: mean, m2 are (rows, groups), written;
+     * zeros for dead rows. about_zero: mean is 0 and m2 the sum of squares. fetch: the rows behind
+     * these are brought near on the way. */
+    void (*moments)(nl_rows r, int64_t c, int64_t groups, int about_zero, int fetch, double *mean,
+                    double *m2);
+    /* G, H (rows, groups) of each row, written; center (rows, groups). */
+    void (*gradients)(nl_rows x, const nl_real *g, int64_t ldg, int64_t c, int64_t groups,
+                      const nl_real *center, double *G, double *H);
+    /* The same for whole rows and gamma g in the place of g, with the sums for gamma and beta on
+     * the way: dgamma[c] += g (a (x - center) + d), dbeta[c] += g; a, d per row; gamma may be
+     * NULL. */
+    void (*gradients_affine)(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *gamma,
+                             const nl_real *center, const nl_real *a, const nl_real *d, double *G,
+                             double *H, nl_real *dgamma, nl_real *dbeta, int fetch);
+    /* z = gamma (a (x - center) + d) + beta; center, a, d per row, gamma and beta per channel or
+     * NULL. */
+    void (*write)(nl_rows x, const nl_result *to, int64_t c, const nl_real *center,
+                  const nl_real *a, const nl_real *d, const nl_real *gamma, const nl_real *beta);
+    /* dx = a gamma g + p (x - center) + q, coefficients per row; gamma may be NULL, dx may be g. */
+    void (*back)(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx, int64_t c,
+                 const nl_real *gamma, const nl_real *center, const nl_real *a, const nl_real *p,
+                 const nl_real *q, int stream);
+} nl_row_kernels;
+
+NL_KERNELS(nl_row_kernels, nl_row_kernel)
+
+/* ---- one row of c values at a time, for methods with several areas or channel groups */
+
+typedef struct nl_part_kernels {
     void (*add_columns)(nl_real *z, const nl_real *x, int64_t c, nl_columns k);
     void (*add_scalar)(nl_real *z, const nl_real *x, int64_t c, nl_real center, nl_real a,
                        nl_real d);
@@ -85,8 +115,8 @@ typedef struct nl_area_kernels {
                              const nl_real *q);
     void (*back_add_scalar)(nl_real *dx, const nl_real *g, const nl_real *x, int64_t c,
                             nl_real center, nl_real a, nl_real p, nl_real q);
-} nl_area_kernels;
+} nl_part_kernels;
 
-NL_KERNELS(nl_area_kernels, nl_area_kernel)
+NL_KERNELS(nl_part_kernels, nl_part_kernel)
 
 #endif

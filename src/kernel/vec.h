@@ -33,7 +33,8 @@ static inline nl_vec nl_vec_load(const nl_real *p) { return *(const nl_vec_loose
 static inline void nl_vec_store(nl_real *p, nl_vec v) { *(nl_vec_loose *)p = v; }
 static inline nl_vec nl_vec_of(nl_real v) { return v - (nl_vec){0}; }
 
-/* The first `lanes` values (1 .. NL_LANES); the others are 0 and their memory is not touched. */
+/* The first `lanes` values (1 .. NL_LANES) of memory or of a register; the others are 0 and their
+ * memory is not touched. */
 typedef struct nl_part {
     int lanes;
 #if defined(__AVX512F__) && defined(NL_F64)
@@ -60,6 +61,10 @@ static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
 {
     _mm512_mask_storeu_pd(p, t.mask, (__m512d)v);
 }
+static inline nl_vec nl_vec_keep_part(nl_vec v, nl_part t)
+{
+    return (nl_vec)_mm512_maskz_mov_pd(t.mask, (__m512d)v);
+}
 static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c)
 {
     return (nl_vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
@@ -76,6 +81,10 @@ static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
 static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
 {
     _mm512_mask_storeu_ps(p, t.mask, (__m512)v);
+}
+static inline nl_vec nl_vec_keep_part(nl_vec v, nl_part t)
+{
+    return (nl_vec)_mm512_maskz_mov_ps(t.mask, (__m512)v);
 }
 static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c)
 {
@@ -95,6 +104,7 @@ static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
 {
     return (nl_vec)_mm256_maskload_pd(p, t.mask);
 }
+static inline nl_vec nl_vec_keep_part(nl_vec v, nl_part t) { return (nl_vec)((__m256i)v & t.mask); }
 static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
 {
     _mm256_maskstore_pd(p, t.mask, (__m256d)v);
@@ -113,6 +123,7 @@ static inline nl_vec nl_vec_load_part(const nl_real *p, nl_part t)
 {
     return (nl_vec)_mm256_maskload_ps(p, t.mask);
 }
+static inline nl_vec nl_vec_keep_part(nl_vec v, nl_part t) { return (nl_vec)((__m256i)v & t.mask); }
 static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
 {
     _mm256_maskstore_ps(p, t.mask, (__m256)v);
@@ -140,21 +151,28 @@ static inline void nl_vec_store_part(nl_real *p, nl_vec v, nl_part t)
     for (int i = 0; i < t.lanes; i++)
         p[i] = v[i];
 }
+static inline nl_vec nl_vec_keep_part(nl_vec v, nl_part t)
+{
+    for (int i = t.lanes; i < NL_LANES; i++)
+        v[i] = 0;
+    return v;
+}
 static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c) { return a * b + c; }
 
 #endif
 
-/* 0, 1, 2, ... */
+/* 0, 1, 2, ...: a constant to the compiler, so that shuffles made of it are single instructions. */
 static inline nl_lanes nl_lane_numbers(void)
 {
-    nl_lanes n;
-#ifdef NL_F64
-    static const int64_t number[] = {0, 1, 2, 3, 4, 5, 6, 7};
+#if NL_VECTOR_BYTES == 64 && !defined(NL_F64)
+    return (nl_lanes){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif NL_VECTOR_BYTES == 64 || (NL_VECTOR_BYTES == 32 && !defined(NL_F64))
+    return (nl_lanes){0, 1, 2, 3, 4, 5, 6, 7};
+#elif NL_VECTOR_BYTES == 32 || !defined(NL_F64)
+    return (nl_lanes){0, 1, 2, 3};
 #else
-    static const int32_t number[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return (nl_lanes){0, 1};
 #endif
-    memcpy(&n, number, sizeof n);
-    return n;
 }
 
 /* Lane l is a[at[l]], or b[at[l] - NL_LANES]. */

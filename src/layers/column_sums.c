@@ -19,8 +19,8 @@ static void sum_block(int64_t b, void *arg)
     const int64_t from = nl_edge(m->rows, blocks, b), to = nl_edge(m->rows, blocks, b + 1);
     double *sum = j->sums + b * m->width;
     memset(sum, 0, (size_t)m->width * sizeof *sum);
-    nl_area_kernel()->column_sums((nl_rows){m->x + from * m->ld, m->ld, to - from, NULL, 1},
-                                  m->width, sum, j->strips + b * m->width);
+    nl_column_kernel()->sums((nl_rows){m->x + from * m->ld, m->ld, to - from, NULL, 1}, m->width,
+                             sum, j->strips + b * m->width);
 }
 
 void nl_add_column_sums(nl_matrix m, nl_real *to, double *sums, nl_real *strips)

@@ -221,7 +221,7 @@ static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
     double *mean = w->channel[0], *m2 = w->channel[1], count = 0, all = 0, among = 0, within = 0;
     memset(mean, 0, (size_t)v->c * sizeof *mean);
     memset(m2, 0, (size_t)v->c * sizeof *m2);
-    nl_area_kernel()->column_moments(rows_of(v), v->c, &count, mean, m2, w->strip);
+    nl_column_kernel()->moments(rows_of(v), v->c, &count, mean, m2, w->strip);
     for (int64_t k = 0; k < v->c; k++) {
         all += mean[k] / (double)v->c;
         within += m2[k];
@@ -256,7 +256,7 @@ static void find_positions(nl_summarizer *w, const nl_values *v, nl_summary *out
         return;
     for (int i = 0; i < 3; i++)
         memset(w->position[i], 0, (size_t)v->s * sizeof *rows);
-    nl_area_kernel()->row_moments(rows_of(v), v->c, 1, 0, w->row[0], w->row[1]);
+    nl_row_kernel()->moments(rows_of(v), v->c, 1, 0, 0, w->row[0], w->row[1]);
     for (int64_t at = 0; at < v->n * v->s; at++)
         if (!v->live || v->live[at]) {
             const int64_t s = at % v->s;

@@ -1,0 +1,74 @@
+/* norm_pass.h: one call in flight: what is set up once, and what its blocks of rows work with.
+ * Private to src/core/norm*.c.
+ *
+ * Three ways to write, the same formula: coefficients per channel (one area that keeps channels:
+ * batch, instance), per row (one area that reduces all of them: layer, rms), or row by row through
+ * a scratch row (everything else: several areas, channel groups). */
+#ifndef NL_NORM_PASS_H
+#define NL_NORM_PASS_H
+
+#include "core/norm_plan.h"
+
+typedef enum nl_way { NL_BY_COLUMNS, NL_BY_ROWS, NL_BY_PARTS } nl_way;
+nl_way nl_way_of(const nl_pass *p);
+
+void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a);
+
+enum { NL_FORWARD_ARRAYS = 2, NL_BACKWARD_ARRAYS = 3 }; /* x, y; x, dy, dx */
+
+/* Calls body for every block of rows; `arrays` of the activation's size are read or written. */
+void nl_for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t b, void *arg));
+/* The same from the last block to the first: what a pass before left in cache comes first. */
+void nl_for_row_blocks_back(nl_pass *p, int64_t arrays, void (*body)(int64_t b, void *arg));
+
+/* Folds gamma and beta, where asked, into the coefficients of area k, once per statistic. */
+void nl_column_coefficients(const nl_pass *p, int k, bool fold_affine);
+/* Rows from `row` on that share their segment, at most `most`. */
+int64_t nl_same_segment(const nl_plan *plan, int64_t row, int64_t most);
+nl_rows nl_rows_of(const nl_pass *p, int64_t row, int64_t rows);
+
+/* dL/dmean and dL/dvar of the call's statistics become those of the batch's own, from which they
+ * were taken or mixed. */
+void nl_reach_batch(const nl_pass *p, int k, const nl_stats *st, const double *own);
+/* p and q of dx = a g + p (x - center) + q for `count` statistics that share m, from i of st on. */
+void nl_chain(const nl_pass *p, int k, const nl_stats *st, int64_t i, int64_t count,
+              const nl_real *center, const double *own, nl_real *to_p, nl_real *to_q);
+
+/* ---- a tile: a few rows of a block, and a block's scratch */
+
+typedef struct nl_tile {
+    int64_t from, rows;      /* rows of the call */
+    nl_call call;            /* statistics of fused areas are this tile's */
+    nl_real *row;            /* c values */
+    nl_real *dgamma, *dbeta; /* this block's sums */
+    nl_real *center[NL_AREAS_MAX], *a[NL_AREAS_MAX], *d[NL_AREAS_MAX], *p[NL_AREAS_MAX],
+        *q[NL_AREAS_MAX];         /* per row (and group), of areas that reduce channels */
+    double *G, *H, *dmean, *dvar; /* of one fused area */
+} nl_tile;
+
+void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t);
+/* Runs body over the tiles of block b, of a pass that holds `arrays` of them at once. */
+void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
+                  void (*body)(const nl_pass *, nl_tile *));
+
+/* Moments, sources and coefficients of a fused area for this tile. */
+void nl_fused_forward(const nl_pass *p, nl_tile *t, int k);
+/* Points the statistics of fused area k at this tile's rows. */
+nl_stats *nl_fused_stats(const nl_pass *p, nl_tile *t, int k);
+/* dL/dmean, dL/dvar of a fused area for this tile, once G and H are there. */
+void nl_fused_chain(const nl_pass *p, nl_tile *t, int k);
+/* Coefficients per row (and group) of area k for this tile, forward and of dx. */
+void nl_row_coefficients(const nl_pass *p, nl_tile *t, int k);
+void nl_row_back_coefficients(const nl_pass *p, nl_tile *t, int k);
+
+/* The same of all areas that reduce channels, for methods by parts; forward: fused statistics too. */
+void nl_tile_coefficients(const nl_pass *p, nl_tile *t, bool forward);
+/* z of row r of the tile, summed over the areas. */
+void nl_row_z(const nl_pass *p, const nl_tile *t, int64_t r, nl_real *z);
+/* gamma or beta of a row, or the sums for them: there may be one for each position. */
+static inline const nl_real *nl_gamma_row(const nl_pass *p, const nl_real *gamma, int64_t row)
+{
+    return gamma && p->m->gamma_rows > 1 ? gamma + row % p->m->g.s * p->c : gamma;
+}
+
+#endif

@@ -1,0 +1,420 @@
+#include "kernel/area_inline.h"
+
+enum {
+    RUN = 128,      /* rows summed in the storage type before they are merged in double */
+    NARROW_MOST = 4 /* registers of a row whose sums stay in registers */
+};
+
+static int64_t registers_of(int64_t c) { return (c + NL_LANES - 1) / NL_LANES; }
+
+/* The last register of a row, which may be a part. */
+NL_INLINE nl_part last_of(int64_t c)
+{
+    return nl_part_of((int)(c - (registers_of(c) - 1) * NL_LANES));
+}
+
+/* ---- moments */
+
+/* s1 += d, s2 += d^2 for each row, d = x - shift; rows one after another, so that the sums do not
+ * depend on how rows come together here. */
+NL_INLINE void shifted_step(const nl_real *x, int64_t ld, int rows, const nl_real *shift,
+                            nl_real *s1, nl_real *s2, const nl_part *t)
+{
+    const nl_vec from = nl_load(shift, t);
+    nl_vec sum = nl_load(s1, t), squares = nl_load(s2, t);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const nl_vec d = nl_load(x + r * ld, t) - from;
+        sum += d;
+        squares = nl_vec_fma(d, d, squares);
+    }
+    nl_put(s1, sum, t, 0);
+    nl_put(s2, squares, t, 0);
+}
+
+NL_INLINE void shifted_rows(const nl_real *x, int64_t ld, int rows, int64_t c, const nl_real *shift,
+                            nl_real *s1, nl_real *s2)
+{
+    const int64_t end = nl_whole(c);
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        shifted_step(x + k, ld, rows, shift + k, s1 + k, s2 + k, NULL);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        shifted_step(x + end, ld, rows, shift + end, s1 + end, s2 + end, &t);
+    }
+}
+
+static int64_t wide_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real *s1, nl_real *s2)
+{
+    int64_t m = 0;
+    for (int64_t i = 0, run; i < r.count; i += run ? run : 1) {
+        run = nl_live_run(r, i, NL_ROWS_TOGETHER);
+        if (run == NL_ROWS_TOGETHER)
+            shifted_rows(r.x + i * r.ld, r.ld, NL_ROWS_TOGETHER, c, shift, s1, s2);
+        else
+            for (int64_t j = i; j < i + run; j++)
+                shifted_rows(r.x + j * r.ld, r.ld, 1, c, shift, s1, s2);
+        m += run;
+    }
+    return m;
+}
+
+/* The same sums, kept in registers: `registers` is a constant where this is called. */
+NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real *shift,
+                              nl_real *s1, nl_real *s2)
+{
+    const nl_part last = last_of(c);
+    nl_vec from[NARROW_MOST], sum[NARROW_MOST], squares[NARROW_MOST];
+    int64_t m = 0;
+#pragma GCC unroll 4
+    for (int w = 0; w < registers; w++) {
+        from[w] = nl_load(shift + w * NL_LANES, w == registers - 1 ? &last : NULL);
+        sum[w] = squares[w] = (nl_vec){0};
+    }
+    for (int64_t i = 0; i < r.count; i++) {
+        if (!nl_is_live(r, i))
+            continue;
+#pragma GCC unroll 4
+        for (int w = 0; w < registers; w++) {
+            const nl_real *x = r.x + i * r.ld + w * NL_LANES;
+            const nl_vec d = nl_load(x, w == registers - 1 ? &last : NULL) - from[w];
+            sum[w] += d;
+            squares[w] = nl_vec_fma(d, d, squares[w]);
+        }
+        m++;
+    }
+#pragma GCC unroll 4
+    for (int w = 0; w < registers; w++) {
+        nl_put(s1 + w * NL_LANES, sum[w], w == registers - 1 ? &last : NULL, 0);
+        nl_put(s2 + w * NL_LANES, squares[w], w == registers - 1 ? &last : NULL, 0);
+    }
+    return m;
+}
+
+/* Sums over the live rows of a run, which are counted. */
+static int64_t shifted_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real *s1, nl_real *s2)
+{
+    switch (registers_of(c)) {
+    case 1: return narrow_sums(r, c, 1, shift, s1, s2);
+    case 2: return narrow_sums(r, c, 2, shift, s1, s2);
+    case 3: return narrow_sums(r, c, 3, shift, s1, s2);
+    case 4: return narrow_sums(r, c, 4, shift, s1, s2);
+    }
+    memset(s1, 0, (size_t)c * sizeof *s1);
+    memset(s2, 0, (size_t)c * sizeof *s2);
+    return wide_sums(r, c, shift, s1, s2);
+}
+
+/* Chan's update: (count, mean, m2) takes in m values of sum shift m + s1 and squares s2 about
+ * shift. */
+static void merge_shifted(int64_t c, double count, double *restrict mean, double *restrict m2,
+                          double m, const nl_real *restrict shift, const nl_real *restrict s1,
+                          const nl_real *restrict s2)
+{
+    const double per_m = 1 / m, share = m / (count + m), cross = count * share;
+    for (int64_t k = 0; k < c; k++) {
+        const double off = (double)s1[k] * per_m, here = (double)shift[k] + off;
+        const double squares = (double)s2[k] - (double)s1[k] * off;
+        const double delta = here - mean[k];
+        mean[k] += delta * share;
+        m2[k] += (squares < 0 ? 0 : squares) + delta * delta * cross;
+    }
+}
+
+static int64_t first_live(const nl_rows *r, int64_t from)
+{
+    while (from < r->count && !nl_is_live(*r, from))
+        from++;
+    return from;
+}
+
+/* `rows` rows from `from` on. */
+static nl_rows part_of(const nl_rows *r, int64_t from, int64_t rows)
+{
+    return (nl_rows){r->x + from * r->ld, r->ld, rows,
+                     r->live ? r->live + from * r->live_step : NULL, r->live_step};
+}
+
+static int64_t run_from(const nl_rows *r, int64_t from)
+{
+    return r->count - from < RUN ? r->count - from : RUN;
+}
+
+static void column_moments(nl_rows r, int64_t c, double *count, double *mean, double *m2,
+                           nl_real *scratch)
+{
+    nl_real *shift = scratch, *s1 = scratch + c, *s2 = scratch + 2 * c;
+    for (int64_t from = first_live(&r, 0); from < r.count; from = first_live(&r, from + RUN)) {
+        memcpy(shift, r.x + from * r.ld, (size_t)c * sizeof *shift);
+        const int64_t m = shifted_sums(part_of(&r, from, run_from(&r, from)), c, shift, s1, s2);
+        merge_shifted(c, *count, mean, m2, (double)m, shift, s1, s2);
+        *count += (double)m;
+    }
+}
+
+static void merge_moments(int64_t c, double *count, double *restrict mean, double *restrict m2,
+                          double from_count, const double *restrict from_mean,
+                          const double *restrict from_m2)
+{
+    if (from_count == 0)
+        return;
+    const double share = from_count / (*count + from_count), cross = *count * share;
+    for (int64_t k = 0; k < c; k++) {
+        const double delta = from_mean[k] - mean[k];
+        mean[k] += delta * share;
+        m2[k] += from_m2[k] + delta * delta * cross;
+    }
+    *count += from_count;
+}
+
+/* ---- gradients */
+
+NL_INLINE void gradient_step(nl_rows x, nl_arriving a, nl_act act, int keeps, int64_t row, int rows,
+                             int64_t k, const nl_real *center, nl_real *sg, nl_real *sgx,
+                             const nl_part *t)
+{
+    const nl_vec m = nl_load(center + k, t);
+    nl_vec sum = nl_load(sg + k, t), products = nl_load(sgx + k, t);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const nl_vec g = nl_arrive(a, act, keeps, row + r, k, t);
+        sum += g;
+        products = nl_vec_fma(g, nl_load(x.x + (row + r) * x.ld + k, t) - m, products);
+    }
+    nl_put(sg + k, sum, t, 0);
+    nl_put(sgx + k, products, t, 0);
+}
+
+NL_INLINE void gradient_rows(nl_rows x, nl_arriving a, nl_act act, int keeps, int64_t row, int rows,
+                             int64_t c, const nl_real *center, nl_real *sg, nl_real *sgx)
+{
+    const int64_t end = nl_whole(c);
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        gradient_step(x, a, act, keeps, row, rows, k, center, sg, sgx, NULL);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        gradient_step(x, a, act, keeps, row, rows, end, center, sg, sgx, &t);
+    }
+}
+
+NL_INLINE void wide_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps, int64_t from,
+                              int64_t to, int64_t c, const nl_real *center, nl_real *sg,
+                              nl_real *sgx)
+{
+    memset(sg, 0, (size_t)c * sizeof *sg);
+    memset(sgx, 0, (size_t)c * sizeof *sgx);
+    for (int64_t i = from, run; i < to; i += run ? run : 1) {
+        const int most = to - i < NL_ROWS_TOGETHER ? (int)(to - i) : NL_ROWS_TOGETHER;
+        run = nl_live_run(x, i, most);
+        if (run == 0)
+            nl_arrive_dead(a, i, c);
+        else if (run == NL_ROWS_TOGETHER)
+            gradient_rows(x, a, act, keeps, i, NL_ROWS_TOGETHER, c, center, sg, sgx);
+        else
+            for (int64_t j = i; j < i + run; j++)
+                gradient_rows(x, a, act, keeps, j, 1, c, center, sg, sgx);
+    }
+}
+
+NL_INLINE void narrow_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps, int64_t from,
+                                int64_t to, int64_t c, int registers, const nl_real *center,
+                                nl_real *sg, nl_real *sgx)
+{
+    const nl_part last = last_of(c);
+    nl_vec m[NARROW_MOST], sum[NARROW_MOST], products[NARROW_MOST];
+#pragma GCC unroll 4
+    for (int w = 0; w < registers; w++) {
+        m[w] = nl_load(center + w * NL_LANES, w == registers - 1 ? &last : NULL);
+        sum[w] = products[w] = (nl_vec){0};
+    }
+    for (int64_t i = from; i < to; i++) {
+        if (!nl_is_live(x, i)) {
+            nl_arrive_dead(a, i, c);
+            continue;
+        }
+#pragma GCC unroll 4
+        for (int w = 0; w < registers; w++) {
+            const nl_part *t = w == registers - 1 ? &last : NULL;
+            const nl_vec g = nl_arrive(a, act, keeps, i, w * NL_LANES, t);
+            sum[w] += g;
+            products[w] =
+                nl_vec_fma(g, nl_load(x.x + i * x.ld + w * NL_LANES, t) - m[w], products[w]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int w = 0; w < registers; w++) {
+        nl_put(sg + w * NL_LANES, sum[w], w == registers - 1 ? &last : NULL, 0);
+        nl_put(sgx + w * NL_LANES, products[w], w == registers - 1 ? &last : NULL, 0);
+    }
+}
+
+/* Sums over the live rows [from, to). */
+NL_INLINE void gradient_sums(nl_rows x, nl_arriving a, nl_act act, int keeps, int64_t from,
+                             int64_t to, int64_t c, const nl_real *center, nl_real *sg,
+                             nl_real *sgx)
+{
+    switch (registers_of(c)) {
+    case 1: narrow_gradients(x, a, act, keeps, from, to, c, 1, center, sg, sgx); return;
+    case 2: narrow_gradients(x, a, act, keeps, from, to, c, 2, center, sg, sgx); return;
+    case 3: narrow_gradients(x, a, act, keeps, from, to, c, 3, center, sg, sgx); return;
+    case 4: narrow_gradients(x, a, act, keeps, from, to, c, 4, center, sg, sgx); return;
+    }
+    wide_gradients(x, a, act, keeps, from, to, c, center, sg, sgx);
+}
+
+static void add_to_double(double *restrict to, const nl_real *restrict from, int64_t c)
+{
+    for (int64_t k = 0; k < c; k++)
+        to[k] += (double)from[k];
+}
+
+static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *center,
+                             double *G, double *H, nl_real *scratch)
+{
+    nl_real *sg = scratch, *sgx = scratch + c;
+    for (int64_t from = 0; from < x.count; from += RUN) {
+        const int64_t to = from + run_from(&x, from);
+#define CALL(act, keeps) gradient_sums(x, *g, act, keeps, from, to, c, center, sg, sgx)
+        NL_EACH_ARRIVING(*g, CALL)
+#undef CALL
+        add_to_double(G, sg, c);
+        add_to_double(H, sgx, c);
+    }
+}
+
+static void column_sums(nl_rows x, int64_t c, double *sum, nl_real *scratch)
+{
+    for (int64_t from = 0; from < x.count; from += RUN) {
+        const int64_t to = from + run_from(&x, from);
+        memset(scratch, 0, (size_t)c * sizeof *scratch);
+        for (int64_t i = from; i < to; i++) {
+            const nl_real *restrict xi = x.x + i * x.ld;
+            if (!nl_is_live(x, i))
+                continue;
+            for (int64_t k = 0; k < c; k++)
+                scratch[k] += xi[k];
+        }
+        add_to_double(sum, scratch, c);
+    }
+}
+
+/* ---- writes */
+
+/* All rows are loaded before the first is stored: addresses that lie alike in their page, as x and y
+ * often do, would make loads wait for stores. */
+NL_INLINE void write_step(nl_rows x, nl_result to, nl_act act, int64_t row, int rows, nl_columns q,
+                          int64_t k, const nl_part *t, int stream)
+{
+    const nl_vec m = nl_load(q.center + k, t), a = nl_load(q.a + k, t), d = nl_load(q.d + k, t);
+    nl_vec y[NL_ROWS_TOGETHER];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        y[r] = nl_vec_fma(a, nl_load(x.x + (row + r) * x.ld + k, t) - m, d);
+        if (to.residual)
+            y[r] += nl_load(to.residual + (row + r) * to.ld + k, t);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        nl_put(to.y + (row + r) * to.ld + k, nl_act_of(act, y[r]), t, stream);
+}
+
+NL_INLINE void write_rows(nl_rows x, nl_result to, nl_act act, int64_t row, int rows, int64_t c,
+                          nl_columns q, int stream)
+{
+    const int64_t end = nl_whole(c);
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        write_step(x, to, act, row, rows, q, k, NULL, stream);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        write_step(x, to, act, row, rows, q, end, &t, 0);
+    }
+}
+
+NL_INLINE void write_as(nl_rows x, nl_result to, nl_act act, int64_t c, nl_columns q)
+{
+    const int most = nl_written_together(x.ld);
+    const int stream = to.stream && nl_can_stream(to.y, to.ld);
+    for (int64_t i = 0, run; i < x.count; i += run ? run : 1) {
+        run = nl_live_run(x, i, most);
+        if (run == 0)
+            nl_zero_row(to.y + i * to.ld, c);
+        else if (run == NL_ROWS_TOGETHER)
+            write_rows(x, to, act, i, NL_ROWS_TOGETHER, c, q, stream);
+        else
+            for (int64_t j = i; j < i + run; j++)
+                write_rows(x, to, act, j, 1, c, q, stream);
+    }
+    if (stream)
+        nl_vec_stream_end();
+}
+
+static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns q)
+{
+#define CALL(act) write_as(x, *to, act, c, q)
+    NL_EACH_RESULT(to->act, CALL)
+#undef CALL
+}
+
+typedef struct back_args {
+    const nl_real *x, *g;
+    nl_real *dx;
+    int64_t ldx, ldg, lddx;
+    const nl_real *center, *a, *p, *q;
+} back_args;
+
+NL_INLINE void back_step(back_args b, int64_t row, int rows, int64_t k, const nl_part *t,
+                         int stream)
+{
+    const nl_vec m = nl_load(b.center + k, t), a = nl_load(b.a + k, t);
+    const nl_vec p = nl_load(b.p + k, t), q = nl_load(b.q + k, t);
+    nl_vec dx[NL_ROWS_TOGETHER];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const nl_vec u = nl_vec_fma(p, nl_load(b.x + (row + r) * b.ldx + k, t) - m, q);
+        dx[r] = nl_vec_fma(a, nl_load(b.g + (row + r) * b.ldg + k, t), u);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        nl_put(b.dx + (row + r) * b.lddx + k, dx[r], t, stream);
+}
+
+NL_INLINE void back_rows(back_args b, int64_t row, int rows, int64_t c, int stream)
+{
+    const int64_t end = nl_whole(c);
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        back_step(b, row, rows, k, NULL, stream);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        back_step(b, row, rows, end, &t, 0);
+    }
+}
+
+static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
+                         int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
+                         const nl_real *q, int stream)
+{
+    const back_args b = {x.x, g, dx, x.ld, ldg, lddx, center, a, p, q};
+    const int most = nl_written_together(x.ld);
+    stream = stream && nl_can_stream(dx, lddx);
+    for (int64_t i = 0, run; i < x.count; i += run ? run : 1) {
+        run = nl_live_run(x, i, most);
+        if (run == 0)
+            nl_zero_row(dx + i * lddx, c);
+        else if (run == NL_ROWS_TOGETHER)
+            back_rows(b, i, NL_ROWS_TOGETHER, c, stream);
+        else
+            for (int64_t j = i; j < i + run; j++)
+                back_rows(b, j, 1, c, stream);
+    }
+    if (stream)
+        nl_vec_stream_end();
+}
+
+const nl_column_kernels NL_VARIANT(nl_column_kernel) = {
+    .moments = column_moments,
+    .merge_moments = merge_moments,
+    .gradients = column_gradients,
+    .sums = column_sums,
+    .write = write_columns,
+    .back = back_columns,
+};

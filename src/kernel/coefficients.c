@@ -1,0 +1,135 @@
+#include "kernel/coefficients.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static double nan_if_infinite(double v) { return v + (v - v); }
+
+static void variance(int64_t count, double per_m, bool about_zero, const double *mean,
+                     const double *m2, double *own, double *var)
+{
+#pragma GCC ivdep /* in place, statistic by statistic */
+    for (int64_t i = 0; i < count; i++) {
+        const double mu = mean[i];
+        var[i] = nan_if_infinite(m2[i] * per_m + (about_zero ? mu * mu : 0));
+        own[i] = about_zero ? 0 : mu;
+    }
+}
+
+static void standardize(int64_t count, const double *restrict var, double eps, double *restrict a,
+                        double *restrict d)
+{
+    for (int64_t i = 0; i < count; i++) {
+        a[i] = 1 / sqrt(var[i] + eps);
+        d[i] = 0;
+    }
+}
+
+static void standardize_back(int64_t count, const double *restrict a, const double *restrict G,
+                             const double *restrict H, double *restrict dmean,
+                             double *restrict dvar)
+{
+    for (int64_t i = 0; i < count; i++) {
+        dmean[i] = G ? -a[i] * G[i] : 0;
+        dvar[i] = -0.5 * a[i] * a[i] * a[i] * H[i];
+    }
+}
+
+static void in_storage(int64_t count, const double *restrict mean, const double *restrict a,
+                       const double *restrict d, const nl_real *restrict gamma,
+                       const nl_real *restrict beta, nl_real *restrict center, nl_real *restrict ra,
+                       nl_real *restrict rd)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const double scale = gamma ? (double)gamma[i] : 1, shift = beta ? (double)beta[i] : 0;
+        const nl_real mu = (nl_real)mean[i];
+        center[i] = mu;
+        ra[i] = (nl_real)(scale * a[i]);
+        rd[i] = (nl_real)(scale * (d[i] + a[i] * ((double)mu - mean[i])) + shift);
+    }
+}
+
+static void recenter(int64_t count, const nl_real *restrict center, const double *restrict mean,
+                     const double *restrict G, double *restrict H)
+{
+    for (int64_t i = 0; i < count; i++)
+        H[i] += ((double)center[i] - mean[i]) * G[i];
+}
+
+static void affine_sums(int64_t count, const double *restrict a, const double *restrict d,
+                        const double *restrict G, const double *restrict H,
+                        double *restrict to_gamma, double *restrict to_beta)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to_gamma[i] += a[i] * H[i] + d[i] * G[i];
+        to_beta[i] += G[i];
+    }
+}
+
+static void scale(int64_t count, const nl_real *restrict gamma, double *restrict G,
+                  double *restrict H)
+{
+    for (int64_t i = 0; i < count; i++) {
+        G[i] *= (double)gamma[i];
+        H[i] *= (double)gamma[i];
+    }
+}
+
+static void chain(int64_t count, double per_m, const double *restrict dmean,
+                  const double *restrict dvar, const nl_real *restrict center,
+                  const double *restrict own, nl_real *restrict p, nl_real *restrict q)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const double slope = 2 * dvar[i] * per_m;
+        p[i] = (nl_real)slope;
+        q[i] = (nl_real)(dmean[i] * per_m + slope * ((double)center[i] - own[i]));
+    }
+}
+
+static void average_runs(int64_t count, const double *restrict mean, const double *restrict var,
+                         const nl_averages *to)
+{
+    nl_real *restrict run_mean = to->run_mean, *restrict run_spread = to->run_spread;
+    const double momentum = to->momentum, factor = to->factor, eps = to->std_eps;
+    const bool keeps_std = to->keeps_std;
+    for (int64_t i = 0; i < count; i++) {
+        const double variance = factor * var[i];
+        const double spread = keeps_std ? sqrt(variance + eps) : variance;
+        const double from_mean = (double)run_mean[i], from_spread = (double)run_spread[i];
+        run_mean[i] = (nl_real)(from_mean + momentum * (mean[i] - from_mean));
+        run_spread[i] = (nl_real)(from_spread + momentum * (spread - from_spread));
+    }
+}
+
+static void add_to_sums(int64_t count, const double *restrict mean, const double *restrict var,
+                        const nl_averages *to, double *restrict sum_mean,
+                        double *restrict sum_spread, int64_t *restrict terms)
+{
+    const double factor = to->factor, eps = to->std_eps;
+    const bool keeps_std = to->keeps_std;
+    for (int64_t i = 0; i < count; i++) {
+        const double variance = factor * var[i];
+        sum_mean[i] += mean[i];
+        sum_spread[i] += keeps_std ? sqrt(variance + eps) : variance;
+        terms[i]++;
+    }
+}
+
+static void average(int64_t count, const double *mean, const double *var, const nl_averages *to)
+{
+    average_runs(count, mean, var, to);
+    add_to_sums(count, mean, var, to, to->cum_mean, to->cum_spread, to->cum_count);
+    add_to_sums(count, mean, var, to, to->epoch_mean, to->epoch_spread, to->epoch_count);
+}
+
+const nl_coefficient_kernels NL_VARIANT(nl_coefficient_kernel) = {
+    .variance = variance,
+    .standardize = standardize,
+    .standardize_back = standardize_back,
+    .in_storage = in_storage,
+    .recenter = recenter,
+    .affine_sums = affine_sums,
+    .scale = scale,
+    .chain = chain,
+    .average = average,
+};
