@@ -61,7 +61,8 @@ void nl_fused_chain(const nl_pass *p, nl_tile *t, int k);
 void nl_row_coefficients(const nl_pass *p, nl_tile *t, int k);
 void nl_row_back_coefficients(const nl_pass *p, nl_tile *t, int k);
 
-/* The same of all areas that reduce channels, for methods by parts; forward: fused statistics too. */
+/* The same of all areas that reduce channels, for methods by parts; forward: with the statistics of
+ * fused ones. */
 void nl_tile_coefficients(const nl_pass *p, nl_tile *t, bool forward);
 /* z of row r of the tile, summed over the areas. */
 void nl_row_z(const nl_pass *p, const nl_tile *t, int64_t r, nl_real *z);

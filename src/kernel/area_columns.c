@@ -300,8 +300,8 @@ static void column_sums(nl_rows x, int64_t c, double *sum, nl_real *scratch)
 
 /* ---- writes */
 
-/* All rows are loaded before the first is stored: addresses that lie alike in their page, as x and y
- * often do, would make loads wait for stores. */
+/* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
+ * often do, loads would wait for stores. */
 NL_INLINE void write_step(nl_rows x, nl_result to, nl_act act, int64_t row, int rows, nl_columns q,
                           int64_t k, const nl_part *t, int stream)
 {

@@ -32,8 +32,7 @@ static parts next_parts(const nl_rows *r, const nl_real *g, int64_t ldg, int64_t
     return p;
 }
 
-/* The lanes `half` apart of a and b are added: of a where bit `half` of the lane is clear, of b where
- * it is set. */
+/* Adds the lanes `half` apart: of a where bit `half` of the lane is clear, of b where it is set. */
 NL_INLINE nl_vec add_crosswise(nl_vec a, nl_vec b, int half)
 {
     const nl_lanes lane = nl_lane_numbers(), of_b = (lane & half) * (NL_LANES / half);
@@ -51,8 +50,8 @@ NL_INLINE int added_together(int count)
     return count <= FEW && FEW < lanes ? FEW : lanes;
 }
 
-/* Lane i becomes the sum of v[i], i < count <= NL_LANES; the others of v are 0. Lanes of one register
- * are added in the same order whatever the count. */
+/* Lane i becomes the sum of v[i], i < count <= NL_LANES; the others of v are 0. The lanes of a
+ * register are added in the same order whatever the count. */
 NL_INLINE nl_vec sum_across(nl_vec *v, int count)
 {
     if (added_together(count) == FEW) {
@@ -394,8 +393,8 @@ typedef struct row_write {
     const nl_real *center, *a, *d, *gamma, *beta;
 } row_write;
 
-/* All rows are loaded before the first is stored: addresses that lie alike in their page, as x and y
- * often do, would make loads wait for stores. */
+/* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
+ * often do, loads would wait for stores. */
 NL_INLINE void write_step(row_write b, row_coefficients q, nl_act act, int64_t row, int rows,
                           int64_t k, const nl_part *t, int stream)
 {

@@ -22,8 +22,8 @@ typedef struct nl_averages {
 } nl_averages;
 
 typedef struct nl_coefficient_kernels {
-    /* var = m2 / m; about zero: var = m2 / m + mean^2, own mean 0. Infinite becomes NaN: it is told,
-     * not hidden by y = 0. own may be mean, var may be m2. */
+    /* var = m2 / m; about zero: var = m2 / m + mean^2, own mean 0. Infinite becomes NaN: it is
+     * told, not hidden by y = 0. own may be mean, var may be m2. */
     void (*variance)(int64_t count, double per_m, bool about_zero, const double *mean,
                      const double *m2, double *own, double *var);
     /* a = 1 / sqrt(var + eps), d = 0 */
@@ -31,8 +31,8 @@ typedef struct nl_coefficient_kernels {
     /* dvar = -a^3 H / 2, dmean = -a G; G NULL: there is no mean, dmean = 0 */
     void (*standardize_back)(int64_t count, const double *a, const double *G, const double *H,
                              double *dmean, double *dvar);
-    /* gamma (a (x - mean) + d) + beta = ra (x - center) + rd in the storage type; gamma, beta may be
-     * NULL */
+    /* gamma (a (x - mean) + d) + beta = ra (x - center) + rd in the storage type; gamma, beta may
+     * be NULL */
     void (*in_storage)(int64_t count, const double *mean, const double *a, const double *d,
                        const nl_real *gamma, const nl_real *beta, nl_real *center, nl_real *ra,
                        nl_real *rd);
