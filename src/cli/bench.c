@@ -229,6 +229,32 @@ static nl_status bench_step(const struct input *in)
     return NL_OK;
 }
 
+/* ---- layers of a step */
+
+static nl_status bench_layers(const struct input *in)
+{
+    nl_run_spec spec;
+    nl_bench_layers r;
+    NL_TRY(nl_spec_parse(&in->words, &spec));
+    NL_TRY(nl_bench_layers_of(&spec, STEP_SECONDS, &r));
+    if (!in->json)
+        printf("%-16s %10s %11s %6s\n", "kind", "forward ms", "backward ms", "share");
+    for (int k = 0; k < r.kinds; k++) {
+        const nl_bench_kind *kind = &r.kind[k];
+        const double share = (kind->forward_ms + kind->backward_ms) / r.step_ms;
+        if (in->json)
+            printf("{\"name\": \"%s\", \"forward_ms\": %.6g, \"backward_ms\": %.6g, "
+                   "\"share\": %.4g}\n",
+                   kind->kind, kind->forward_ms, kind->backward_ms, share);
+        else
+            printf("%-16s %10.4f %11.4f %6.3f\n", kind->kind, kind->forward_ms, kind->backward_ms,
+                   share);
+    }
+    if (!in->json)
+        printf("mean of %lld steps: %.4f ms\n", (long long)r.steps, r.step_ms);
+    return NL_OK;
+}
+
 /* ---- inference */
 
 static nl_status bench_inference(const struct input *in)
@@ -253,11 +279,9 @@ static nl_status bench_inference(const struct input *in)
 static const struct {
     const char *name;
     nl_status (*run)(const struct input *in);
-} benches[] = {{"kernels", bench_kernels},
-               {"conv", bench_conv},
-               {"lookup", bench_lookup},
-               {"step", bench_step},
-               {"inference", bench_inference}};
+} benches[] = {{"kernels", bench_kernels}, {"conv", bench_conv},
+               {"lookup", bench_lookup},   {"step", bench_step},
+               {"layers", bench_layers},   {"inference", bench_inference}};
 enum { BENCHES = sizeof benches / sizeof *benches };
 
 enum { KEY_JSON = 256 };
@@ -281,14 +305,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int run(struct input *in)
 {
     if (!in->what)
-        return cli_wrong("bench measures 'kernels', 'conv', 'lookup', 'step' or 'inference'");
+        return cli_wrong(
+            "bench measures 'kernels', 'conv', 'lookup', 'step', 'layers' or 'inference'");
     for (int k = 0; k < BENCHES; k++)
         if (strcmp(in->what, benches[k].name) == 0) {
             const nl_status st = benches[k].run(in);
             return st == NL_OK ? CLI_DONE : cli_failure(st);
         }
-    return cli_wrong("bench measures 'kernels', 'conv', 'lookup', 'step' or 'inference', got '%s'",
-                     in->what);
+    return cli_wrong(
+        "bench measures 'kernels', 'conv', 'lookup', 'step', 'layers' or 'inference', got '%s'",
+        in->what);
 }
 
 int cli_bench(int argc, char **argv)
@@ -301,7 +327,8 @@ int cli_bench(int argc, char **argv)
         "Times the kernels of norms beside what memory allows, convolutions beside the fastest "
         "arithmetic of the machine, the updates of an embedding's table with and without waiting "
         "rows, one training step on random "
-        "examples of the data's shape (the data are not needed), or evaluating a batch with the "
+        "examples of the data's shape (the data are not needed) and its parts by kind of layer, or "
+        "evaluating a batch with the "
         "norms, with norms folded into the layers before them, and without."
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "
         "with one thread and with all; share is the part of the limit that was reached, bytes "

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "core/norm_fold.h"
 
 const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1] = {"preact", "act", "weight", "x",
@@ -22,6 +23,7 @@ struct nl_model {
     nl_real *gradient[NL_MODEL_LAYERS_MAX]; /* in backward: where that of an output is, or NULL */
     int next_from, next_residual;           /* of the layer to be added */
     const char *slot;                       /* that norm= fills instead of ops->slots, or NULL */
+    nl_layer_seconds *seconds;              /* by layer; NULL: nobody asks */
 };
 
 /* ---- registry */
@@ -507,11 +509,27 @@ static nl_layer_call call_of(nl_model *m, int i, const nl_layer_call *call)
     return c;
 }
 
+void nl_model_clock(nl_model *m, nl_layer_seconds *seconds) { m->seconds = seconds; }
+
+static void run_timed(void (*run)(nl_layer *, const nl_layer_call *), nl_layer *l,
+                      const nl_layer_call *c, double *all, double *norms)
+{
+    const double start = nl_wall_seconds();
+    nl_norm_clock(norms);
+    run(l, c);
+    nl_norm_clock(NULL);
+    *all += nl_wall_seconds() - start;
+}
+
 nl_real *nl_model_forward(nl_model *m, const nl_layer_call *call)
 {
     for (int i = 0; i < m->layers; i++) {
         const nl_layer_call c = call_of(m, i, call);
-        m->layer[i]->ops->forward(m->layer[i], &c);
+        if (m->seconds)
+            run_timed(m->layer[i]->ops->forward, m->layer[i], &c, &m->seconds[i].forward,
+                      &m->seconds[i].norm_forward);
+        else
+            m->layer[i]->ops->forward(m->layer[i], &c);
     }
     return values(m, m->y, m->layers - 1);
 }
@@ -573,7 +591,11 @@ void nl_model_backward(nl_model *m, const nl_layer_call *call, nl_real *d_logits
         call_for_gradient(m, m->layer[i], &c);
         if (call->watch)
             call->watch->output(call->watch, m->layer[i], c.dy);
-        m->layer[i]->ops->backward(m->layer[i], &c);
+        if (m->seconds)
+            run_timed(m->layer[i]->ops->backward, m->layer[i], &c, &m->seconds[i].backward,
+                      &m->seconds[i].norm_backward);
+        else
+            m->layer[i]->ops->backward(m->layer[i], &c);
         pass_to_residual(m, m->layer[i], c.dy, call->n);
     }
 }

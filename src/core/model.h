@@ -83,6 +83,13 @@ nl_real *nl_model_forward(nl_model *m, const nl_layer_call *c);
 /* Gradients of all parameters from d_logits, overwritten. Same call as forward. */
 void nl_model_backward(nl_model *m, const nl_layer_call *c, nl_real *d_logits);
 
+/* Wall seconds of one layer's calls, and of the norms in them. */
+typedef struct nl_layer_seconds {
+    double forward, backward, norm_forward, norm_backward;
+} nl_layer_seconds;
+/* For benchmarks: from now on calls add to seconds[i] of layer i; NULL: they take no time. */
+void nl_model_clock(nl_model *m, nl_layer_seconds *seconds);
+
 /* The call as that layer saw it in the latest forward: its x, y and the rest of `call`. */
 void nl_model_layer_input(nl_model *m, const nl_layer *l, const nl_layer_call *call,
                           nl_layer_call *out);

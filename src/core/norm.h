@@ -303,6 +303,10 @@ void nl_norm_close(nl_norm *m); /* NULL is fine */
 void nl_norm_forward(nl_norm *m, const nl_args *a);
 void nl_norm_backward(nl_norm *m, const nl_args *a); /* of the latest forward at a->t */
 
+/* For benchmarks: from now on the calls of all norms add their wall time to *seconds; NULL: they
+ * take no time. */
+void nl_norm_clock(double *seconds);
+
 /* Data-dependent start from the first x (forward arguments); once, before training. */
 void nl_norm_start(nl_norm *m, const nl_args *a);
 /* Weight slot: from the layer's first outputs, (rows, c) with stride ld. */

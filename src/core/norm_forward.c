@@ -28,7 +28,7 @@ static void write_tile_by_columns(const nl_pass *p, nl_tile *t)
 static void write_block_by_columns(int64_t b, void *arg)
 {
     nl_tile t = {0};
-    nl_each_tile(arg, b, NL_FORWARD_ARRAYS, &t, write_tile_by_columns);
+    nl_each_tile(arg, b, &t, write_tile_by_columns);
 }
 
 /* ---- by rows */
@@ -47,7 +47,7 @@ static void write_block(int64_t b, void *arg, void (*body)(const nl_pass *, nl_t
 {
     nl_tile t;
     nl_tile_open(arg, b, &t);
-    nl_each_tile(arg, b, NL_FORWARD_ARRAYS, &t, body);
+    nl_each_tile(arg, b, &t, body);
 }
 
 static void write_block_by_rows(int64_t b, void *arg) { write_block(b, arg, write_tile_by_rows); }
@@ -189,7 +189,7 @@ void nl_norm_start_output(nl_norm *m, const nl_real *out, int64_t rows, int64_t 
     keep_given_values(m);
 }
 
-void nl_norm_forward(nl_norm *m, const nl_args *a)
+static void run_call(nl_norm *m, const nl_args *a)
 {
     nl_pass p;
     nl_pass_begin(&p, m, a);
@@ -213,4 +213,11 @@ void nl_norm_forward(nl_norm *m, const nl_args *a)
     case NL_BY_PARTS: nl_for_row_blocks_back(&p, NL_FORWARD_ARRAYS, write_block_by_parts); break;
     }
     update_populations(&p);
+}
+
+void nl_norm_forward(nl_norm *m, const nl_args *a)
+{
+    const double start = nl_clock_start();
+    run_call(m, a);
+    nl_clock_stop(start);
 }

@@ -1,6 +1,8 @@
 /* norm_pass.c: one call set up: its variables, areas, sources and memory. */
 #include "core/norm_pass.h"
 
+#include "base/clock.h"
+
 static bool any_live(const nl_pass *p)
 {
     const nl_args *a = p->args;
@@ -129,6 +131,19 @@ void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a)
         p->counts = nl_store_at(m->store, m->counts)->val;
     }
     p->strips = nl_store_at(m->store, m->strips)->val;
+}
+
+/* ---- the clock of benchmarks */
+
+static double *clock_sum;
+
+void nl_norm_clock(double *seconds) { clock_sum = seconds; }
+double nl_clock_start(void) { return clock_sum ? nl_wall_seconds() : 0; }
+
+void nl_clock_stop(double start)
+{
+    if (clock_sum)
+        *clock_sum += nl_wall_seconds() - start;
 }
 
 nl_way nl_way_of(const nl_pass *p)

@@ -16,6 +16,10 @@ void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a);
 
 enum { NL_FORWARD_ARRAYS = 2, NL_BACKWARD_ARRAYS = 3 }; /* x, y; x, dy, dx */
 
+/* Around a call: what nl_norm_clock counts. */
+double nl_clock_start(void);
+void nl_clock_stop(double start);
+
 /* Calls body for every block of rows; `arrays` of the activation's size are read or written. */
 void nl_for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t b, void *arg));
 /* The same from the last block to the first: what a pass before left in cache comes first. */
@@ -47,8 +51,8 @@ typedef struct nl_tile {
 } nl_tile;
 
 void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t);
-/* Runs body over the tiles of block b, of a pass that holds `arrays` of them at once. */
-void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
+/* Runs body over the tiles of block b. */
+void nl_each_tile(const nl_pass *p, int64_t b, nl_tile *t,
                   void (*body)(const nl_pass *, nl_tile *));
 
 /* Moments, sources and coefficients of a fused area for this tile. */

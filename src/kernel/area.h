@@ -65,6 +65,9 @@ typedef struct nl_column_kernels {
     void (*back)(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx, int64_t c,
                  const nl_real *center, const nl_real *a, const nl_real *p, const nl_real *q,
                  int stream);
+    /* Ends a block of streamed results, of rows too: another thread may read them afterwards. Not
+     * sooner, so that what comes next need not wait for them. */
+    void (*settle)(void);
 } nl_column_kernels;
 
 NL_KERNELS(nl_column_kernels, nl_column_kernel)

@@ -344,8 +344,6 @@ NL_INLINE void write_as(nl_rows x, nl_result to, nl_act act, int64_t c, nl_colum
             for (int64_t j = i; j < i + run; j++)
                 write_rows(x, to, act, j, 1, c, q, stream);
     }
-    if (stream)
-        nl_vec_stream_end();
 }
 
 static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns q)
@@ -406,9 +404,9 @@ static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, 
             for (int64_t j = i; j < i + run; j++)
                 back_rows(b, j, 1, c, stream);
     }
-    if (stream)
-        nl_vec_stream_end();
 }
+
+static void settle(void) { nl_vec_stream_end(); }
 
 const nl_column_kernels NL_VARIANT(nl_column_kernel) = {
     .moments = column_moments,
@@ -417,4 +415,5 @@ const nl_column_kernels NL_VARIANT(nl_column_kernel) = {
     .sums = column_sums,
     .write = write_columns,
     .back = back_columns,
+    .settle = settle,
 };

@@ -441,8 +441,6 @@ NL_INLINE void write_as(row_write b, nl_act act, int64_t c)
             for (int64_t j = i; j < i + run; j++)
                 write_together(b, act, j, 1, c, stream);
     }
-    if (stream)
-        nl_vec_stream_end();
 }
 
 static void write_rows(nl_rows x, const nl_result *to, int64_t c, const nl_real *center,
@@ -516,8 +514,6 @@ static void back_rows(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int
             for (int64_t j = i; j < i + run; j++)
                 back_together(b, j, 1, c, stream);
     }
-    if (stream)
-        nl_vec_stream_end();
 }
 
 const nl_row_kernels NL_VARIANT(nl_row_kernel) = {

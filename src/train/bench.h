@@ -54,10 +54,26 @@ nl_status nl_bench_lookup(const char *optimizer, int threads, nl_bench_lookup_ro
 
 /* One training step as the trainer makes it, batch assembly included, logging left out. */
 typedef struct nl_bench_step_row {
-    double median_ms, min_ms; /* wall */
-    double cpu_ms;            /* of all threads, mean over the steps */
+    double median_ms, min_ms, mean_ms; /* wall */
+    double cpu_ms;                     /* of all threads, mean over the steps */
     int64_t steps;
 } nl_bench_step_row;
+
+/* Where a training step's time goes: by kind of layer, without the norms in them; "norm", all norms;
+ * and "rest": batch, loss, update. Means over the steps. */
+enum { NL_BENCH_KINDS = 24 };
+typedef struct nl_bench_kind {
+    const char *kind;
+    double forward_ms, backward_ms; /* of the rest: all in forward_ms */
+} nl_bench_kind;
+typedef struct nl_bench_layers {
+    nl_bench_kind kind[NL_BENCH_KINDS];
+    int kinds;
+    double step_ms;
+    int64_t steps;
+} nl_bench_layers;
+nl_status nl_bench_layers_of(const nl_run_spec *spec, double seconds,
+                             nl_bench_layers *out) NL_CHECKED;
 
 /* Forward passes of one batch at evaluation: as it is, with norms folded into the layers before
  * them, and of the same network without norms. */

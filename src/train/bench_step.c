@@ -98,19 +98,24 @@ static nl_status train_step(step_bench *b)
     return NL_OK;
 }
 
-static nl_status measure(step_bench *b, double seconds, nl_bench_step_row *out)
+/* layers: their times start anew behind the warm-up; or NULL. */
+static nl_status measure(step_bench *b, double seconds, nl_layer_seconds *layers,
+                         nl_bench_step_row *out)
 {
     int64_t steps = 0;
     for (int i = 0; i < WARM_STEPS; i++)
         NL_TRY(train_step(b));
+    if (layers)
+        memset(layers, 0, (size_t)nl_model_layers(b->model) * sizeof *layers);
     const double cpu = nl_process_cpu_seconds(), start = nl_wall_seconds();
-    for (double now = start; steps < LEAST_STEPS || (steps < MOST_STEPS && now - start < seconds);
-         steps++) {
+    double now = start;
+    for (; steps < LEAST_STEPS || (steps < MOST_STEPS && now - start < seconds); steps++) {
         const double before = now;
         NL_TRY(train_step(b));
         now = nl_wall_seconds();
         b->seconds[steps] = now - before;
     }
+    out->mean_ms = (now - start) / (double)steps * 1e3;
     out->cpu_ms = (nl_process_cpu_seconds() - cpu) / (double)steps * 1e3;
     out->median_ms = nl_bench_median(b->seconds, steps) * 1e3;
     out->min_ms = b->seconds[0] * 1e3;
@@ -161,7 +166,66 @@ nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_r
     const int before = nl_threads();
     NL_GO(open_step(&b));
     nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
-    NL_GO(measure(&b, seconds, out));
+    NL_GO(measure(&b, seconds, NULL, out));
+done:
+    nl_threads_set(before);
+    close_step(&b);
+    return st;
+}
+
+/* ---- by kind of layer */
+
+static nl_bench_kind *kind_of(nl_bench_layers *out, const char *name)
+{
+    int i = 0;
+    while (i < out->kinds && strcmp(out->kind[i].kind, name) != 0)
+        i++;
+    if (i == out->kinds && i < NL_BENCH_KINDS - 1)
+        out->kind[out->kinds++] = (nl_bench_kind){.kind = name};
+    return &out->kind[i];
+}
+
+static void add_up_kinds(nl_model *m, const nl_layer_seconds *s, double steps, nl_bench_layers *out)
+{
+    const double to_ms = 1e3 / steps;
+    nl_bench_kind norm = {.kind = "norm"}, rest = {"rest", out->step_ms, 0};
+    for (int i = 0; i < nl_model_layers(m); i++) {
+        nl_bench_kind *kind = kind_of(out, nl_model_layer(m, i)->ops->name);
+        kind->forward_ms += (s[i].forward - s[i].norm_forward) * to_ms;
+        kind->backward_ms += (s[i].backward - s[i].norm_backward) * to_ms;
+        norm.forward_ms += s[i].norm_forward * to_ms;
+        norm.backward_ms += s[i].norm_backward * to_ms;
+        rest.forward_ms -= (s[i].forward + s[i].backward) * to_ms;
+    }
+    *kind_of(out, "norm") = norm;
+    *kind_of(out, "rest") = rest;
+}
+
+static nl_status time_layers(step_bench *b, double seconds, nl_bench_layers *out)
+{
+    nl_bench_step_row row;
+    nl_layer_seconds *s = nl_alloc((size_t)nl_model_layers(b->model), sizeof *s);
+    if (!s)
+        return nl_fail(NL_ENOMEM, "bench: times of layers");
+    nl_model_clock(b->model, s);
+    const nl_status st = measure(b, seconds, s, &row);
+    nl_model_clock(b->model, NULL);
+    if (st == NL_OK) {
+        *out = (nl_bench_layers){.step_ms = row.mean_ms, .steps = row.steps};
+        add_up_kinds(b->model, s, (double)row.steps, out);
+    }
+    nl_free(s);
+    return st;
+}
+
+nl_status nl_bench_layers_of(const nl_run_spec *spec, double seconds, nl_bench_layers *out)
+{
+    nl_status st = NL_OK;
+    step_bench b = {.spec = spec};
+    const int before = nl_threads();
+    NL_GO(open_step(&b));
+    nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
+    NL_GO(time_layers(&b, seconds, out));
 done:
     nl_threads_set(before);
     close_step(&b);
