@@ -59,8 +59,8 @@ typedef struct nl_bench_step_row {
     int64_t steps;
 } nl_bench_step_row;
 
-/* Where a training step's time goes: by kind of layer, without the norms in them; "norm", all norms;
- * and "rest": batch, loss, update. Means over the steps. */
+/* Where a training step's time goes: by kind of layer without the norms in them, "norm" for all
+ * norms, "rest" for batch, loss and update. Means over the steps. */
 enum { NL_BENCH_KINDS = 24 };
 typedef struct nl_bench_kind {
     const char *kind;
