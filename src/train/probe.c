@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "core/lookup.h"
 #include "train/score.h"
 
 #define NL_PROBES(X) X(gap) X(growth) X(hessian) X(ics) X(landscape) X(noise) X(rank)
@@ -246,6 +247,7 @@ static void copy(nl_real *to, const nl_real *from, int64_t count)
 void nl_probes_before(nl_probes *p, double loss)
 {
     nl_store *s = nl_model_store(p->set.model);
+    nl_lookup_read_all(s);
     copy(p->w0, nl_store_params(s, NULL), p->values);
     copy(p->g0, nl_store_grads(s, NULL), p->values);
     p->loss0 = loss;
@@ -273,6 +275,7 @@ nl_status nl_probes_after(nl_probes *p, const nl_layer_call *call, const nl_batc
                        .g = nl_store_grads(nl_model_store(p->set.model), NULL),
                        .probes = p};
     nl_status st = NL_OK;
+    nl_lookup_read_all(nl_model_store(p->set.model)); /* so that no forward pass moves a row of w */
     copy(p->w1, s.w, p->values);
     for (int i = 0; i < p->count && st == NL_OK; i++) {
         if (!is_due(&p->probe[i], step))

@@ -131,4 +131,7 @@ RUNS = [("none", optimizer) for optimizer in OPTIMIZERS] + [
 CASES = [(f"{KEYS} norm={norm} optimizer={optimizer}",
           lambda run, norm=norm: Network(run, norm), OPTIMIZERS[optimizer])
          for norm, optimizer in RUNS]
+# Probes move the parameters and bring them back, rows that wait among them.
+CASES.append((f"{KEYS} norm=none optimizer=adam:lr=1e-3 probe=landscape:every=7,hessian:every=11",
+              lambda run: Network(run, "none"), OPTIMIZERS["adam:lr=1e-3"]))
 repeat(CASES, STEPS, write_reviews, torch.nn.functional.binary_cross_entropy_with_logits)

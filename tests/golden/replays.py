@@ -1,6 +1,6 @@
 """Repeats normlab's trainings in PyTorch, in double, from the recorded initial parameters and order of
-examples, and compares the loss of every step. What replay.py, replay_rnn.py, replay_cnn.py and replay_imdb.py share;
-importing it ends the program with 77 where h5py or PyTorch is missing.
+examples, and compares the loss of every step. What the replay_*.py share; importing it ends the
+program with 77 where h5py or PyTorch is missing.
 """
 import glob
 import os
