@@ -16,6 +16,7 @@ enum { LINE_POINTS = 200, BAND_POINTS = 100, HEAT_POINTS = 60, HEAT_ROWS = 100, 
 
 typedef struct charts {
     const nl_compare *c;
+    const nl_published *published; /* or NULL */
     nl_text *out;
     bool any; /* a chart has been written: a comma is due */
 } charts;
@@ -23,8 +24,9 @@ typedef struct charts {
 /* One chart; path is of a channel, index of its timeline. */
 typedef struct chart {
     const char *section, *layer, *title, *note, *kind, *unit;
-    bool log, rare; /* rare: not drawn where all is 0 */
-    double ref;     /* a horizontal line; NaN: none */
+    bool log, rare;   /* rare: not drawn where all is 0 */
+    bool percentiles; /* bands: the channel holds the seven of run files, else values */
+    double ref;       /* a horizontal line; NaN: none */
     char path[192], index[96];
 } chart;
 
@@ -147,7 +149,7 @@ static void add_series(const chart *t, const nl_track *step, const nl_track *v, 
     if (heat)
         add_heat(out, v, rows, points);
     else if (bands)
-        add_bands(out, v, rows, points, strstr(t->path, "/percentiles") != NULL);
+        add_bands(out, v, rows, points, t->percentiles);
     else
         add_line(out, v, rows, points);
 }
@@ -183,6 +185,36 @@ static void add_head(charts *p, const chart *t, const nl_track *first)
     nl_text_add(out, "\"series\":[");
 }
 
+static void add_numbers(nl_text *out, const char *name, const double *v, int64_t count)
+{
+    nl_text_add(out, ",\"%s\":[", name);
+    for (int64_t i = 0; i < count; i++) {
+        nl_text_add(out, "%s", i ? "," : "");
+        number(out, v[i]);
+    }
+    nl_text_add(out, "]");
+}
+
+/* Curves of a paper for this channel, by the number of their method. */
+static void add_published(const charts *p, const chart *t)
+{
+    bool some = false;
+    for (int i = 0; p->published && i < p->published->curves; i++) {
+        const nl_curve *k = &p->published->curve[i];
+        for (int64_t m = 0; m < p->c->count; m++) {
+            if (strcmp(k->channel, t->path) != 0 || strcmp(k->method, p->c->methods[m].name) != 0)
+                continue;
+            nl_text_add(p->out, "%s{\"m\":%" PRId64, some ? "," : ",\"published\":[", m);
+            add_numbers(p->out, "x", k->x, k->count);
+            add_numbers(p->out, "y", k->y, k->count);
+            nl_text_add(p->out, "}");
+            some = true;
+        }
+    }
+    if (some)
+        nl_text_add(p->out, "]");
+}
+
 /* Something to see: a finite value, for shares one that is not 0. */
 static bool shows(const chart *t, const nl_track *v)
 {
@@ -212,8 +244,11 @@ static void add_chart(charts *p, const chart *t)
         nl_text_add(p->out, "}");
         begun = true;
     }
-    if (begun)
-        nl_text_add(p->out, "]}");
+    if (!begun)
+        return;
+    nl_text_add(p->out, "]");
+    add_published(p, t);
+    nl_text_add(p->out, "}");
 }
 
 static void add_at(charts *p, chart t, const char *index, const char *fmt, ...) NL_PRINTF(4, 5);
@@ -265,7 +300,7 @@ static void add_activations(charts *p, const char *place)
     chart t = plain;
     t.section = "Activations";
     t.layer = place;
-    t.kind = "bands", t.note = percentiles;
+    t.kind = "bands", t.note = percentiles, t.percentiles = true;
     t.title = "after the norm";
     add_at(p, t, "/layers/step", "/layers/%s/post/percentiles", place);
     t.title = "before the norm";
@@ -283,7 +318,7 @@ static void add_gradients(charts *p, const char *place)
     chart t = plain;
     t.section = "Gradients of activations";
     t.layer = place;
-    t.kind = "bands", t.note = percentiles;
+    t.kind = "bands", t.note = percentiles, t.percentiles = true;
     t.title = "at the norm's output";
     add_at(p, t, "/layers/step", "/layers/%s/post/gradient_percentiles", place);
     t.title = "at the norm's input";
@@ -382,7 +417,8 @@ static void add_probe(charts *p, const nl_rundata *run, const nl_track *v)
     t.section = "Probes";
     t.title = probe;
     t.kind = v->width > 1 ? "bands" : "line";
-    t.note = v->width > 1 ? "percentiles 5 to 95 of its values" : "";
+    t.percentiles = strncmp(probe, "unit/", 5) == 0;
+    t.note = t.percentiles ? percentiles : v->width > 1 ? "percentiles 5 to 95 of its values" : "";
     add_at(p, t, index, "%s", v->name);
 }
 
@@ -429,9 +465,9 @@ static void add_factors(const nl_compare *c, nl_text *out)
     nl_text_add(out, "],");
 }
 
-void nl_charts_json(const nl_compare *c, nl_text *out)
+void nl_charts_json(const nl_compare *c, const nl_published *published, nl_text *out)
 {
-    charts p = {.c = c, .out = out};
+    charts p = {.c = c, .published = published, .out = out};
     nl_text_add(out, "{");
     add_methods(c, out);
     add_factors(c, out);

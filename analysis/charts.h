@@ -4,6 +4,7 @@
 #define NL_CHARTS_H
 
 #include "analysis/compare.h"
+#include "analysis/published.h"
 
 /* Appends
  *     {"methods": [{"label", "spec", "colour"}], "baseline": index, "level", "t": [..],
@@ -13,7 +14,9 @@
  * Kinds of charts, and their series, one a run "r" (an index into runs) with the steps "x":
  *     line      "y": one value a step
  *     bands     "q": five growing values a step, the outer ones light, the middle one a line
- *     heat      "y": the values of each step, over "rows", the labels of the chart's ordinate */
-void nl_charts_json(const nl_compare *c, nl_text *out);
+ *     heat      "y": the values of each step, over "rows", the labels of the chart's ordinate
+ * A chart of a channel with published curves has "published": [{"m", "x", "y"}], drawn as points;
+ * published may be NULL. */
+void nl_charts_json(const nl_compare *c, const nl_published *published, nl_text *out);
 
 #endif

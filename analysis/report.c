@@ -547,10 +547,10 @@ static void add_script(nl_text *out, const char *kind, const char *text)
     nl_text_add(out, "</script>\n");
 }
 
-static void add_charts(const nl_compare *c, nl_text *out)
+static void add_charts(const nl_compare *c, const nl_published *published, nl_text *out)
 {
     nl_text data = {0};
-    nl_charts_json(c, &data);
+    nl_charts_json(c, published, &data);
     nl_text_add(out, "<form id=\"filters\" aria-label=\"What is shown\"></form>\n"
                      "<div id=\"charts\"></div>\n"
                      "<noscript><p><strong>Charts need JavaScript.</strong></p></noscript>\n");
@@ -561,7 +561,8 @@ static void add_charts(const nl_compare *c, nl_text *out)
 
 nl_pictures nl_report_pictures(void) { return nl_page_libraries[0] ? NL_CHARTS : NL_DRAWINGS; }
 
-nl_status nl_report_page(const nl_compare *c, nl_pictures pictures, nl_text *out)
+nl_status nl_report_page(const nl_compare *c, const nl_published *published, nl_pictures pictures,
+                         nl_text *out)
 {
     const bool charts = pictures == NL_CHARTS;
     add_head(c, out);
@@ -569,8 +570,10 @@ nl_status nl_report_page(const nl_compare *c, nl_pictures pictures, nl_text *out
         if (nl_compare_columns(c, table))
             add_table(c, table, out);
     add_notes(c, out);
+    if (published)
+        nl_published_html(published, out);
     if (charts)
-        add_charts(c, out);
+        add_charts(c, published, out);
     else
         NL_TRY(add_drawings(c, out));
     add_facts(c, out);
@@ -581,10 +584,10 @@ nl_status nl_report_page(const nl_compare *c, nl_pictures pictures, nl_text *out
     return nl_text_status(out);
 }
 
-nl_status nl_report_write(const nl_compare *c, const char *path)
+nl_status nl_report_write(const nl_compare *c, const nl_published *published, const char *path)
 {
     nl_text out = {0};
-    nl_status st = nl_report_page(c, nl_report_pictures(), &out);
+    nl_status st = nl_report_page(c, published, nl_report_pictures(), &out);
     FILE *file = st == NL_OK ? fopen(path, "w") : NULL;
     if (st == NL_OK && !file)
         st = nl_fail(NL_EIO, "%s: %s", path, strerror(errno));

@@ -5,14 +5,18 @@
 #define NL_REPORT_H
 
 #include "analysis/compare.h"
+#include "analysis/published.h"
 
 typedef enum nl_pictures { NL_DRAWINGS, NL_CHARTS } nl_pictures;
 
 /* What this build can do best. */
 nl_pictures nl_report_pictures(void);
 
-/* Where gnuplot is missing or fails, a page of drawings says so and has its tables alone. */
-nl_status nl_report_page(const nl_compare *c, nl_pictures pictures, nl_text *out) NL_CHECKED;
-nl_status nl_report_write(const nl_compare *c, const char *path) NL_CHECKED;
+/* Where gnuplot is missing or fails, a page of drawings says so and has its tables alone.
+ * published: a paper's claims, measured, and its curves to draw beside ours; or NULL. */
+nl_status nl_report_page(const nl_compare *c, const nl_published *published, nl_pictures pictures,
+                         nl_text *out) NL_CHECKED;
+nl_status nl_report_write(const nl_compare *c, const nl_published *published,
+                          const char *path) NL_CHECKED;
 
 #endif

@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 install(DIRECTORY src/base src/par src/kernel src/core
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/normlab FILES_MATCHING PATTERN "*.h")
 install(FILES LICENSE CITATION.cff CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES paper/refs.bib DESTINATION ${CMAKE_INSTALL_DATADIR}/normlab)
+install(DIRECTORY paper DESTINATION ${CMAKE_INSTALL_DATADIR}/normlab)
 install(FILES ${PROJECT_BINARY_DIR}/man/normlab.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
 
 find_program(HELP2MAN help2man)

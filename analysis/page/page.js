@@ -53,6 +53,10 @@
     return rows;
   }
 
+  const published = (chart) =>
+    chart.published.filter((k) => shown.methods.has(labels[k.m])).flatMap((k) =>
+      k.x.map((x, i) => ({ step: x, method: labels[k.m], value: k.y[i] })));
+
   /* Bands and heat maps show one seed: the smallest one shown. */
   const firstOf = (chart) => [...byMethod(chart).values()].map((group) => group[0]);
 
@@ -99,6 +103,10 @@
               ({ field, type: field === "method" ? "nominal" : "quantitative",
                  format: field === "method" ? undefined : ".5~g" })) } },
       ];
+      if (chart.published)
+        layer.push({ data: { values: published(chart) },
+                     mark: { type: "point", filled: true, size: 26, opacity: 0.55, tooltip: true },
+                     encoding: { y: { ...y, field: "value" } } });
       if (chart.ref !== null)
         layer.push({ mark: { type: "rule", strokeDash: [3, 3], color: "#777" },
                      encoding: { x: { value: 0 }, x2: { value: "width" }, color: { value: "#777" },
@@ -268,6 +276,7 @@
       const title = chart.layer ? `${chart.layer}: ${chart.title}` : chart.title;
       const box = element("figure", { "data-i": i, class: chart.kind },
                           element("figcaption", {}, title), at);
+      if (chart.published) box.append(element("p", { class: "sub note" }, "points: as published"));
       if (chart.note) box.append(element("p", { class: "sub note" }, chart.note));
       figures.push({ chart, at, box, drawn: -1,
                      name: `${chart.section}-${title}`.toLowerCase().replace(/[^a-z0-9]+/g, "-") });

@@ -29,6 +29,7 @@ int cli_sweep(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_collect(int argc, char **argv);
 int cli_export(int argc, char **argv);
+int cli_reproduce(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_recover(int argc, char **argv);
 int cli_apply(int argc, char **argv);

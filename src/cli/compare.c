@@ -116,7 +116,7 @@ static nl_status write_report(const nl_compare *c, const nl_run_spec *spec, FILE
 {
     char path[NL_PATH_MAX];
     snprintf(path, sizeof path, "%s/report.html", spec->out.is);
-    NL_TRY(nl_report_write(c, path));
+    NL_TRY(nl_report_write(c, NULL, path));
     fprintf(to, "report: %s\n", path);
     return NL_OK;
 }

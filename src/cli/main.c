@@ -22,6 +22,7 @@ const cli_command cli_commands[] = {
     {"stats", "statistics of finished runs, over any number of tasks", cli_stats},
     {"collect", "many runs as one table, one row a run", cli_collect},
     {"export", "runs as CSV, JSON or TensorBoard event files", cli_export},
+    {"reproduce", "a paper: its study, and a verdict for each of its claims", cli_reproduce},
     {"norms", "list the normalization methods, or describe one", cli_norms},
     {"models", "list the networks, or describe one", cli_models},
     {"datasets", "list the data sets, or describe one", cli_datasets},

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -173,4 +175,31 @@ nl_status nl_file_make_folder(const char *path)
             return nl_fail(NL_EIO, "%s: the folder cannot be made: %s", part, strerror(errno));
     }
     return NL_OK;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+nl_status nl_file_each(const char *folder, nl_status (*f)(void *arg, const char *name), void *arg)
+{
+    char path[PATH_MAX];
+    char *const paths[] = {path, NULL};
+    nl_status st = NL_OK;
+    if (strlen(folder) >= sizeof path)
+        return nl_fail(NL_EIO, "%s: the path is too long", folder);
+    strcpy(path, folder);
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    if (!tree)
+        return nl_fail(NL_EIO, "%s: %s", folder, strerror(errno));
+    const FTSENT *root = fts_read(tree);
+    if (!root || root->fts_info != FTS_D)
+        st = nl_fail(NL_EIO, "%s: %s", folder,
+                     strerror(root && root->fts_errno ? root->fts_errno : ENOTDIR));
+    for (const FTSENT *e = st == NL_OK ? fts_children(tree, 0) : NULL; e && st == NL_OK;
+         e = e->fts_link)
+        st = f(arg, e->fts_name);
+    fts_close(tree);
+    return st;
 }

@@ -28,4 +28,9 @@ nl_status nl_file_lock(const char *path, int *fd) NL_CHECKED;
 /* Makes the folder and those above it; there already is fine. */
 nl_status nl_file_make_folder(const char *path) NL_CHECKED;
 
+/* Calls f with the name of each entry of a folder, in the order of the names; a failure of f ends
+ * it and is the result. */
+nl_status nl_file_each(const char *folder, nl_status (*f)(void *arg, const char *name),
+                       void *arg) NL_CHECKED;
+
 #endif

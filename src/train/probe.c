@@ -10,7 +10,7 @@
 #include "core/lookup.h"
 #include "train/score.h"
 
-#define NL_PROBES(X) X(gap) X(growth) X(hessian) X(ics) X(landscape) X(noise) X(rank)
+#define NL_PROBES(X) X(gap) X(growth) X(hessian) X(ics) X(landscape) X(noise) X(rank) X(unit)
 #define NL_EXTERN(name) extern const nl_probe_ops nl_probe_##name;
 #define NL_ADDRESS(name) &nl_probe_##name,
 NL_PROBES(NL_EXTERN)
@@ -152,6 +152,7 @@ static nl_status open_probe(nl_probes *p, probe *one)
                               .log = p->set.log,
                               .timeline = one->timeline,
                               .model = p->set.model,
+                              .data = p->set.batches->data,
                               .n = p->set.batches->batch,
                               .count = p->values};
     NL_TRY(one->ops->open(one->self, &s));
@@ -261,6 +262,7 @@ nl_status nl_probes_after(nl_probes *p, const nl_layer_call *call, const nl_batc
     p->batch = *batch;
     nl_probe_look s = {.log = p->set.log,
                        .model = p->set.model,
+                       .data = p->set.batches->data,
                        .call = &still,
                        .step = step,
                        .seed = p->set.seed,

@@ -22,6 +22,7 @@ typedef struct nl_probe_setup {
     nl_log *log;
     int timeline;
     nl_model *model;
+    const nl_dataset *data;
     int64_t n;     /* examples of a training step */
     int64_t count; /* values of w */
 } nl_probe_setup;
@@ -35,6 +36,7 @@ nl_status nl_probe_channel(const nl_probe_setup *s, int *id, const char *unit, c
 typedef struct nl_probe_look {
     nl_log *log;
     nl_model *model;
+    const nl_dataset *data;
     const nl_layer_call *call; /* the step's, state held still */
     int64_t step;              /* updates made, this one included */
     uint64_t seed;

@@ -12,6 +12,8 @@ small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
     printf 'data: circles:train=200:test=100\nmodel: {name: mlp, hidden: [8, 8]}\nsteps: 20\nbatch: 20\n' >run.yaml
     good "done after 10 steps" train run.yaml steps=10
 
+    bad 2 "no paper 'ioffe2016'; did you mean 'ioffe2015'?" reproduce ioffe2016
+    bad 2 "reproduce wants the key of a paper" reproduce
     good "reestimated" evaluate runs/batch-seed1-* --policy=all --batch=1,20
     good '"policy": "running", "batch": 20' evaluate runs/batch-seed1-* --policy=running --batch=20 --json
     bad 2 "no policy 'runing'; did you mean 'running'?" evaluate runs/batch-seed1-* --policy=runing

@@ -359,15 +359,15 @@ START_TEST(the_page_stands_alone_escapes_text_and_repeats_to_the_byte)
     nl_compare *c = compared(0.95, NULL);
     for (int pictures = NL_DRAWINGS; pictures <= NL_CHARTS; pictures++) {
         nl_text one = {0}, two = {0};
-        ck_assert_msg(nl_report_page(c, (nl_pictures)pictures, &one) == NL_OK, "%s",
+        ck_assert_msg(nl_report_page(c, NULL, (nl_pictures)pictures, &one) == NL_OK, "%s",
                       nl_last_error());
-        ck_assert_int_eq(nl_report_page(c, (nl_pictures)pictures, &two), NL_OK);
+        ck_assert_int_eq(nl_report_page(c, NULL, (nl_pictures)pictures, &two), NL_OK);
         const char *page = nl_text_of(&one);
         ck_assert(strcmp(page, nl_text_of(&two)) == 0);
         ck_assert_ptr_null(strstr(page, "<b>"));
         ck_assert_ptr_null(strstr(page, "`</script>"));
-        static const char *const outside[] = {"<script src", "<link",       "<img",
-                                              "<iframe",     "href=\"http", "url(http"};
+        static const char *const outside[] = {"<script src", "<link",       "<iframe",
+                                              "src=\"http",  "href=\"http", "url(http"};
         for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
             ck_assert_msg(!strstr(page, outside[i]), "%s", outside[i]);
         ck_assert_ptr_nonnull(strstr(page, "SYNTHETIC DATA"));
@@ -376,7 +376,8 @@ START_TEST(the_page_stands_alone_escapes_text_and_repeats_to_the_byte)
         nl_text_free(&two);
     }
     if (getenv("NORMLAB_REPORT"))
-        ck_assert_msg(nl_report_write(c, getenv("NORMLAB_REPORT")) == NL_OK, "%s", nl_last_error());
+        ck_assert_msg(nl_report_write(c, NULL, getenv("NORMLAB_REPORT")) == NL_OK, "%s",
+                      nl_last_error());
     nl_compare_close(c);
 }
 END_TEST
@@ -401,7 +402,7 @@ START_TEST(recurrent_layers_have_heat_maps)
     for (int64_t i = 0; i < runs; i++)
         add_steps(run[i], 4 + 20 * (double)i);
     nl_compare *c = compared(0.95, NULL);
-    ck_assert_msg(nl_report_page(c, NL_DRAWINGS, &page) == NL_OK, "%s", nl_last_error());
+    ck_assert_msg(nl_report_page(c, NULL, NL_DRAWINGS, &page) == NL_OK, "%s", nl_last_error());
     ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "Recurrent layers step by step"));
     ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "r1: norm of dL/dh_t, powers of ten"));
     int images = 0;
@@ -409,7 +410,8 @@ START_TEST(recurrent_layers_have_heat_maps)
         images++;
     ck_assert_int_eq(images, 2 * 3);
     if (getenv("NORMLAB_REPORT"))
-        ck_assert_msg(nl_report_write(c, getenv("NORMLAB_REPORT")) == NL_OK, "%s", nl_last_error());
+        ck_assert_msg(nl_report_write(c, NULL, getenv("NORMLAB_REPORT")) == NL_OK, "%s",
+                      nl_last_error());
     nl_show_run(run[0], &shown);
     ck_assert_ptr_nonnull(strstr(nl_text_of(&shown), "|dL/dh|"));
     ck_assert_ptr_nonnull(strstr(nl_text_of(&shown), "        50\n"));
@@ -426,7 +428,7 @@ START_TEST(without_gnuplot_the_page_says_so_and_keeps_its_tables)
     three_methods(2);
     nl_compare *c = compared(0.95, NULL);
     ck_assert_int_eq(setenv("PATH", "/nowhere", 1), 0);
-    ck_assert_int_eq(nl_report_page(c, NL_DRAWINGS, &page), NL_OK);
+    ck_assert_int_eq(nl_report_page(c, NULL, NL_DRAWINGS, &page), NL_OK);
     ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "gnuplot"));
     ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "<table"));
     ck_assert_ptr_null(strstr(nl_text_of(&page), "<svg"));
@@ -478,6 +480,91 @@ START_TEST(run_files_are_read_as_they_were_written)
 }
 END_TEST
 
+/* A folder of a paper with these claims and one curve. */
+static void write_paper(char folder[64], const char *claims, const char *curve)
+{
+    const char *const part[][2] = {{"claims.tsv", claims}, {"accuracy.csv", curve}};
+    char path[96];
+    snprintf(folder, 64, "/tmp/normlab-paper-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, part[i][0]);
+        FILE *f = fopen(path, "w");
+        ck_assert_ptr_nonnull(f);
+        fputs(part[i][1], f);
+        ck_assert_int_eq(fclose(f), 0);
+    }
+}
+
+static void remove_paper(const char *folder)
+{
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static const char curve[] =
+    "# /evals/test_accuracy\nmethod,step,value\nbatch,100,0.9\nbatch,200,0.95\n";
+
+START_TEST(claims_are_judged_by_their_intervals)
+{
+    static const char claims[] =
+        "baseline\tnone\n"
+        "A\tsteps\tbatch\tbelow\t\tfaster\n"
+        "A\tscore\tbatch\tabove\t\tbetter\n"
+        "B\tdrift\tbatch\tbelow\t/layers/h3/preact/post/percentiles\tcalm\n"
+        "C\tscore\tbatch\tbelow\t\tworse\n"
+        "D\tscore\tbatch\tabove\t\tbetter\n"
+        "D\tdrift\tbatch\tbelow\t/nowhere\tnot measured\n";
+    static const nl_finding wanted[] = {NL_REPRODUCED,   NL_REPRODUCED, NL_REPRODUCED,
+                                        NL_CONTRADICTED, NL_NOT_SHOWN,  NL_NOT_SHOWN};
+    char folder[64];
+    nl_published p;
+    nl_text page = {0};
+    three_methods(3);
+    nl_compare *c = compared(0.85, "none");
+    write_paper(folder, claims, curve);
+    ck_assert_msg(nl_published_read(&p, folder) == NL_OK, "%s", nl_last_error());
+    ck_assert_int_eq(nl_published_measure(&p, c), NL_OK);
+    ck_assert_int_eq(p.conditions, 6);
+    for (int i = 0; i < 6; i++)
+        ck_assert_msg(nl_published_finding(&p, i) == wanted[i], "condition %d: %s", i,
+                      nl_finding_name(nl_published_finding(&p, i)));
+    ck_assert_double_eq_tol(p.condition[1].is.mean, c->methods[1].difference.mean, 1e-15);
+    ck_assert(p.condition[2].is.n == 3 && p.condition[2].is.high < 0.5);
+    ck_assert_int_eq(p.curves, 1);
+    ck_assert(p.curve[0].count == 2 && p.curve[0].x[1] == 200 && p.curve[0].y[1] == 0.95);
+    ck_assert_int_eq(nl_report_page(c, &p, NL_CHARTS, &page), NL_OK);
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "\"published\":[{\"m\":1,\"x\":[100,200]"));
+    ck_assert_ptr_nonnull(strstr(nl_text_of(&page), "<strong>contradicted</strong>"));
+    nl_text_free(&page);
+    nl_published_free(&p);
+    nl_compare_close(c);
+    remove_paper(folder);
+}
+END_TEST
+
+START_TEST(a_paper_with_bad_lines_is_refused_by_file_and_line)
+{
+    static const struct {
+        const char *claims, *curve, *says;
+    } bad[] = {
+        {"baseline\tnone\nA\tspeed\tbatch\tbelow\t\tx\n", curve, "claims.tsv:2: wanted claim"},
+        {"baseline\tnone\nA\tsteps\tbatch\tunder\t\tx\n", curve, "claims.tsv:2: wanted claim"},
+        {"A\tsteps\tbatch\tbelow\t\tx\n", curve, "no line 'baseline METHOD'"},
+        {"baseline\tnone\n", "method,step,value\n", "accuracy.csv:1: wanted the channel"},
+        {"baseline\tnone\n", "# /a\nmethod,step,value\nbatch,1,x\n", "accuracy.csv:3: wanted"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char folder[64];
+        nl_published p;
+        write_paper(folder, bad[i].claims, bad[i].curve);
+        ck_assert_int_eq(nl_published_read(&p, folder), NL_EFORMAT);
+        ck_assert_msg(strstr(nl_last_error(), bad[i].says) != NULL, "%s", nl_last_error());
+        remove_paper(folder);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("compare");
@@ -501,6 +588,8 @@ int main(void)
     tcase_add_test(t, without_gnuplot_the_page_says_so_and_keeps_its_tables);
     tcase_add_test(t, show_draws_one_run_in_text);
     tcase_add_test(t, run_files_are_read_as_they_were_written);
+    tcase_add_test(t, claims_are_judged_by_their_intervals);
+    tcase_add_test(t, a_paper_with_bad_lines_is_refused_by_file_and_line);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -4,12 +4,13 @@
 
 #include "suite.h"
 #include "train/evaluate.h"
+#include "train/moments.h"
 #include "train/probe.h"
 #include "train_run.h"
 
 #define EVERY                                                                    \
     "probe=gap:every=3,growth:every=7,hessian:every=5:iterations=3,ics:every=2," \
-    "landscape:every=4:points=3,noise:every=3,rank:every=3"
+    "landscape:every=4:points=3,noise:every=3,rank:every=3,unit:every=3"
 
 static nl_run *opened(const char *folder)
 {
@@ -98,6 +99,10 @@ START_TEST(probes_look_at_the_first_step_and_at_multiples)
     ck_assert_int_eq(loss.count, 9);
     for (int i = 0; i < 3; i++)
         ck_assert(step.at[i] == wanted[i]);
+    nl_array unit = channel(run, "/probes/unit/post");
+    for (int64_t i = 0; i < unit.count; i++) /* percentiles grow within a row */
+        ck_assert(i % NL_PERCENTILES == 0 ? isfinite(unit.at[i]) : unit.at[i] >= unit.at[i - 1]);
+    nl_array_free(&unit);
     nl_array_free(&step);
     nl_array_free(&loss);
     nl_run_close(run);
@@ -152,6 +157,11 @@ START_TEST(bad_lists_are_refused)
     char folder[64];
     nl_train_result result;
     make_test_folder(folder);
+    ck_assert_int_eq(
+        train_in(folder, "data=circles steps=3 probe=unit:layer=h9", 1, false, &result), NL_ENAME);
+    ck_assert_int_eq(
+        train_in(folder, "data=circles steps=3 probe=unit:unit=100", 1, false, &result),
+        NL_EOPTION);
     ck_assert_int_eq(
         train_in(folder, "data=circles steps=3 probe=landscape:from=4:to=2", 1, false, &result),
         NL_EOPTION);
