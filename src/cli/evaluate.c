@@ -17,7 +17,7 @@ struct input {
     int64_t batch[BATCHES_MAX];
     int batches;
     int64_t reestimate, threads;
-    bool json;
+    bool batch_given, json;
 };
 
 /* One policy at one batch size. */
@@ -32,7 +32,8 @@ enum { KEY_POLICY = 256, KEY_BATCH, KEY_EXAMPLES, KEY_THREADS, KEY_JSON };
 
 static const struct argp_option options[] = {
     {"policy", KEY_POLICY, "LIST", 0, "names parted by commas, or 'all' (own)", 0},
-    {"batch", KEY_BATCH, "LIST", 0, "examples at once, parted by commas (500)", 0},
+    {"batch", KEY_BATCH, "LIST", 0, "examples at once, parted by commas (500; texts: as trained)",
+     0},
     {"reestimate", KEY_EXAMPLES, "N", 0, "training examples of policy reestimated (all)", 0},
     {"threads", KEY_THREADS, "N", 0, "threads (1)", 0},
     {"json", KEY_JSON, NULL, 0, "one object a row", 0},
@@ -59,6 +60,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_JSON: in->json = true; return 0;
     case KEY_BATCH:
         in->batches = 0;
+        in->batch_given = true;
         if (read_batches(in, arg))
             return 0;
         cli_wrong("evaluate: --batch wants up to %d numbers of at least 1, got '%s'", BATCHES_MAX,
@@ -269,6 +271,8 @@ int cli_evaluate(int argc, char **argv)
     nl_threads_set((int)in.threads);
     nl_flush_denormals();
     st = nl_trained_open(&t, in.run, NULL, largest(&in));
+    if (st == NL_OK && t.data->consecutive && !in.batch_given)
+        in.batch[0] = t.spec.batch > 0 ? t.spec.batch : t.data->train.count;
     if (st == NL_OK)
         st = evaluate(&in, &t);
     nl_trained_close(&t);
