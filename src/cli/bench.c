@@ -323,7 +323,8 @@ int cli_bench(int argc, char **argv)
         options,
         parse,
         "kernels [norm=LIST] [threads=N]\nconv [algorithm=NAME] [threads=N]\nlookup "
-        "[optimizer=LIST] [threads=N]\nstep [KEY=VALUE ...]\ninference [KEY=VALUE ...]",
+        "[optimizer=LIST] [threads=N]\nstep [KEY=VALUE ...]\nlayers [KEY=VALUE ...]\n"
+        "inference [KEY=VALUE ...]",
         "Times the kernels of norms beside what memory allows, convolutions beside the fastest "
         "arithmetic of the machine, the updates of an embedding's table with and without waiting "
         "rows, one training step on random "
