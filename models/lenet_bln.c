@@ -57,7 +57,7 @@ static nl_status build(const void *self, nl_model *m)
                         (long long)o->units1, act));
     NL_TRY(nl_model_add(m, "d2", NL_NORMED, "dense:out=%lld:act=%s:init=orthogonal",
                         (long long)o->units2, act));
-    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld:init=orthogonal",
+    NL_TRY(nl_model_add(m, "out", NL_ANSWER, "dense:out=%lld:init=orthogonal",
                         (long long)nl_model_outputs(m)));
     return NL_OK;
 }

@@ -56,7 +56,7 @@ static nl_status build(const void *self, nl_model *m)
     NL_TRY(add_lstm(o, m, "r2", o->units2, false));
     NL_TRY(nl_model_add(m, "d1", NL_NORMED, "dense:out=%lld:act=tanh:init=orthogonal",
                         (long long)o->units3));
-    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld:init=orthogonal",
+    NL_TRY(nl_model_add(m, "out", NL_ANSWER, "dense:out=%lld:init=orthogonal",
                         (long long)nl_model_outputs(m)));
     return NL_OK;
 }

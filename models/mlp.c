@@ -35,7 +35,7 @@ static nl_status build(const void *self, nl_model *m)
         if (o->dropout > 0)
             NL_TRY(nl_model_add(m, name, NL_NOT_NORMED, "dropout:rate=%.17g", o->dropout));
     }
-    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld", (long long)nl_model_outputs(m)));
+    NL_TRY(nl_model_add(m, "out", NL_ANSWER, "dense:out=%lld", (long long)nl_model_outputs(m)));
     return NL_OK;
 }
 

@@ -40,7 +40,7 @@ static nl_status build(const void *self, nl_model *m)
         for (int k = 0; k < o->blocks; k++)
             NL_TRY(add_block(m, stage, k, (long long)o->width << stage));
     NL_TRY(nl_model_add(m, "pool", NL_NOT_NORMED, "pool:kind=global"));
-    return nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld", (long long)nl_model_outputs(m));
+    return nl_model_add(m, "out", NL_ANSWER, "dense:out=%lld", (long long)nl_model_outputs(m));
 }
 
 extern const nl_model_ops nl_model_mobile;

@@ -84,7 +84,7 @@ static inline nl_status nl_recurrent_build(const nl_recurrent *o, const char *ce
         if (o->bidirectional)
             NL_TRY(nl_recurrent_other(o, cell, m, i, input));
     }
-    NL_TRY(nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld:positions=%d",
+    NL_TRY(nl_model_add(m, "out", NL_ANSWER, "dense:out=%lld:positions=%d",
                         (long long)nl_model_outputs(m), nl_model_each_step(m)));
     return NL_OK;
 }

@@ -9,9 +9,11 @@
  * fixup=true is the net without norms of Zhang et al. 2019 (arXiv:1901.09321), sec. 3, as in the
  * authors' CIFAR code: a scalar bias before each convolution and activation, one scalar multiplier
  * a block, the first convolution of a block scaled down by sqrt(number of blocks), the second and
- * the classifier starting at 0. */
+ * the classifier starting at 0. Where the shape changes, x' is of x plus the block's first bias, as
+ * there (fixup_resnet_cifar.py). */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/model.h"
 
@@ -44,7 +46,8 @@ typedef struct block {
     char name[16];
     long long out, stride;
     int in, shortcut; /* outputs of the model */
-    double scale;     /* fixup: of the first convolution's weights */
+    int read;     /* by the convolution and a shortcut of another shape: in, or its biased copy */
+    double scale; /* fixup: of the first convolution's weights */
 } block;
 
 static const char *named(const block *b, const char *part, char name[NL_LAYER_NAME_MAX])
@@ -82,7 +85,7 @@ static nl_status add_normed(block *b)
 {
     char name[NL_LAYER_NAME_MAX];
     const char *bias = biases[b->o->bias.is];
-    nl_model_from(b->m, b->in);
+    nl_model_from(b->m, b->read);
     NL_TRY(nl_model_add(b->m, named(b, "c1", name), NL_NORMED,
                         "conv:out=%lld:stride=%lld:pad=1:act=relu:bias=%s", b->out, b->stride,
                         bias));
@@ -95,8 +98,7 @@ static nl_status add_fixup(block *b)
 {
     char name[NL_LAYER_NAME_MAX];
     const double std = sqrt(2.0 / (9.0 * (double)b->out)) * b->scale;
-    nl_model_from(b->m, b->in);
-    NL_TRY(nl_model_add(b->m, named(b, "b1a", name), NL_NOT_NORMED, "scalar:scale=false"));
+    nl_model_from(b->m, b->read);
     NL_TRY(nl_model_add(b->m, named(b, "c1", name), NL_NOT_NORMED,
                         "conv:out=%lld:stride=%lld:pad=1:bias=off:init=normal(%.17g)", b->out,
                         b->stride, std));
@@ -110,7 +112,11 @@ static nl_status add_fixup(block *b)
 
 static nl_status add_block(block *b)
 {
+    char name[NL_LAYER_NAME_MAX];
     b->in = nl_model_latest(b->m);
+    if (b->o->fixup)
+        NL_TRY(nl_model_add(b->m, named(b, "b1a", name), NL_NOT_NORMED, "scalar:scale=false"));
+    b->read = nl_model_latest(b->m);
     if (b->o->shortcut.is != PLAIN)
         NL_TRY(add_shortcut(b));
     return b->o->fixup ? add_fixup(b) : add_normed(b);
@@ -123,6 +129,11 @@ static nl_status check(const struct resnet *o)
                        (long long)o->depth);
     if (o->fixup && o->shortcut.is == PROJECTED)
         return nl_fail(NL_EOPTION, "resnet: fixup=true goes with shortcut=a or none");
+    if (o->fixup && strcmp(biases[o->bias.is], "off") != 0)
+        return nl_fail(
+            NL_EOPTION,
+            "resnet: fixup=true has scalar biases of its own, wanted bias=off, got bias=%s",
+            biases[o->bias.is]);
     return NL_OK;
 }
 
@@ -132,6 +143,8 @@ static nl_status build(const void *self, nl_model *m)
     const long long blocks = o->depth / 6;
     block b = {.m = m, .o = o, .scale = 1 / sqrt(3.0 * (double)blocks)};
     NL_TRY(check(o));
+    if (o->fixup)
+        NL_TRY(nl_model_wants_no_norm(m, "fixup=true is a net without norms"));
     NL_TRY(nl_model_add(m, "c0", o->fixup ? NL_NOT_NORMED : NL_NORMED,
                         "conv:out=%lld:pad=1:%sbias=%s", (long long)o->width,
                         o->fixup ? "" : "act=relu:", biases[o->bias.is]));
@@ -147,7 +160,7 @@ static nl_status build(const void *self, nl_model *m)
     NL_TRY(nl_model_add(m, "pool", NL_NOT_NORMED, "pool:kind=global"));
     if (o->fixup)
         NL_TRY(nl_model_add(m, "b3", NL_NOT_NORMED, "scalar:scale=false"));
-    return nl_model_add(m, "out", NL_NOT_NORMED, "dense:out=%lld%s", (long long)nl_model_outputs(m),
+    return nl_model_add(m, "out", NL_ANSWER, "dense:out=%lld%s", (long long)nl_model_outputs(m),
                         o->fixup ? ":init=zeros" : "");
 }
 

@@ -6,6 +6,7 @@
  *     y = act_gain g (W - mean) r,   r = 1 / sqrt(max(N var, eps))
  *     dL/dmean = -r G;   dL/dvar = -N r^3 H / 2, 0 where eps rules
  *                        u = act_gain g dy,  G = sum u,  H = sum u (W - mean)
+ * The layer that gives the logits has no activation behind it and is left alone, as in the paper.
  * The same in training and evaluation; no state. act_gain makes the layer's activation keep the
  * variance: sqrt(2 / (1 - 1 / pi)) = 1.7139588594436646 for a relu behind it. */
 #include <math.h>

@@ -12,6 +12,7 @@ static const struct row sites[] = {{NL_AT_PREACT, "before the activation"},
                                    {NL_AT_ACT, "after the activation"},
                                    {NL_AT_WEIGHT, "weights"},
                                    {NL_AT_RNN, "recurrent cells"},
+                                   {NL_AT_ANSWER, "weights that give the logits"},
                                    {0, NULL}};
 static const struct row traits[] = {
     {NL_T_COUPLES_ROWS, "couples the examples of a batch"},

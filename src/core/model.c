@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "core/model_settings.h"
 #include "core/norm_fold.h"
 
 const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1] = {"preact", "act", "weight", "x",
@@ -24,6 +25,8 @@ struct nl_model {
     int next_from, next_residual;           /* of the layer to be added */
     const char *slot;                       /* that norm= fills instead of ops->slots, or NULL */
     nl_layer_seconds *seconds;              /* by layer; NULL: nobody asks */
+    bool has_slot[NL_MODEL_SLOTS];          /* where a norm may sit, in some layer */
+    nl_param_settings settings;
 };
 
 /* ---- registry */
@@ -59,36 +62,54 @@ nl_status nl_model_find_or_say(const char *name, const nl_model_ops **out)
                    nl_nearest_hint(&near, hint, sizeof hint));
 }
 
-static nl_status parse(const char *spec, const nl_model_ops **ops, void **self)
+/* "w.l2=1e-4" is a setting of parameters; anything without a dot is the model's option. */
+static nl_status parse_options(const nl_model_ops *ops, const char *list, void *self,
+                               nl_param_settings *settings)
+{
+    char key[NL_STRING_MAX], value[NL_STRING_MAX];
+    bool more;
+    NL_TRY(nl_options_preset(ops->options, self, ops->name));
+    for (;;) {
+        NL_TRY(nl_spec_next(&list, ops->name, key, value, &more));
+        if (!more)
+            return NL_OK;
+        if (strchr(key, '.'))
+            NL_TRY(nl_param_settings_add(settings, ops->name, key, value));
+        else
+            NL_TRY(nl_option_set(ops->options, self, ops->name, key, value));
+    }
+}
+
+/* *self and *settings are the caller's to free, also on failure. */
+static nl_status parse(const char *spec, const nl_model_ops **ops, void **self,
+                       nl_param_settings *settings)
 {
     char name[NL_STRING_MAX];
     const char *rest;
-    *self = NULL;
     NL_TRY(nl_spec_split(spec, name, &rest));
     NL_TRY(nl_model_find_or_say(name, ops));
-    void *made = nl_alloc(1, (*ops)->self_size);
-    if (!made)
+    *self = nl_alloc(1, (*ops)->self_size);
+    if (!*self)
         return nl_fail(NL_ENOMEM, "%s: its options", name);
-    nl_status st = nl_options_preset((*ops)->options, made, name);
-    if (st == NL_OK)
-        st = nl_options_parse((*ops)->options, made, name, rest);
-    if (st != NL_OK) {
-        nl_free(made);
-        return nl_trace(__FILE__, __LINE__, st);
-    }
-    *self = made;
+    NL_TRY(parse_options(*ops, rest, *self, settings));
     return NL_OK;
 }
 
 nl_status nl_model_canonical(const char *spec, nl_text *out)
 {
     const nl_model_ops *ops;
-    void *self;
-    NL_TRY(parse(spec, &ops, &self));
+    void *self = NULL;
+    nl_param_settings settings = {0};
+    nl_status st;
+    NL_GO(parse(spec, &ops, &self, &settings));
     nl_text_add(out, "%s", ops->name);
     nl_options_print(ops->options, self, out);
+    nl_param_settings_print(&settings, out);
+    NL_GO(nl_text_status(out));
+done:
     nl_free(self);
-    return nl_text_status(out);
+    nl_param_settings_free(&settings);
+    return st;
 }
 
 /* ---- methods as the model's paper means them */
@@ -170,7 +191,7 @@ static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, unsi
         NL_TRY(nl_norm_next_part(&at, one));
         NL_TRY(nl_spec_split(one, name, &rest));
         NL_TRY(nl_norm_find_or_say(name, &ops));
-        const bool on_weights = ops->sites == NL_AT_WEIGHT;
+        const bool on_weights = !(ops->sites & ~(unsigned)(NL_AT_WEIGHT | NL_AT_ANSWER));
         if (on_weights ? slot->site != NL_AT_WEIGHT : !is_default)
             continue;
         if (part[0])
@@ -189,11 +210,14 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
     char spec[NL_STRING_MAX], owner[96], name[NL_STRING_MAX];
     const char *rest, *override = NULL;
     const nl_norm_ops *ops;
+    const bool free = (normed | NL_AT_WEIGHT) & slot->site;
     for (int i = 0; nl_model_slot_names[i]; i++)
-        if (strcmp(nl_model_slot_names[i], slot->name) == 0)
+        if (strcmp(nl_model_slot_names[i], slot->name) == 0) {
             override = m->setup.norm_slot[i];
+            m->has_slot[i] |= free;
+        }
     NL_TRY(part_for_slot(m, slot, normed, spec, sizeof spec));
-    if (override && override[0] && (normed | NL_AT_WEIGHT) & slot->site)
+    if (override && override[0] && free)
         snprintf(spec, sizeof spec, "%s", override);
     if (!spec[0])
         return NL_OK;
@@ -202,12 +226,54 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
     if (!(ops->sites & slot->site))
         return nl_fail(NL_ESTATE, "%s cannot sit in slot %s of %s (%s)", ops->name, slot->name,
                        l->name, slot->doc);
+    if (normed == NL_ANSWER && !(ops->sites & NL_AT_ANSWER))
+        return NL_OK;
     if (strcmp(ops->name, "identity") == 0) /* the slot stays empty: nothing to pay for */
         return NL_OK;
     nl_geom g = l->ops->slot_geom(l, k);
     g.any_policy = m->setup.any_policy;
     snprintf(owner, sizeof owner, "%s/%s", l->name, slot->name);
     NL_TRY(nl_norm_open(&l->norm[k], spec, &g, m->store, owner));
+    return NL_OK;
+}
+
+static nl_status check_slots(const nl_model *m)
+{
+    for (int i = 0; i < NL_MODEL_SLOTS; i++) {
+        if (!m->setup.norm_slot[i] || !m->setup.norm_slot[i][0] || m->has_slot[i])
+            continue;
+        char known[64] = "";
+        for (int k = 0; k < NL_MODEL_SLOTS; k++)
+            if (m->has_slot[k]) {
+                const size_t used = strlen(known);
+                snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+                         nl_model_slot_names[k]);
+            }
+        return nl_fail(NL_EOPTION, "%s has no slot '%s', got norm.%s=%s (known: %s)", m->ops->name,
+                       nl_model_slot_names[i], nl_model_slot_names[i], m->setup.norm_slot[i],
+                       known[0] ? known : "none");
+    }
+    return NL_OK;
+}
+
+static nl_status check_unnormed(const nl_model *m, const char *key, const char *norm,
+                                const char *why)
+{
+    const bool none =
+        !norm || !norm[0] || strcmp(norm, "none") == 0 || strcmp(norm, "identity") == 0;
+    return none ? NL_OK
+                : nl_fail(NL_EOPTION, "%s: %s, wanted no norm, got %s=%s", m->ops->name, why, key,
+                          norm);
+}
+
+nl_status nl_model_wants_no_norm(const nl_model *m, const char *why)
+{
+    NL_TRY(check_unnormed(m, "norm", m->setup.norm, why));
+    for (int i = 0; i < NL_MODEL_SLOTS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "norm.%s", nl_model_slot_names[i]);
+        NL_TRY(check_unnormed(m, key, m->setup.norm_slot[i], why));
+    }
     return NL_OK;
 }
 
@@ -231,10 +297,13 @@ static nl_status add_variables(nl_model *m, nl_layer *l)
 {
     for (int i = 0; l->ops->variables && l->ops->variables[i].name; i++) {
         const int64_t rows = extent(l, i, 0), cols = extent(l, i, 1);
+        nl_setting set;
         l->item[i] = -1;
-        if (rows && cols)
-            NL_TRY(nl_store_add(m->store, l->name, &l->ops->variables[i], NULL, rows, cols, 1,
-                                &l->item[i]));
+        if (!rows || !cols)
+            continue;
+        NL_TRY(nl_param_settings_of(&m->settings, l->name, &l->ops->variables[i], &set));
+        NL_TRY(nl_store_add(m->store, l->name, &l->ops->variables[i], &set, rows, cols, 1,
+                            &l->item[i]));
     }
     return NL_OK;
 }
@@ -353,6 +422,8 @@ static nl_status initialize(nl_model *m)
     for (int i = 0; i < m->layers; i++)
         if (m->layer[i]->ops->init)
             NL_TRY(m->layer[i]->ops->init(m->layer[i], init, m->setup.seed));
+    for (int i = 0; i < nl_store_count(m->store); i++)
+        nl_item_given_init(nl_store_at(m->store, i));
     return NL_OK;
 }
 
@@ -395,11 +466,13 @@ nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *
     m->setup = *setup;
     m->next_from = NL_FROM_INPUT;
     m->next_residual = NL_NO_RESIDUAL;
-    NL_GO(parse(spec, &m->ops, &m->self));
+    NL_GO(parse(spec, &m->ops, &m->self, &m->settings));
     NL_GO(nl_store_open(&m->store));
     NL_GO(m->ops->build(m->self, m));
     NL_GO(check_wires(m));
     NL_GO(check_answers(m));
+    NL_GO(check_slots(m));
+    NL_GO(nl_param_settings_check(&m->settings, m->ops->name, m->store));
     NL_GO(nl_store_commit(m->store));
     NL_GO(initialize(m));
     *out = m;
@@ -426,6 +499,7 @@ void nl_model_close(nl_model *m)
     for (int i = 0; i < m->layers; i++)
         close_layer(m->layer[i]);
     nl_store_close(m->store);
+    nl_param_settings_free(&m->settings);
     nl_free(m->self);
     nl_free(m);
 }

@@ -30,8 +30,13 @@ typedef struct nl_model_ops {
 /* ---- for models/NAME.c */
 
 /* Appends a layer by spec ("dense:out=100:act=sigmoid"), reading the latest output. The run's norms
- * go into its slots at the sites in `normed` (NL_NORMED: any); weight-space methods always do. */
-enum { NL_NOT_NORMED = 0, NL_NORMED = NL_AT_PREACT | NL_AT_ACT | NL_AT_RNN };
+ * go into its slots at the sites in `normed` (NL_NORMED: any); weight-space methods always do, but
+ * into NL_ANSWER, the layer that gives the logits, only those that say so. */
+enum {
+    NL_NOT_NORMED = 0,
+    NL_ANSWER = NL_AT_ANSWER,
+    NL_NORMED = NL_AT_PREACT | NL_AT_ACT | NL_AT_RNN
+};
 nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *spec,
                        ...) NL_CHECKED __attribute__((format(printf, 4, 5)));
 /* Outputs have numbers: NL_FROM_INPUT, then one a layer. */
@@ -40,8 +45,10 @@ void nl_model_from(nl_model *m, int output);     /* the next layer reads that on
 void nl_model_residual(nl_model *m, int output); /* and adds that one before its activation */
 nl_shape nl_model_shape(const nl_model *m);      /* of what the next layer reads */
 void nl_model_norms_go_to(nl_model *m, const char *slot); /* instead of ops->slots */
-int64_t nl_model_outputs(const nl_model *m);              /* logits the loss wants: classes, or 1 */
-bool nl_model_each_step(const nl_model *m);               /* at each step */
+/* NL_EOPTION where the run asks for a norm. why: "fixup=true is a net without norms" */
+nl_status nl_model_wants_no_norm(const nl_model *m, const char *why) NL_CHECKED;
+int64_t nl_model_outputs(const nl_model *m); /* logits the loss wants: classes, or 1 */
+bool nl_model_each_step(const nl_model *m);  /* at each step */
 
 /* ---- for the trainer, tests and benchmarks */
 

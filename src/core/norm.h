@@ -165,7 +165,8 @@ enum {                   /* where it can be put */
        NL_AT_PREACT = 1, /* before the activation */
        NL_AT_ACT = 2,    /* after it */
        NL_AT_WEIGHT = 4, /* on the weights: n = fan-in, c = outputs */
-       NL_AT_RNN = 8     /* in a cell, call by call through time */
+       NL_AT_RNN = 8,    /* in a cell, call by call through time */
+       NL_AT_ANSWER = 16 /* on the weights of the layer that gives the logits, too */
 };
 
 enum {                        /* promises; the contract test checks each one, kept and not given */

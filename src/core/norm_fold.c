@@ -11,7 +11,8 @@ static bool is_stored(nl_source s)
 bool nl_norm_is_channel_affine(const nl_norm *m, const nl_policy *policy)
 {
     const nl_policy *p = policy ? policy : &m->own;
-    if (m->ops->whole_forward || m->gamma_rows > 1 || m->ops->sites == NL_AT_WEIGHT)
+    if (m->ops->whole_forward || m->gamma_rows > 1 ||
+        (m->ops->sites & NL_AT_WEIGHT && !(m->ops->sites & NL_AT_PREACT)))
         return false;
     for (int k = 0; k < m->nareas; k++) {
         const unsigned over = m->area[k].is.over | (m->g.s == 1 ? NL_OVER_S : 0);

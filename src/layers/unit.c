@@ -103,6 +103,7 @@ nl_status nl_unit_init(nl_layer *l, const char *model_init, uint64_t seed)
     const nl_weight_shape b = {.rows = 1, .cols = l->out.c, .fan_in = u->fan_in};
     NL_TRY(nl_init_weights(u->init.is[0] ? u->init.is : model_init, seed, l->name, "w", w,
                            nl_layer_value(l, W)));
+    nl_item_given_init(nl_store_at(l->store, l->item[W])); /* a norm on it starts from there */
     if (nl_layer_value(l, B))
         NL_TRY(nl_init_weights(u->bias_init.is, seed, l->name, "b", b, nl_layer_value(l, B)));
     if (l->norm[WEIGHT]) {

@@ -343,6 +343,113 @@ START_TEST(refusals_name_what_was_wanted)
 }
 END_TEST
 
+static const char *refused_slot(const char *spec, int slot, const char *norm)
+{
+    nl_model_setup setup = {
+        .shape = {.s = 1, .c = 12 * 12, .h = 12, .w = 12}, .outputs = OUTPUTS, .batch = N, .n = N};
+    nl_model *m;
+    setup.norm_slot[slot] = norm;
+    ck_assert_int_eq(nl_model_open(&m, spec, &setup), NL_EOPTION);
+    return nl_last_error();
+}
+
+START_TEST(a_slot_that_the_model_lacks_is_refused)
+{
+    ck_assert_str_eq(refused_slot("mlp", NL_SLOT_H, "layer"),
+                     "mlp has no slot 'h', got norm.h=layer (known: preact, act, weight)");
+    ck_assert_str_eq(refused_slot("resnet:depth=8:width=2", NL_SLOT_C, "batch"),
+                     "resnet has no slot 'c', got norm.c=batch (known: preact, act, weight)");
+}
+END_TEST
+
+START_TEST(fixup_takes_neither_norms_nor_other_biases)
+{
+    static const char fixup[] = "resnet:depth=8:width=2:fixup=true";
+    nl_text spec = {0};
+    ck_assert_str_eq(
+        refused_slot(fixup, NL_SLOT_WEIGHT, "scaled_ws"),
+        "resnet: fixup=true is a net without norms, wanted no norm, got norm.weight=scaled_ws");
+    ck_assert_str_eq(refusal(fixup, "batch", NULL),
+                     "resnet: fixup=true is a net without norms, wanted no norm, got norm=batch");
+    nl_text_add(&spec, "%s:bias=before", fixup);
+    ck_assert_str_eq(
+        refusal(nl_text_of(&spec), "none", NULL),
+        "resnet: fixup=true has scalar biases of its own, wanted bias=off, got bias=before");
+    nl_text_free(&spec);
+}
+END_TEST
+
+static nl_real *value_of(rig *r, const char *owner, const char *name)
+{
+    return nl_store_find(nl_model_store(r->model), owner, name)->val;
+}
+
+/* conv2 starts at 0, so a block's output is its shortcut: every second pixel of x + bias1a. */
+START_TEST(fixup_shortcuts_of_another_shape_see_the_first_bias)
+{
+    enum { SIDE = 12, WIDTH = 2, BEFORE = 3 };
+    rig r;
+    open_shaped(&r, "resnet:depth=8:width=2:fixup=true:s2b1b1a/b.init=3", "none", NULL, 1,
+                (nl_shape){.s = 1, .c = SIDE * SIDE, .h = SIDE, .w = SIDE}, OUTPUTS);
+    loss(&r);
+    const nl_real *x = value_of(&r, "s1b1b2b", "y"), *y = value_of(&r, "s2b1b2b", "y");
+    for (int row = 0; row < SIDE / 2; row++)
+        for (int col = 0; col < SIDE / 2; col++) {
+            const int to = row * SIDE / 2 + col, from = 2 * row * SIDE + 2 * col;
+            double channels[2 * WIDTH], wanted = 0, sum = 0;
+            for (int c = 0; c < 2 * WIDTH; c++)
+                sum += channels[c] = (double)y[to * 2 * WIDTH + c];
+            for (int c = 0; c < WIDTH; c++)
+                wanted += (double)x[from * WIDTH + c] + BEFORE;
+            ck_assert_double_eq_tol(sum, wanted, 1e-4 * wanted);
+            ck_assert_double_ge(channels[0], 0);
+        }
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(methods_for_activated_layers_leave_the_answer_alone)
+{
+    rig r;
+    open_rig(&r, "mlp:hidden=8", "scaled_ws", NULL);
+    ck_assert_ptr_nonnull(nl_store_find(nl_model_store(r.model), "h1/weight", "g"));
+    ck_assert_ptr_null(nl_store_find(nl_model_store(r.model), "out/weight", "g"));
+    close_rig(&r);
+    open_rig(&r, "mlp:hidden=8", "weight", NULL);
+    ck_assert_ptr_nonnull(nl_store_find(nl_model_store(r.model), "out/weight", "g"));
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(parameters_of_layers_take_settings)
+{
+    nl_text spec = {0};
+    ck_assert_int_eq(
+        nl_model_canonical("mlp:out/b.init=0.50:w.l2=1e-3:hidden=8:h1/w.l2=0:b.freeze=1", &spec),
+        NL_OK);
+    ck_assert_ptr_nonnull(
+        strstr(nl_text_of(&spec), ":b.freeze=true:w.l2=0.001:h1/w.l2=0:out/b.init=0.5"));
+    rig r;
+    open_rig(&r, nl_text_of(&spec), "batch", NULL);
+    nl_store *store = nl_model_store(r.model);
+    ck_assert_double_eq(nl_store_find(store, "out", "w")->set.l2, 1e-3);
+    ck_assert_double_eq(nl_store_find(store, "h1", "w")->set.l2, 0);
+    ck_assert(nl_store_find(store, "h1", "b")->set.freeze);
+    ck_assert(!nl_store_find(store, "h1", "w")->set.freeze);
+    ck_assert_double_eq((double)value_of(&r, "out", "b")[OUTPUTS - 1], 0.5);
+    ck_assert_double_eq((double)value_of(&r, "h1", "b")[0], 0);
+    close_rig(&r);
+    nl_text_free(&spec);
+    ck_assert_str_eq(refusal("mlp:hidden=8:v.l2=1", "none", NULL),
+                     "mlp: v.l2 is of no parameter (known: h1/w, h1/b, out/w, out/b)");
+    ck_assert_str_eq(refusal("mlp:hidden=8:h2/w.l2=1", "none", NULL),
+                     "mlp: h2/w.l2 is of no parameter (known: h1/w, h1/b, out/w, out/b)");
+    ck_assert_str_eq(refusal("mlp:w.l3=1", "none", NULL),
+                     "mlp: w has no option 'l3'; did you mean 'lr'? (known: init, lr, l2, l2_to, "
+                     "constraint, freeze)");
+}
+END_TEST
+
 int main(void)
 {
     use_registries();
@@ -359,6 +466,11 @@ int main(void)
     tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);
     tcase_add_test(t, a_step_allocates_nothing);
     tcase_add_test(t, refusals_name_what_was_wanted);
+    tcase_add_test(t, a_slot_that_the_model_lacks_is_refused);
+    tcase_add_test(t, fixup_takes_neither_norms_nor_other_biases);
+    tcase_add_test(t, fixup_shortcuts_of_another_shape_see_the_first_bias);
+    tcase_add_test(t, methods_for_activated_layers_leave_the_answer_alone);
+    tcase_add_test(t, parameters_of_layers_take_settings);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
