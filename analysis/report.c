@@ -12,6 +12,7 @@
 #include "analysis/figure.h"
 #include "analysis/heatmap.h"
 #include "base/alloc.h"
+#include "base/bibtex.h"
 
 enum { CURVE_POINTS = 300, PANEL_POINTS = 120, PERCENTILES = 7, FIGURES_MAX = 512 };
 
@@ -399,17 +400,31 @@ static void add_facts(const nl_compare *c, nl_text *out)
                                         "cpu",
                                         "cpu_variant",
                                         "compiler",
-                                        "system",
-                                        "cite"};
+                                        "system"};
     nl_text common = {0};
     nl_compare_common(c, &common);
     nl_text_add(out, "<h2>What was compared</h2>\n<div class=\"wide\"><table class=\"facts\">\n");
     add_fact(out, "spec in common", nl_text_of(&common));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         add_attribute(c, names[i], out);
-    nl_text_add(out, "</table></div>\n<p class=\"sub\">Keys after <code>cite</code> are those of "
-                     "<code>paper/refs.bib</code>: the methods used.</p>\n");
+    nl_text_add(out, "</table></div>\n");
     nl_text_free(&common);
+}
+
+/* The papers of all models and methods that ran. */
+static void add_citations(const nl_compare *c, nl_text *out)
+{
+    nl_text keys = {0}, entries = {0};
+    for (int64_t i = 0; i < c->runs_count; i++)
+        nl_bibtex_unite(nl_rundata_text(c->runs[i], "cite", ""), &keys);
+    nl_bibtex_entries(nl_text_of(&keys), &entries);
+    if (keys.failed || entries.failed)
+        out->failed = true;
+    else if (entries.used)
+        add_escaped(out, "<h2>What to cite</h2>\n<div class=\"wide\"><pre>", nl_text_of(&entries),
+                    "</pre></div>\n");
+    nl_text_free(&keys);
+    nl_text_free(&entries);
 }
 
 static void add_figure(const nl_figure *f, const char *caption, nl_text *out)
@@ -577,6 +592,7 @@ nl_status nl_report_page(const nl_compare *c, const nl_published *published, nl_
     else
         NL_TRY(add_drawings(c, out));
     add_facts(c, out);
+    add_citations(c, out);
     nl_text_add(out, "</main>\n");
     if (charts)
         add_script(out, "", nl_page_js);

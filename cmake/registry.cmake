@@ -11,3 +11,9 @@ foreach(folder norms models datasets)
 endforeach()
 add_library(normlab_registry INTERFACE)
 target_include_directories(normlab_registry INTERFACE ${PROJECT_BINARY_DIR}/generated)
+
+# The references that methods cite go into the program, byte by byte.
+file(READ paper/refs.bib refs HEX)
+string(REGEX REPLACE "(..)" "0x\\1," refs "${refs}")
+file(CONFIGURE OUTPUT generated/refs_bib.inc CONTENT "${refs}")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS paper/refs.bib)

@@ -1,12 +1,15 @@
 /* normlab compare: methods x seeds. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/compare.h"
 #include "analysis/report.h"
 #include "base/alloc.h"
+#include "base/random.h"
 #include "cli/cli.h"
 #include "cli/grid.h"
 
@@ -111,13 +114,31 @@ static nl_status check_data(const nl_grid *g)
     return NL_OK;
 }
 
-/* The page lies beside the folders of the runs. */
+/* The same runs, the same name. */
+static nl_status name_report(const nl_compare *c, char *name, size_t room)
+{
+    nl_text hashes = {0};
+    for (int64_t i = 0; i < c->runs_count; i++)
+        nl_text_add(&hashes, "%s ", nl_rundata_text(c->runs[i], "hash", ""));
+    const nl_status st = nl_text_status(&hashes);
+    snprintf(name, room, "report-%08llx.html",
+             (unsigned long long)(nl_hash_text(nl_text_of(&hashes)) >> 32));
+    nl_text_free(&hashes);
+    return st;
+}
+
+/* The page lies beside the folders of the runs; report.html is a link to the latest one. */
 static nl_status write_report(const nl_compare *c, const nl_run_spec *spec, FILE *to)
 {
-    char path[NL_PATH_MAX];
-    snprintf(path, sizeof path, "%s/report.html", spec->out.is);
+    char name[32], path[NL_PATH_MAX], latest[NL_PATH_MAX];
+    NL_TRY(name_report(c, name, sizeof name));
+    snprintf(path, sizeof path, "%s/%s", spec->out.is, name);
+    snprintf(latest, sizeof latest, "%s/report.html", spec->out.is);
     NL_TRY(nl_report_write(c, NULL, path));
-    fprintf(to, "report: %s\n", path);
+    unlink(latest);
+    if (symlink(name, latest) != 0)
+        return nl_fail(NL_EIO, "%s: cannot be linked to %s: %s", latest, name, strerror(errno));
+    fprintf(to, "report: %s (%s)\n", latest, name);
     return NL_OK;
 }
 

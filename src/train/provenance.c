@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/bibtex.h"
 #include "kernel/cpu.h"
 #include "version.h"
 
@@ -83,15 +84,19 @@ static nl_status write_machine(nl_log *log, int threads)
 nl_status nl_provenance_write(nl_log *log, const nl_run_spec *spec, const nl_dataset *data,
                               const nl_model *model, int threads)
 {
-    nl_text keys = {0};
+    nl_text keys = {0}, entries = {0};
     nl_status st = NL_OK;
     NL_GO(write_run(log, spec));
     NL_GO(write_data(log, spec, data));
     NL_GO(write_machine(log, threads));
     nl_model_citations(model, &keys);
     NL_GO(nl_text_status(&keys));
+    nl_bibtex_entries(nl_text_of(&keys), &entries);
+    NL_GO(nl_text_status(&entries));
     NL_GO(nl_log_set_text(log, "cite", nl_text_of(&keys)));
+    NL_GO(nl_log_set_text(log, "bibtex", nl_text_of(&entries)));
 done:
+    nl_text_free(&entries);
     nl_text_free(&keys);
     return st;
 }

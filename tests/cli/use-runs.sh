@@ -27,6 +27,7 @@ small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
     grep -q "done, 20 steps" err || complain "stderr does not tell of a run's end"
     grep -q "2 methods x 2 seeds" out || complain "no table"
     [ -s many/report.html ] || complain "no report"
+    [ "$(readlink many/report.html)" = "$(basename many/report-*.html)" ] || complain "no report of its own name"
     run compare $small norm=none,batch seeds=2 out=many --no-report --json
     [ "$(grep -c 'was finished before' err)" -eq 4 ] || complain "finished runs are run again"
     grep -q '^{' out || complain "no JSON"
