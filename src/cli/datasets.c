@@ -1,30 +1,14 @@
 /* normlab datasets: what the tables of the data sets say. */
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "cli/catalogue.h"
 
-static void print_one(const nl_dataset_ops *o)
+static bool at(int i, const char **name, const char **title)
 {
-    printf("%s: %s\n\n", o->name, o->title);
-    if (o->cite && *o->cite)
-        printf("%-12s %s\n", "Source", o->cite);
-    if (o->files)
-        printf("%-12s %s, in $NORMLAB_DATA or ./data\n", "Files", o->files);
-    printf("\nOptions:\n");
-    cli_print_options(o->options);
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    const char **name = state->input;
-    if (key != ARGP_KEY_ARG)
-        return ARGP_ERR_UNKNOWN;
-    if (*name) {
-        cli_wrong("datasets describes one data set, got '%s' and '%s'", *name, arg);
-        return EINVAL;
-    }
-    *name = arg;
-    return 0;
+    const nl_dataset_ops *o = nl_dataset_at(i);
+    if (o)
+        *name = o->name, *title = o->title;
+    return o;
 }
 
 /* Known, or a message with the nearest name. */
@@ -42,28 +26,24 @@ static nl_status find(const char *name, const nl_dataset_ops **out)
     return NL_OK;
 }
 
+static nl_status describe(const char *name)
+{
+    const nl_dataset_ops *o;
+    NL_TRY(find(name, &o));
+    cli_print_head(o->name, o->title, o->cite);
+    if (o->files)
+        printf("%-12s %s, in $NORMLAB_DATA or ./data\n", "Files", o->files);
+    printf("\nOptions:\n");
+    cli_print_options(o->options);
+    return NL_OK;
+}
+
 int cli_datasets(int argc, char **argv)
 {
-    static const struct argp argp = {
-        NULL,
-        parse,
-        "[NAME]",
+    static const cli_catalogue catalogue = {
+        "datasets", "data set",
         "Lists the data sets, or describes one: options, source, files."
         "\vExample: normlab datasets mnist",
-        NULL,
-        NULL,
-        NULL};
-    const char *name = NULL;
-    const nl_dataset_ops *o;
-    if (!cli_parse(&argp, argc, argv, &name))
-        return CLI_WRONG;
-    for (int i = 0; !name && (o = nl_dataset_at(i)); i++)
-        printf("%-16s %s\n", o->name, o->title);
-    if (!name)
-        return CLI_DONE;
-    const nl_status st = find(name, &o);
-    if (st != NL_OK)
-        return cli_failure(st);
-    print_one(o);
-    return CLI_DONE;
+        at, describe};
+    return cli_catalogue_run(&catalogue, argc, argv);
 }

@@ -1,8 +1,16 @@
 /* normlab models: what the tables of the networks say. */
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "cli/catalogue.h"
 #include "core/model.h"
+
+static bool at(int i, const char **name, const char **title)
+{
+    const nl_model_ops *o = nl_model_at(i);
+    if (o)
+        *name = o->name, *title = o->title;
+    return o;
+}
 
 static void print_words(const char *title, const char *const *words)
 {
@@ -12,54 +20,28 @@ static void print_words(const char *title, const char *const *words)
     printf("\n");
 }
 
-static void print_one(const nl_model_ops *o)
+static nl_status describe(const char *name)
 {
-    printf("%s: %s\n\n", o->name, o->title);
-    if (o->cite && *o->cite)
-        printf("%-12s %s\n", "Source", o->cite);
+    const nl_model_ops *o;
+    NL_TRY(nl_model_find_or_say(name, &o));
+    cli_print_head(o->name, o->title, o->cite);
     print_words("Protocol", o->protocol);
     print_words("Norm slots", o->slots);
     if (o->norms)
         print_words("Methods", o->norms);
     printf("\nOptions:\n");
     cli_print_options(o->options);
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    const char **name = state->input;
-    if (key != ARGP_KEY_ARG)
-        return ARGP_ERR_UNKNOWN;
-    if (*name) {
-        cli_wrong("models describes one network, got '%s' and '%s'", *name, arg);
-        return EINVAL;
-    }
-    *name = arg;
-    return 0;
+    printf("\nOf each parameter, as [LAYER/]NAME.KEY=VALUE such as out/w.l2=1e-4:\n");
+    cli_print_options(nl_setting_options);
+    return NL_OK;
 }
 
 int cli_models(int argc, char **argv)
 {
-    static const struct argp argp = {
-        NULL,
-        parse,
-        "[NAME]",
+    static const cli_catalogue catalogue = {
+        "models", "network",
         "Lists the networks, or describes one: options, the protocol of its paper, slots."
         "\vExample: normlab models mlp",
-        NULL,
-        NULL,
-        NULL};
-    const char *name = NULL;
-    const nl_model_ops *o;
-    if (!cli_parse(&argp, argc, argv, &name))
-        return CLI_WRONG;
-    for (int i = 0; !name && (o = nl_model_at(i)); i++)
-        printf("%-16s %s\n", o->name, o->title);
-    if (!name)
-        return CLI_DONE;
-    const nl_status st = nl_model_find_or_say(name, &o);
-    if (st != NL_OK)
-        return cli_failure(st);
-    print_one(o);
-    return CLI_DONE;
+        at, describe};
+    return cli_catalogue_run(&catalogue, argc, argv);
 }

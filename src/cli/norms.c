@@ -1,7 +1,7 @@
 /* normlab norms: what the tables of the methods say. */
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "cli/catalogue.h"
 #include "core/norm.h"
 
 struct row {
@@ -69,9 +69,7 @@ static void print_variables(const nl_variable *v)
 
 static void print_one(const nl_norm_ops *o)
 {
-    printf("%s: %s\n\n", o->name, o->title);
-    if (o->cite && *o->cite)
-        printf("%-12s %s\n", "Source", o->cite);
+    cli_print_head(o->name, o->title, o->cite);
     print_set("Place", sites, o->sites);
     print_set("Traits", traits, o->traits);
     print_set("Statistics", source_rows(), o->sources);
