@@ -10,6 +10,7 @@ const nl_dataset_ops nl_dataset_kmnist = {
     .shape = {.s = 1, .c = 784, .h = 28, .w = 28},
     .classes = 10,
     .examples = 60000,
+    .target = 0.85,
     .self_size = sizeof(nl_idx_options),
     .options = nl_idx_option_table,
     .load = nl_idx_load,

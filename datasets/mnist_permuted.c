@@ -63,6 +63,7 @@ const nl_dataset_ops nl_dataset_mnist_permuted = {
     .shape = {.s = PIXELS, .c = 1},
     .classes = 10,
     .examples = 60000,
+    .target = 0.95,
     .self_size = sizeof(permuted),
     .options = options,
     .load = load,

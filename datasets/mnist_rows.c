@@ -15,6 +15,7 @@ const nl_dataset_ops nl_dataset_mnist_rows = {
     .shape = {.s = 28, .c = 28},
     .classes = 10,
     .examples = 60000,
+    .target = 0.95,
     .self_size = sizeof(nl_idx_options),
     .options = nl_idx_option_table,
     .load = load,

@@ -162,6 +162,7 @@ nl_status nl_dataset_open(nl_dataset **out, const char *spec, const char *dir)
     if (!d)
         NL_BAIL(NL_ENOMEM, "%s: no memory", ops->name);
     d->ops = ops;
+    d->target = ops->target;
     d->synthetic = ops->synthetic;
     NL_GO(ops->load(self, data_folder(dir), d));
     NL_GO(prepare(self, d));

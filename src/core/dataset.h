@@ -104,6 +104,7 @@ typedef struct nl_dataset_ops {
     bool synthetic;
     nl_shape shape;            /* of an example and */
     int64_t classes, examples; /* how many, for benchmarks that do without the data; 0: ask load */
+    double target;             /* accuracy of steps-to-target, where load sets no other */
     size_t self_size;
     const nl_option *options;
     /* Fills out->train, val, test, shape, classes, target, lo, hi with raw values: calls

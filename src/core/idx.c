@@ -236,7 +236,6 @@ nl_status nl_idx_load_from(const void *self, const char *dir, const char *folder
                          &cut));
     out->shape = out->ops->shape;
     out->classes = NL_IDX_CLASSES;
-    out->target = 0.95;
     out->hi = 255;
     NL_GO(nl_dataset_room(out, &cut));
     fill(&out->train, &train, 0, o->binary);

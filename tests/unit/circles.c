@@ -12,6 +12,8 @@ static nl_dataset *opened(const char *spec)
     ck_assert_msg(nl_dataset_open(&d, spec, NULL) == NL_OK, "%s", nl_last_error());
     ck_assert(d->synthetic);
     ck_assert_int_eq(d->classes, 2);
+    ck_assert_double_eq(d->target, d->ops->target);
+    ck_assert_double_eq(d->target, 0.95);
     ck_assert_int_eq(d->shape.s * d->shape.c, 2);
     return d;
 }
