@@ -168,12 +168,6 @@ static nl_status check_model(nl_model *m)
             return nl_fail(NL_ESTATE, "probe: layer %s carries its state from batch to batch",
                            l->name);
     }
-    for (int i = 0; i < nl_store_count(nl_model_store(m)); i++) {
-        const nl_item *it = nl_store_at(nl_model_store(m), i);
-        if (it->lookup)
-            return nl_fail(NL_ESTATE, "probe: %s/%s is a table whose rows are updated when read",
-                           it->owner, it->decl->name);
-    }
     return NL_OK;
 }
 

@@ -238,7 +238,8 @@ START_TEST(a_grid_refuses_twins_and_three_varied_keys)
     ck_assert_str_eq(nl_last_error(), "run: seed 1 is given twice");
     ck_assert_int_ne(grid_of("batch=1,2 epochs=1,2 norm=none,batch", &g), NL_OK);
     ck_assert_str_eq(nl_last_error(),
-                     "run: at most two keys may vary, here norm, batch and epochs");
+                     "run: at most two keys may vary, here norm, batch and epochs ("
+                     "'normlab sweep' takes any number)");
     ck_assert_ptr_null(g.run);
 }
 END_TEST
