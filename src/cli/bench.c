@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
+#include "par/par.h"
 #include "train/bench.h"
 
 enum { SAMPLES = 21, NORMS_MAX = 16, THREADS_MAX = 2 };
@@ -62,7 +62,6 @@ static nl_status choose(const struct input *in, const char *key, const char *con
                         const char *chosen[NORMS_MAX + 1], int threads[THREADS_MAX + 1])
 {
     const nl_word *first;
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t asked;
     for (int k = 0; k < in->words.count; k++)
         if (strcmp(in->words.at[k].key, key) != 0 && strcmp(in->words.at[k].key, "threads") != 0)
@@ -76,7 +75,7 @@ static nl_status choose(const struct input *in, const char *key, const char *con
     for (int k = 0; count == 0 && presets[k]; k++)
         chosen[k] = presets[k];
     threads[0] = 1;
-    threads[1] = cores > 1 ? (int)cores : 0;
+    threads[1] = nl_cores() > 1 ? nl_cores() : 0;
     if (nl_words_find(&in->words, "threads", &first)) {
         if (!nl_read_int(first->value, &asked) || asked < 1 || asked > 256)
             return nl_fail(NL_EOPTION, "threads: wants 1 to 256, got '%s'", first->value);

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "par/par.h"
 #include "train/rehearse.h"
 
 static volatile sig_atomic_t stop;

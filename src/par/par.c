@@ -1,22 +1,23 @@
-/* The parallel loop, on OpenMP or, with NL_PAR_PTHREAD (thread sanitizer) or without OpenMP, on
- * plain threads; both run the same blocks. */
+/* The parallel loop. Worker 0 is the caller; the others are threads that start when they are first
+ * needed and stay. Each is offered a share of the blocks; a share that its worker has not begun
+ * when the caller is done with its own is done by the caller, so that nobody waits for a thread
+ * that the system has no core for. Who waits looks for a moment, then sleeps: other processes have
+ * the cores. */
 #include "par/par.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #ifdef __SSE2__
 #include <xmmintrin.h>
 #endif
 
-#if defined(_OPENMP) && !defined(NL_PAR_PTHREAD)
-#include <omp.h>
-#else
-#include <pthread.h>
-#endif
-
-enum { WORK_PER_THREAD = 1 << 19 }; /* bytes or flops worth a fork: some 5 to 10 us */
+enum {
+    WORK_PER_THREAD = 1 << 18, /* bytes or flops worth a share of its own: some 5 us */
+    LOOKS = 2500 /* before sleeping: some 50 us, what falling asleep and waking take */
+};
 
 static int threads = 1;
 static bool ignore_work;
@@ -25,6 +26,13 @@ static _Thread_local int worker;
 
 void nl_threads_set(int n) { threads = n < 1 ? 1 : n > NL_THREADS_MAX ? NL_THREADS_MAX : n; }
 int nl_threads(void) { return threads; }
+
+int nl_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
+}
+
 int nl_worker(void) { return worker; }
 void nl_par_ignore_work(bool on) { ignore_work = on; }
 int nl_par_workers_seen(void) { return atomic_exchange(&workers_seen, 0); }
@@ -52,6 +60,8 @@ static void note_workers(int n)
         ;
 }
 
+/* ---- workers */
+
 typedef struct team {
     int64_t nblocks;
     void (*body)(int64_t b, void *arg);
@@ -60,73 +70,130 @@ typedef struct team {
     atomic_int ran; /* workers that did at least one block */
 } team;
 
+/* What becomes of a worker's share: offered by the caller, then begun by the worker's thread, or
+ * taken back. */
+enum { NOTHING, OFFERED, BEGUN };
+
+typedef struct member {
+    _Alignas(128) atomic_int share; /* alone in its cache lines */
+    atomic_int sleepers;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* share has, while somebody slept */
+    team *t;
+    int number;
+    bool started;
+} member;
+
+static member members[NL_THREADS_MAX];
+static atomic_flag in_use = ATOMIC_FLAG_INIT; /* members, by a loop in flight */
+
+static void look_again(void)
+{
+#ifdef __SSE2__
+    _mm_pause();
+#endif
+}
+
+static void set_share(member *m, int share)
+{
+    atomic_store(&m->share, share);
+    if (atomic_load(&m->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&m->lock);
+    pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void wait_for_share(member *m, int wanted)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load(&m->share) == wanted)
+            return;
+        look_again();
+    }
+    pthread_mutex_lock(&m->lock);
+    atomic_fetch_add(&m->sleepers, 1);
+    while (atomic_load(&m->share) != wanted)
+        pthread_cond_wait(&m->changed, &m->lock);
+    atomic_fetch_sub(&m->sleepers, 1);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static bool turn_share(member *m, int from, int to)
+{
+    return atomic_compare_exchange_strong(&m->share, &from, to);
+}
+
 /* Worker w of the team does every block of its contiguous share. */
 static void do_share(team *t, int w)
 {
     const int64_t from = t->nblocks * w / t->size, to = t->nblocks * (w + 1) / t->size;
+    const int before = worker;
     worker = w;
     nl_flush_denormals();
     for (int64_t b = from; b < to; b++)
         t->body(b, t->arg);
-    worker = 0;
-    if (to > from)
-        atomic_fetch_add(&t->ran, 1);
+    worker = before;
 }
 
-#if defined(_OPENMP) && !defined(NL_PAR_PTHREAD)
-static void run_team(team *t)
+static void *serve(void *arg)
 {
-#pragma omp parallel num_threads(t->size)
-    {
-        /* OpenMP may give fewer threads than asked: shares are dealt out, not owned. */
-        for (int w = omp_get_thread_num(); w < t->size; w += omp_get_num_threads())
-            do_share(t, w);
+    member *m = arg;
+    for (;;) {
+        wait_for_share(m, OFFERED);
+        if (!turn_share(m, OFFERED, BEGUN))
+            continue; /* taken back */
+        do_share(m->t, m->number);
+        atomic_fetch_add(&m->t->ran, 1);
+        set_share(m, NOTHING);
     }
-}
-#else
-typedef struct member {
-    team *t;
-    int w;
-} member;
-
-static void *run_member(void *arg)
-{
-    const member *m = arg;
-    do_share(m->t, m->w);
     return NULL;
 }
 
+static void start(member *m, int number)
+{
+    pthread_t id;
+    m->number = number;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->changed, NULL);
+    m->started = pthread_create(&id, NULL, serve, m) == 0;
+    if (m->started)
+        pthread_detach(id);
+}
+
 static void run_team(team *t)
 {
-    pthread_t id[NL_THREADS_MAX];
-    member m[NL_THREADS_MAX];
-    bool started[NL_THREADS_MAX] = {false};
     for (int w = 1; w < t->size; w++) {
-        m[w] = (member){t, w};
-        started[w] = pthread_create(&id[w], NULL, run_member, &m[w]) == 0;
+        member *m = &members[w];
+        if (!m->started)
+            start(m, w);
+        m->t = t;
+        set_share(m, OFFERED);
     }
     do_share(t, 0);
     for (int w = 1; w < t->size; w++) {
-        if (started[w])
-            pthread_join(id[w], NULL);
-        else
+        member *m = &members[w];
+        const bool wants_worker = ignore_work && m->started;
+        if (!wants_worker && turn_share(m, OFFERED, NOTHING))
             do_share(t, w);
+        else
+            wait_for_share(m, NOTHING);
     }
 }
-#endif
 
 void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
 {
     const int size = team_size(nblocks, work);
-    if (size <= 1) {
+    if (size <= 1 || atomic_flag_test_and_set(&in_use)) {
         nl_flush_denormals();
         for (int64_t b = 0; b < nblocks; b++)
             body(b, arg);
         return;
     }
-    team t = {.nblocks = nblocks, .body = body, .arg = arg, .size = size};
+    team t = {.nblocks = nblocks, .body = body, .arg = arg, .size = size, .ran = 1};
     run_team(&t);
     note_workers(atomic_load(&t.ran));
+    atomic_flag_clear(&in_use);
 }
 
 void nl_fold(double *part, int64_t nblocks, int64_t width)

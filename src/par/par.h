@@ -1,5 +1,5 @@
 /* par.h: the one parallel-for, the fixed-order fold, and one background worker.
- * The only part of normlab that names OpenMP.
+ * The only part of normlab that starts threads.
  *
  * Work is cut into blocks by problem size alone, never by the number of threads; a block is done
  * by one thread; partial results are folded in a tree fixed by their number. So results are the
@@ -17,17 +17,19 @@ enum { NL_THREADS_MAX = 256 };
 
 void nl_threads_set(int n); /* clamped to 1 .. NL_THREADS_MAX; the start value is 1 */
 int nl_threads(void);
+int nl_cores(void); /* that this process may use */
 
 /* Runs body(b, arg) for b = 0 .. nblocks-1 in any order on at most nl_threads() threads. Blocks
  * must not write the same place. `work` is the cost of all blocks together in bytes or flops;
- * little work runs on the calling thread alone (tiny layers must not pay for a fork). Calls do not
- * nest. Denormals are flushed alike in every worker. */
+ * little work runs on the calling thread alone (tiny layers must not pay for a fork), and so does a
+ * loop within a loop. Denormals are flushed alike in every worker. */
 NL_API void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg);
 
 /* 0 .. nl_threads()-1 inside a body: for scratch memory only, never for results. */
 NL_API int nl_worker(void);
 
-/* For tests: forks however little the work is, and counts the workers that ran a block. */
+/* For tests: forks however little the work is, waits for every worker to do its share, and counts
+ * the workers that did. */
 void nl_par_ignore_work(bool on);
 int nl_par_workers_seen(void); /* the most workers that shared one nl_for since the last call */
 

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <poll.h>
-#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +22,6 @@
 enum { PROGRESS_FD = 3, POLL_MS = 200, ARGS_MAX = 96, TAIL = 4096, OUT_MAX = 900 };
 
 extern char **environ;
-
-int nl_cores(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
-}
 
 /* ---- folders */
 

@@ -72,7 +72,4 @@ nl_status nl_job_forget(const nl_job *job) NL_CHECKED;
  * engine's own trouble (no process, no folder); children are ended first. */
 nl_status nl_engine_run(nl_engine *e, nl_job *jobs, int count) NL_CHECKED;
 
-/* Cores this process may use. */
-int nl_cores(void);
-
 #endif

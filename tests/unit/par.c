@@ -1,7 +1,9 @@
 /* The parallel loop, the fold and the background worker: nothing depends on who does the work. */
 #include <check.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "par/par.h"
@@ -41,6 +43,74 @@ START_TEST(every_block_runs_once_and_alike_on_any_number_of_threads)
     for (int b = 0; b < BLOCKS; b++)
         ck_assert_int_eq(one.times[b], 1);
     nl_par_ignore_work(false);
+}
+END_TEST
+
+static void loop_in_loop(int64_t b, void *arg)
+{
+    loop *inner = (loop *)arg + b;
+    nl_for(BLOCKS, INT64_C(1) << 40, sum_block, inner);
+}
+
+START_TEST(a_loop_in_a_loop_runs_on_its_thread)
+{
+    enum { OUTER = 4 };
+    loop one = {0}, many[OUTER] = {0};
+    nl_threads_set(1);
+    nl_for(BLOCKS, 1, sum_block, &one);
+    nl_threads_set(3);
+    nl_for(OUTER, INT64_C(1) << 40, loop_in_loop, many);
+    for (int k = 0; k < OUTER; k++)
+        ck_assert_mem_eq(&many[k], &one, sizeof one);
+}
+END_TEST
+
+static void *many_loops(void *arg)
+{
+    loop *l = arg;
+    for (int i = 0; i < 200; i++) {
+        *l = (loop){0};
+        nl_for(BLOCKS, INT64_C(1) << 40, sum_block, l);
+    }
+    return NULL;
+}
+
+START_TEST(loops_of_two_threads_do_not_meet)
+{
+    loop one = {0}, here, there;
+    pthread_t other;
+    nl_threads_set(1);
+    nl_for(BLOCKS, 1, sum_block, &one);
+    nl_threads_set(3);
+    ck_assert_int_eq(pthread_create(&other, NULL, many_loops, &there), 0);
+    many_loops(&here);
+    pthread_join(other, NULL);
+    ck_assert_mem_eq(&here, &one, sizeof one);
+    ck_assert_mem_eq(&there, &one, sizeof one);
+}
+END_TEST
+
+static void sleep_a_little(int64_t b, void *arg)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    (void)b;
+    (void)arg;
+    nanosleep(&pause, NULL);
+}
+
+START_TEST(workers_that_sleep_wake_again)
+{
+    loop one = {0};
+    nl_threads_set(1);
+    nl_for(BLOCKS, 1, sum_block, &one);
+    nl_threads_set(2);
+    for (int i = 0; i < 20; i++) {
+        loop l = {0};
+        nl_for(BLOCKS, INT64_C(1) << 40, sum_block, &l);
+        ck_assert_mem_eq(&l, &one, sizeof one);
+        sleep_a_little(0, NULL);                           /* the worker falls asleep */
+        nl_for(2, INT64_C(1) << 40, sleep_a_little, NULL); /* so does the caller */
+    }
 }
 END_TEST
 
@@ -108,6 +178,9 @@ int main(void)
     Suite *s = suite_create("par");
     TCase *t = tcase_create("all");
     tcase_add_test(t, every_block_runs_once_and_alike_on_any_number_of_threads);
+    tcase_add_test(t, a_loop_in_a_loop_runs_on_its_thread);
+    tcase_add_test(t, loops_of_two_threads_do_not_meet);
+    tcase_add_test(t, workers_that_sleep_wake_again);
     tcase_add_test(t, little_work_does_not_fork);
     tcase_add_test(t, fold_adds_every_block_in_a_fixed_tree);
     tcase_add_test(t, background_worker_hands_back_the_result_and_the_message);
