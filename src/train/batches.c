@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "par/par.h"
 
 static const char *const orders[] = {"reshuffle", "fixed", "sequential", NULL};
 static const char *const lasts[] = {"keep", "drop", NULL};
@@ -73,38 +74,53 @@ int64_t nl_batches_example(const nl_batches *b, const int64_t *order, int64_t k,
     return order ? order[k * b->batch + i] : k * b->batch + i;
 }
 
-static void copy_example(const nl_batches *b, int64_t epoch, int64_t example, nl_real *to)
+typedef struct gather {
+    const nl_batches *b;
+    const int64_t *order;
+    int64_t epoch, k;
+    nl_real *x, *value;
+    int32_t *label;
+} gather;
+
+static void copy_input(const gather *g, int64_t example, nl_real *to)
 {
+    const nl_batches *b = g->b;
     const nl_real *from = b->from->x + example * b->width;
     const nl_shape *s = &b->data->shape;
     if (nl_augments(&b->augment))
-        nl_augment_image(&b->augment, b->seed, epoch, example, s->h, s->w, b->width / (s->h * s->w),
-                         from, to);
+        nl_augment_image(&b->augment, b->seed, g->epoch, example, s->h, s->w,
+                         b->width / (s->h * s->w), from, to);
     else
         memcpy(to, from, (size_t)b->width * sizeof *to);
 }
 
-static void copy_answers(const nl_batches *b, int64_t example, int64_t row, int32_t *label,
-                         nl_real *value)
+static void copy_answers(const gather *g, int64_t example, int64_t row)
 {
-    const int64_t answers = nl_dataset_answers(b->data);
-    if (b->from->label)
-        memcpy(label + row * answers, b->from->label + example * answers,
-               (size_t)answers * sizeof *label);
-    if (b->from->value)
-        memcpy(value + row * answers, b->from->value + example * answers,
-               (size_t)answers * sizeof *value);
+    const nl_split *from = g->b->from;
+    const int64_t answers = nl_dataset_answers(g->b->data);
+    if (from->label)
+        memcpy(g->label + row * answers, from->label + example * answers,
+               (size_t)answers * sizeof *g->label);
+    if (from->value)
+        memcpy(g->value + row * answers, from->value + example * answers,
+               (size_t)answers * sizeof *g->value);
+}
+
+static void copy_example(int64_t i, void *arg)
+{
+    const gather *g = arg;
+    const int64_t example = nl_batches_example(g->b, g->order, g->k, i);
+    copy_input(g, example, g->x + i * g->b->width);
+    copy_answers(g, example, i);
 }
 
 int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t epoch, int64_t k,
-                          nl_real *x, int32_t *label, nl_real *value)
+                          nl_real *x, int32_t *label, nl_real *value, bool parallel)
 {
     const int64_t rows = nl_batches_rows(b, k);
-    for (int64_t i = 0; i < rows; i++) {
-        const int64_t example = nl_batches_example(b, order, k, i);
-        copy_example(b, epoch, example, x + i * b->width);
-        copy_answers(b, example, i, label, value);
-    }
+    gather g = {b, order, epoch, k, x, value, label};
+    const int64_t bytes = 2 * rows * b->width * (int64_t)sizeof *x;
+    nl_for(rows, parallel ? bytes : 0, copy_example, &g);
     return rows;
 }
 

@@ -48,9 +48,10 @@ int64_t nl_batches_rows(const nl_batches *b, int64_t k);
 int64_t nl_batches_example(const nl_batches *b, const int64_t *order, int64_t k, int64_t i);
 
 /* Copies batch k of the epoch into x (rows, width), augmented, and label or value (rows, answers),
- * whichever the data have, and gives the number of rows. */
+ * whichever the data have, and gives the number of rows. parallel: by all threads, else by the
+ * calling one. */
 int64_t nl_batches_gather(const nl_batches *b, const int64_t *order, int64_t epoch, int64_t k,
-                          nl_real *x, int32_t *label, nl_real *value);
+                          nl_real *x, int32_t *label, nl_real *value, bool parallel);
 
 /* live (rows, shape.s) becomes 1 for the steps of batch k's examples and 0 for padding. */
 void nl_batches_live(const nl_batches *b, const int64_t *order, int64_t k, uint8_t *live);

@@ -137,7 +137,7 @@ static nl_status open_step(step_bench *b)
     const nl_model_setup setup = nl_spec_setup(s, &b->data, batch, batch);
     NL_TRY(nl_model_open(&b->model, s->model.is, &setup));
     NL_TRY(nl_optim_open(&b->optim, s->optimizer.is, nl_model_store(b->model), MOST_STEPS));
-    NL_TRY(nl_feeder_open(&b->feeder, &b->batches, s->threads < 2));
+    NL_TRY(nl_feeder_open(&b->feeder, &b->batches, nl_feeder_has_no_core(s->threads)));
     b->d_logits = nl_alloc((size_t)(batch * b->outputs), sizeof *b->d_logits);
     b->seconds = nl_alloc(MOST_STEPS, sizeof *b->seconds);
     if (!b->d_logits || !b->seconds)

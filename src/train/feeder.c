@@ -20,6 +20,8 @@ struct nl_feeder {
     int64_t *order, epoch_of_order;
 };
 
+bool nl_feeder_has_no_core(int64_t threads) { return threads < 2 || threads >= nl_cores(); }
+
 nl_status nl_feeder_open(nl_feeder **out, const nl_batches *b, bool alone)
 {
     nl_status st = NL_OK;
@@ -81,7 +83,7 @@ static nl_status fill(void *arg)
     if (epoch != f->epoch_of_order)
         nl_batches_order(f->b, epoch, f->order);
     f->epoch_of_order = epoch;
-    s->n = nl_batches_gather(f->b, f->order, epoch, k, s->x, s->label, s->value);
+    s->n = nl_batches_gather(f->b, f->order, epoch, k, s->x, s->label, s->value, f->alone);
     if (s->live)
         nl_batches_live(f->b, f->order, k, s->live);
     for (int64_t i = 0; i < s->n; i++)

@@ -1,5 +1,6 @@
 /* feeder.h: the batches of a run, step by step. The next one is assembled in the background while
- * the step runs; which batch is which follows from the step alone, so bytes stay the same. */
+ * the step runs, if there is a core for it; which batch is which follows from the step alone, so
+ * bytes stay the same. */
 #ifndef NL_FEEDER_H
 #define NL_FEEDER_H
 
@@ -17,7 +18,10 @@ typedef struct nl_batch {
 
 typedef struct nl_feeder nl_feeder;
 
-/* b is lent. alone: no thread of its own, batches are assembled when asked for. */
+/* Whether `threads` leave no core for a thread of the feeder; with one, none is wanted. */
+bool nl_feeder_has_no_core(int64_t threads);
+
+/* b is lent. alone: no thread of its own, batches are assembled when asked for, by all threads. */
 nl_status nl_feeder_open(nl_feeder **out, const nl_batches *b, bool alone) NL_CHECKED;
 void nl_feeder_close(nl_feeder *f); /* NULL is fine */
 

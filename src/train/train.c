@@ -79,7 +79,7 @@ static nl_status take_buffers(trainer *t)
     t->scorer = (nl_scorer){
         .model = t->model, .data = t->data, .n = t->eval_batch, .seed = (uint64_t)t->spec->seed};
     NL_TRY(nl_scorer_open(&t->scorer));
-    NL_TRY(nl_feeder_open(&t->feeder, &t->batches, t->set->threads < 2));
+    NL_TRY(nl_feeder_open(&t->feeder, &t->batches, nl_feeder_has_no_core(t->set->threads)));
     return NL_OK;
 }
 

@@ -90,7 +90,7 @@ START_TEST(a_batch_holds_the_examples_of_its_stretch_of_the_order)
     int32_t label[25];
     nl_batches_order(&b, 2, order);
     for (int64_t k = 0; k < b.steps; k++) {
-        const int64_t rows = nl_batches_gather(&b, order, 0, k, x, label, NULL);
+        const int64_t rows = nl_batches_gather(&b, order, 0, k, x, label, NULL, false);
         ck_assert_int_eq(rows, nl_batches_rows(&b, k));
         for (int64_t i = 0; i < rows; i++, done++) {
             ck_assert_mem_eq(x + 2 * i, data->train.x + 2 * order[done], 2 * sizeof *x);
@@ -145,7 +145,7 @@ START_TEST(gathering_takes_no_memory)
     int32_t label[25];
     const long calls = nl_alloc_calls();
     nl_batches_order(&b, 0, order);
-    nl_batches_gather(&b, order, 0, 0, x, label, NULL);
+    nl_batches_gather(&b, order, 0, 0, x, label, NULL, true);
     ck_assert_int_eq(nl_alloc_calls(), calls);
 }
 END_TEST

@@ -80,7 +80,7 @@ static void note(const nl_batches *b, int64_t epoch, int seen[COUNT])
     int64_t order[COUNT];
     nl_batches_order(b, epoch, order);
     for (int64_t k = 0; k < b->steps; k++) {
-        const int64_t n = nl_batches_gather(b, order, epoch, k, x, label, NULL);
+        const int64_t n = nl_batches_gather(b, order, epoch, k, x, label, NULL, false);
         for (int64_t i = 0; i < n; i++)
             seen[label[i]] = which(values + label[i] * WIDTH, x + i * WIDTH);
     }

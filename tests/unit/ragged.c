@@ -101,7 +101,7 @@ START_TEST(batches_bring_the_steps_of_their_examples)
     ck_assert_int_eq(nl_batches_open(&b, d, &d->train, &o, 1), NL_OK);
     nl_batches_order(&b, 0, order);
     for (int64_t k = 0; k < b.steps; k++) {
-        const int64_t rows = nl_batches_gather(&b, order, 0, k, x, label, NULL);
+        const int64_t rows = nl_batches_gather(&b, order, 0, k, x, label, NULL, false);
         nl_batches_live(&b, order, k, live);
         for (int64_t i = 0; i < rows * STEPS; i++)
             ck_assert_int_eq(live[i], isfinite(x[i * CHANNELS]) ? 1 : 0);
