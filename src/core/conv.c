@@ -492,10 +492,9 @@ static void plane_block(int64_t b, void *arg)
     const int64_t top = g->pad_top - inner->pad_top, left = g->pad_left - inner->pad_left;
     const nl_real *x = p->x + b * image_of(g);
     nl_real *to = p->to + b * planes_of(p->c) + top * inner->w + left;
-    for (int64_t q = 0; q < g->in; q++)
-        for (int64_t i = 0; i < g->h; i++)
-            for (int64_t j = 0; j < g->w; j++)
-                to[(q * inner->h + i) * inner->w + j] = x[(i * g->w + j) * g->in + q];
+    for (int64_t i = 0; i < g->h; i++)
+        nl_small_gemm()->transpose(g->w, g->in, x + i * g->w * g->in, g->in, to + i * inner->w,
+                                   inner->h * inner->w);
 }
 
 static void planes_forward_block(int64_t b, void *arg)

@@ -36,7 +36,7 @@ enum {
     MANY_ROWS = 480,
     FEW_BLOCKS = 4,
     BLOCK_COLUMNS = 512 / (int)sizeof(nl_real),
-    SMALL_COLUMNS = BLOCK_COLUMNS / 2, /* of a panel, where there are few */
+    SMALL_COLUMNS = BLOCK_COLUMNS / 2, /* where C has few blocks */
     BLOCK_DEPTH = 256,
     SPLIT_ROWS = 512,  /* tn: least rows of X in one part of a split reduction */
     SPLIT_BLOCKS = 32, /* tn: with fewer blocks in D the reduction is split */
@@ -154,7 +154,8 @@ static extent cut_rows(int64_t m, int64_t column_blocks)
 
 static void plan_product(product *g, int64_t m, int64_t n, int64_t p)
 {
-    const bool small = g->b_in_panels && n < FEW_BLOCKS * BLOCK_COLUMNS;
+    const bool single = m <= SMALL_ROWS && n <= BLOCK_COLUMNS; /* one block keeps one thread busy */
+    const bool small = single || (g->b_in_panels && n < FEW_BLOCKS * BLOCK_COLUMNS);
     g->n = (extent){n, least(n, small ? SMALL_COLUMNS : BLOCK_COLUMNS)};
     g->m = cut_rows(m, ceil_div(n, g->n.block));
     g->p = (extent){p, least(p, BLOCK_DEPTH)};
