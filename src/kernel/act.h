@@ -19,6 +19,10 @@ typedef struct nl_act_kernels {
     /* y = act(x + bias), rows by c, bias of c values or NULL; y may be x. */
     void (*bias_forward)(nl_act act, const nl_real *x, const nl_real *bias, nl_real *y,
                          int64_t rows, int64_t c);
+    /* Its counterpart: g, rows of c values that lie ld apart, holds dL/dy and becomes dL/dx;
+     * sums[c] += the sums of its columns. y lies as g does; linear: it is not read. */
+    void (*bias_backward)(nl_act act, const nl_real *y, nl_real *g, int64_t rows, int64_t c,
+                          int64_t ld, double *sums);
 } nl_act_kernels;
 
 NL_KERNELS(nl_act_kernels, nl_act_kernel)

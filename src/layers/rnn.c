@@ -111,7 +111,6 @@ static const nl_variable variables[] = {
     SCRATCH(NL_RNN_DU, "du", "gradient of an output through U"),
     SCRATCH(NL_RNN_DY, "dout", "gradient of the output before its norm"),
     ROW(NL_RNN_SUMS, "sums", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "column sums of blocks"),
-    SCRATCH(NL_RNN_STRIPS, "strips", "sums in flight"),
     [NL_RNN_VARIABLES] = NL_ENDS_VARIABLES};
 
 static const nl_rnn *rnn_of(const nl_layer *l) { return l->self; }

@@ -62,7 +62,6 @@ enum {
     NL_RNN_DU,
     NL_RNN_DY,
     NL_RNN_SUMS,
-    NL_RNN_STRIPS,
     NL_RNN_VARIABLES
 };
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/norm_plan.h"
-#include "layers/column_sums.h"
+#include "layers/bias_gradient.h"
 #include "par/par.h"
 
 enum { BLOCK_VALUES = 8192 }; /* gates of one block: part of no result, rows are on their own */
@@ -538,13 +538,17 @@ static void step_back(unroll *w, int64_t t, bool *fresh)
 
 /* ---- gradients of parameters */
 
-static void add_column_sums(const unroll *w, int id, const nl_real *x, int64_t rows, int64_t ld)
+static void add_column_sums(const unroll *w, int id, nl_real *x, int64_t rows, int64_t ld)
 {
     nl_real *to = nl_layer_grad(w->l, id);
     if (!to)
         return;
-    const nl_matrix m = {x, rows, nl_store_at(w->l->store, w->l->item[id])->cols, ld};
-    nl_add_column_sums(m, to, (double *)(void *)w->v[NL_RNN_SUMS], w->v[NL_RNN_STRIPS]);
+    const nl_gradient_rows r = {.g = x,
+                                .act = NL_LINEAR,
+                                .rows = rows,
+                                .width = nl_store_at(w->l->store, w->l->item[id])->cols,
+                                .ld = ld};
+    nl_add_bias_gradient(r, to, (double *)(void *)w->v[NL_RNN_SUMS]);
 }
 
 static void parameter_gradients(const unroll *w)

@@ -4,7 +4,7 @@
 
 #include "core/init.h"
 #include "core/norm_plan.h"
-#include "layers/column_sums.h"
+#include "layers/bias_gradient.h"
 #include "par/par.h"
 
 const char *const nl_unit_acts[] = {"linear", "relu", "sigmoid", "tanh", NULL};
@@ -17,7 +17,7 @@ const nl_slot_decl nl_unit_slots[] = {{"preact", NL_AT_PREACT, "before the activ
                                       {"weight", NL_AT_WEIGHT, "on the weights"},
                                       {0}};
 
-enum { W, B, FB, T, A, WEFF, DT, DWEFF, SUMS, STRIPS, VARIABLES };
+enum { W, B, FB, T, A, WEFF, DT, DWEFF, SUMS, VARIABLES };
 const nl_variable nl_unit_variables[] = {
     [W] = {.name = "w",
            .role = NL_PARAM,
@@ -48,10 +48,6 @@ const nl_variable nl_unit_variables[] = {
               .type = NL_TYPE_DOUBLE,
               .dim = {NL_USER, NL_C},
               .doc = "bias gradient of each block of rows"},
-    [STRIPS] = {.name = "strips",
-                .role = NL_SCRATCH,
-                .dim = {NL_USER, NL_C},
-                .doc = "row sums in flight"},
     [VARIABLES] = NL_ENDS_VARIABLES};
 
 static const nl_unit *unit_of(const nl_layer *l) { return l->self; }
@@ -151,33 +147,21 @@ typedef struct row_job {
     const nl_real *bias, *residual;
     nl_real *y;
     int64_t rows;
-    nl_real *g; /* gradients: dL/dy on entry */
 } row_job;
-
-static void for_rows(row_job *j, void (*body)(int64_t b, void *arg))
-{
-    const int64_t c = j->l->out.c, bytes = j->rows * c * (int64_t)sizeof(nl_real);
-    nl_for(nl_row_blocks(j->rows, c), bytes, body, j);
-}
-
-static void block_edges(const row_job *j, int64_t b, int64_t *from, int64_t *to)
-{
-    const int64_t blocks = nl_row_blocks(j->rows, j->l->out.c);
-    *from = nl_edge(j->rows, blocks, b);
-    *to = nl_edge(j->rows, blocks, b + 1);
-}
 
 static void finish_block(int64_t b, void *arg)
 {
     const row_job *j = arg;
-    const int64_t c = j->l->out.c;
-    int64_t from, to;
-    block_edges(j, b, &from, &to);
+    const int64_t c = j->l->out.c, blocks = nl_row_blocks(j->rows, c);
+    const int64_t from = nl_edge(j->rows, blocks, b), to = nl_edge(j->rows, blocks, b + 1);
     nl_real *y = j->y + from * c;
     for (int64_t i = 0; j->residual && i < (to - from) * c; i++)
         y[i] += j->residual[from * c + i];
     nl_act_kernel()->bias_forward(j->act, y, j->bias, y, to - from, c);
 }
+
+/* In moves of the values: sigmoid and tanh take an exponential and a division. */
+static int64_t act_cost(nl_act act) { return act == NL_SIGMOID || act == NL_TANH ? 4 : 1; }
 
 /* y = act(y + bias + residual), in place. */
 static void finish(const nl_layer *l, int64_t n, nl_act act, const nl_real *bias,
@@ -185,8 +169,9 @@ static void finish(const nl_layer *l, int64_t n, nl_act act, const nl_real *bias
 {
     row_job j = {
         .l = l, .act = act, .bias = bias, .residual = residual, .y = y, .rows = rows_of(l, n)};
+    const int64_t c = l->out.c, bytes = j.rows * c * (int64_t)sizeof *y;
     if (act != NL_LINEAR || bias || residual)
-        for_rows(&j, finish_block);
+        nl_for(nl_row_blocks(j.rows, c), act_cost(act) * bytes, finish_block, &j);
 }
 
 void nl_unit_forward(nl_layer *l, const nl_layer_call *c)
@@ -220,21 +205,12 @@ void nl_unit_forward(nl_layer *l, const nl_layer_call *c)
 
 /* ---- backward */
 
-static void differentiate_block(int64_t b, void *arg)
+/* g = dL/dy of y = act(t + bias) becomes dL/dt, with the gradient of the bias on the way. */
+static void differentiate(const nl_layer *l, int64_t n, nl_act act, const nl_real *y, nl_real *g)
 {
-    const row_job *j = arg;
-    const int64_t c = j->l->out.c;
-    int64_t from, to;
-    block_edges(j, b, &from, &to);
-    nl_act_kernel()->backward(j->act, j->y + from * c, j->g + from * c, j->g + from * c,
-                              (to - from) * c);
-}
-
-static void add_bias_gradient(const nl_layer *l, int64_t n, const nl_real *dt)
-{
-    const nl_matrix m = {dt, rows_of(l, n), l->out.c, l->out.c};
-    nl_add_column_sums(m, nl_layer_grad(l, B), (double *)(void *)nl_layer_value(l, SUMS),
-                       nl_layer_value(l, STRIPS));
+    const nl_gradient_rows r = {
+        .g = g, .y = y, .act = act, .rows = rows_of(l, n), .width = l->out.c, .ld = l->out.c};
+    nl_add_bias_gradient(r, nl_layer_grad(l, B), (double *)(void *)nl_layer_value(l, SUMS));
 }
 
 /* dL/dt, and the gradients of norms and bias on the way. It is made in the memory of dy; with a
@@ -245,26 +221,22 @@ static nl_real *backward_to_product(nl_layer *l, const nl_layer_call *c)
     nl_real *g = c->dy, *a = l->norm[ACT] ? nl_layer_value(l, A) : c->y;
     nl_real *dt = l->norm[PREACT] && c->residual ? nl_layer_value(l, DT) : g;
     const bool fused = l->norm[PREACT] && u->bias.is != AFTER;
+    const nl_act act = nl_unit_activation(l);
     nl_args p = nl_layer_norm_args(c);
     if (l->norm[ACT]) {
         p.x = a, p.y = c->y, p.dy = p.dx = g;
         nl_norm_backward(l->norm[ACT], &p);
     }
+    if (!fused)
+        differentiate(l, c->n, act, a, g);
+    if (!l->norm[PREACT])
+        return g;
     p.x = nl_layer_value(l, T), p.y = a, p.dy = g, p.dx = dt;
-    if (fused) {
-        p.act = nl_unit_activation(l);
-        p.d_residual = c->residual ? g : NULL;
-    } else if (nl_unit_activation(l) != NL_LINEAR) {
-        row_job j = {
-            .l = l, .act = nl_unit_activation(l), .y = a, .rows = rows_of(l, c->n), .g = g};
-        for_rows(&j, differentiate_block);
-    }
-    if (u->bias.is == AFTER)
-        add_bias_gradient(l, c->n, g);
-    if (l->norm[PREACT])
-        nl_norm_backward(l->norm[PREACT], &p);
-    if (u->bias.is == BEFORE)
-        add_bias_gradient(l, c->n, dt);
+    if (fused)
+        p.act = act, p.d_residual = c->residual ? g : NULL;
+    nl_norm_backward(l->norm[PREACT], &p);
+    if (fused) /* a bias stands before the norm */
+        differentiate(l, c->n, NL_LINEAR, NULL, dt);
     return dt;
 }
 

@@ -129,7 +129,7 @@ END_TEST
 
 START_TEST(bias_and_activation_at_once_equal_one_after_the_other)
 {
-    enum { ROWS = 5 };
+    enum { ROWS = 37 }; /* twice the lanes of a register, and some */
     nl_real x[ROWS * SHORT], bias[SHORT], fused[ROWS * SHORT], apart[ROWS * SHORT];
     for (int v = 0; v <= (int)nl_cpu_level(); v++)
         for (int c = 1; c <= SHORT; c++)
@@ -149,6 +149,45 @@ START_TEST(bias_and_activation_at_once_equal_one_after_the_other)
 }
 END_TEST
 
+static void check_bias_backward(const nl_act_kernels *k, nl_act act, int64_t rows, int64_t c,
+                                int64_t ld)
+{
+    enum { ROOM = 600 * 40 };
+    static nl_real y[ROOM], g[ROOM], wanted[ROOM];
+    const double epsilon = sizeof(nl_real) == 4 ? FLT_EPSILON : DBL_EPSILON;
+    double sums[40], exact_sum[40], size[40];
+    for (int64_t i = 0; i < rows * ld; i++) {
+        y[i] = (nl_real)(0.9 * sin((double)i));
+        g[i] = wanted[i] = (nl_real)cos(3 * (double)i);
+    }
+    for (int64_t j = 0; j < c; j++)
+        sums[j] = exact_sum[j] = 100, size[j] = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        k->backward(act, y + r * ld, wanted + r * ld, wanted + r * ld, c);
+        for (int64_t j = 0; j < c; j++) {
+            exact_sum[j] += (double)wanted[r * ld + j];
+            size[j] += fabs((double)wanted[r * ld + j]);
+        }
+    }
+    k->bias_backward(act, act == NL_LINEAR ? NULL : y, g, rows, c, ld, sums);
+    ck_assert_mem_eq(g, wanted, (size_t)(rows * ld) * sizeof *g);
+    for (int64_t j = 0; j < c; j++) /* 64 sums of the storage type: WAYS chains of RUN / WAYS */
+        ck_assert_double_eq_tol(sums[j], exact_sum[j], 64 * epsilon * size[j] + 1e-13);
+}
+
+START_TEST(gradient_and_sums_of_columns_at_once_equal_one_after_the_other)
+{
+    static const int64_t rows[] = {1, 3, 16, 37, 600}, columns[] = {1, 3, 6, 8, 16, 17, 33};
+    for (int v = 0; v <= (int)nl_cpu_level(); v++)
+        for (int a = 0; a < 4; a++)
+            for (int r = 0; r < 5; r++)
+                for (int c = 0; c < 7; c++) {
+                    check_bias_backward(variant(v), acts[a], rows[r], columns[c], columns[c]);
+                    check_bias_backward(variant(v), acts[a], rows[r], columns[c], columns[c] + 5);
+                }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("act");
@@ -159,6 +198,7 @@ int main(void)
     tcase_add_test(t, a_value_does_not_depend_on_its_place);
     tcase_add_test(t, backward_is_the_slope_and_works_in_place);
     tcase_add_test(t, bias_and_activation_at_once_equal_one_after_the_other);
+    tcase_add_test(t, gradient_and_sums_of_columns_at_once_equal_one_after_the_other);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
