@@ -61,7 +61,7 @@ static nl_layer_call call_of(const nl_scorer *s, const nl_batches *b, int64_t k,
     if (s->live)
         nl_batches_live(b, NULL, k, s->live);
     if (d->consecutive) {
-        nl_batches_gather(b, NULL, 0, k, s->x, s->label, NULL);
+        nl_batches_gather(b, NULL, 0, k, s->x, s->label, NULL, true);
         c.x = s->x;
         c.carry = k > 0;
         *answers = nl_answers_of(d, s->label, NULL, n);

@@ -110,7 +110,7 @@ START_TEST(consecutive_examples_come_as_parallel_streams)
     int32_t label[10];
     ck_assert_int_eq(b.steps, 11);
     for (int64_t k = 0, done = 0; k < b.steps; k++) {
-        const int64_t rows = nl_batches_gather(&b, NULL, 0, k, x, label, NULL);
+        const int64_t rows = nl_batches_gather(&b, NULL, 0, k, x, label, NULL, false);
         ck_assert_int_eq(rows, k < 4 ? 10 : 9);
         for (int64_t i = 0; i < rows; i++)
             ck_assert_mem_eq(x + 2 * i, data->train.x + 2 * (11 * i + k), 2 * sizeof *x);
