@@ -208,33 +208,47 @@ START_TEST(what_cannot_be_is_said)
 }
 END_TEST
 
+static void alike_on_threads(nl_conv_geom g, const char *pad, int64_t n)
+{
+    static const int threads[] = {2, 3, 5};
+    problem one = opened(g, pad, n, 20);
+    nl_threads_set(1);
+    run_all(&one, false);
+    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+        problem many = opened(g, pad, n, 20);
+        nl_threads_set(threads[t]);
+        run_all(&many, false);
+        ck_assert_mem_eq(one.y, many.y, (size_t)one.ny * sizeof(nl_real));
+        ck_assert_mem_eq(one.dx, many.dx, (size_t)one.nx * sizeof(nl_real));
+        ck_assert_mem_eq(one.dw, many.dw, (size_t)one.nw * sizeof(nl_real));
+        closed(&many);
+    }
+    closed(&one);
+}
+
 START_TEST(threads_change_no_byte)
 {
+    static const struct {
+        int64_t in, out, kernel, stride, groups;
+        const char *pad;
+    } cases[] = {{3, 20, 3, 1, 1, "same"},   {3, 6, 5, 1, 1, "2"},      {6, 16, 5, 1, 1, "valid"},
+                 {1, 4, 3, 1, 1, "valid"},   {16, 16, 3, 1, 1, "same"}, {16, 32, 3, 2, 1, "1"},
+                 {5, 17, 2, 3, 1, "valid"},  {8, 12, 3, 1, 2, "1"},     {16, 16, 3, 1, 16, "1"},
+                 {17, 17, 3, 2, 17, "same"}, {20, 24, 1, 2, 1, "0"}};
     static const int64_t images[] = {1, 3, 20};
     nl_par_ignore_work(true);
-    for (size_t i = 0; i < 3; i++) {
-        const nl_conv_geom g = {.h = 13,
-                                .w = 11,
-                                .in = 3,
-                                .out = 20,
-                                .kernel_h = 3,
-                                .kernel_w = 3,
-                                .stride = 1,
-                                .groups = 1};
-        problem one = opened(g, "same", images[i], 20);
-        nl_threads_set(1);
-        run_all(&one, false);
-        for (int threads = 2; threads <= 3; threads++) {
-            problem many = opened(g, "same", images[i], 20);
-            nl_threads_set(threads);
-            run_all(&many, false);
-            ck_assert_mem_eq(one.y, many.y, (size_t)one.ny * sizeof(nl_real));
-            ck_assert_mem_eq(one.dx, many.dx, (size_t)one.nx * sizeof(nl_real));
-            ck_assert_mem_eq(one.dw, many.dw, (size_t)one.nw * sizeof(nl_real));
-            closed(&many);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t n = 0; n < 3; n++) {
+            const nl_conv_geom g = {.h = 13,
+                                    .w = 11,
+                                    .in = cases[i].in,
+                                    .out = cases[i].out,
+                                    .kernel_h = cases[i].kernel,
+                                    .kernel_w = cases[i].kernel,
+                                    .stride = cases[i].stride,
+                                    .groups = cases[i].groups};
+            alike_on_threads(g, cases[i].pad, images[n]);
         }
-        closed(&one);
-    }
     nl_threads_set(1);
     nl_par_ignore_work(false);
 }

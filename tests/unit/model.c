@@ -216,6 +216,48 @@ START_TEST(a_step_is_the_same_bytes_on_any_number_of_threads)
 }
 END_TEST
 
+static int64_t parameters_of(nl_model *m)
+{
+    nl_store *s = nl_model_store(m);
+    int64_t count = 0;
+    for (int i = 0; i < nl_store_count(s); i++)
+        count += nl_store_at(s, i)->decl->role == NL_PARAM ? nl_store_at(s, i)->count : 0;
+    return count;
+}
+
+/* The authors' code prints 83,578; without the two times 226 of the norms 83,126. */
+START_TEST(lenet_bln_has_the_parameters_of_its_paper)
+{
+    static const nl_shape image = {.s = 1, .c = 32 * 32 * 3, .h = 32, .w = 32};
+    rig r;
+    open_shaped(&r, "lenet_bln", "batch", NULL, 2, image, 10);
+    ck_assert_int_eq(parameters_of(r.model), 83578);
+    close_rig(&r);
+    open_shaped(&r, "lenet_bln", "none", NULL, 2, image, 10);
+    ck_assert_int_eq(parameters_of(r.model), 83126);
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(a_hundred_layers_of_scaled_weights_keep_their_values_and_gradients)
+{
+    static const nl_shape image = {.s = 1, .c = 8 * 8 * 3, .h = 8, .w = 8};
+    rig r;
+    int64_t count, moved = 0;
+    open_shaped(&r, "resnet:depth=110:width=2", "scaled_ws", NULL, 4, image, 10);
+    const double first = loss(&r);
+    ck_assert(isfinite(first) && fabs(first) > 0);
+    backward(&r);
+    const nl_real *g = nl_store_grads(nl_model_store(r.model), &count);
+    for (int64_t i = 0; i < count; i++) {
+        ck_assert(isfinite(g[i]));
+        moved += g[i] != 0;
+    }
+    ck_assert_int_gt(moved, count / 2);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(weights_normalized_by_length_start_as_they_were)
 {
     rig plain, normed;
@@ -458,6 +500,8 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, gradients_are_the_difference_quotients);
     tcase_add_test(t, gradients_of_networks_on_images_are_the_difference_quotients);
+    tcase_add_test(t, lenet_bln_has_the_parameters_of_its_paper);
+    tcase_add_test(t, a_hundred_layers_of_scaled_weights_keep_their_values_and_gradients);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
     tcase_add_test(t, weights_normalized_by_length_start_as_they_were);
     tcase_add_test(t, a_given_initial_value_rules_over_a_start);
