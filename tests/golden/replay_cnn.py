@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Repeats normlab's trainings of networks on images in PyTorch: 100 steps of the LeNet of ziaee2022 and
-of ResNet-20, losses equal within 1e-6. The data are random images, written as CIFAR-10's files.
+"""Repeats normlab's trainings of networks on images in PyTorch: 100 steps of the LeNet of ziaee2022, of
+ResNet-20, of Fixup and scaled weight standardization in ResNet-8, and of small vgg and mobile networks;
+losses equal within 1e-6. The data are random images, written as CIFAR-10's files.
 Silence means pass; 77: not run.
 
     replay_cnn.py PATH/OF/normlab
@@ -53,7 +54,8 @@ class Recorded(nn.Module):
         return layer
 
     def conv(self, name, kernel, before, out, **options):
-        w = self.value(f"{name}/w").reshape(kernel, kernel, before, out).permute(3, 2, 0, 1)
+        inside = before // options.get("groups", 1)
+        w = self.value(f"{name}/w").reshape(kernel, kernel, inside, out).permute(3, 2, 0, 1)
         layer = nn.Conv2d(before, out, kernel, bias=self.has(f"{name}/b"), **options)
         layer.weight.data = w.contiguous()
         if self.has(f"{name}/b"):
@@ -159,6 +161,132 @@ class ResNet(Recorded):
         return self.made["out"](x.mean((2, 3)))
 
 
+class Bare(Recorded):
+    """The weights of ResNet-8 without norms."""
+
+    def __init__(self, run, width):
+        super().__init__(run)
+        self.width, before = width, width
+        self.conv("c0", 3, 3, width, padding=1)
+        for stage in range(3):
+            name, out = f"s{stage + 1}b1", width << stage
+            self.conv(f"{name}c1", 3, before, out, stride=2 if stage else 1, padding=1)
+            self.conv(f"{name}c2", 3, out, out, padding=1)
+            before = out
+        self.dense("out")
+
+    def beside(self, stage, x, y):
+        return x if not stage else F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+
+
+class Fixup(Bare):
+    """Zhang et al. 2019: a scalar before each convolution and activation."""
+
+    def __init__(self, run, width):
+        super().__init__(run, width)
+        self.scalars = nn.ParameterDict({path.replace("/", "_"): nn.Parameter(self.value(path))
+                                         for path in self.scalar_paths()})
+
+    def scalar_paths(self):
+        blocks = [f"s{k}b1{part}" for k in (1, 2, 3) for part in ("b1a/b", "b1b/b", "b2a/b", "b2b/b", "b2b/m")]
+        return ["b0/b", "b3/b", *blocks]
+
+    def forward(self, x):
+        m, s = self.made, self.scalars
+        x = torch.relu(m["c0"](x) + s["b0_b"])
+        for stage in range(3):
+            n = f"s{stage + 1}b1"
+            y = torch.relu(m[n + "c1"](x + s[n + "b1a_b"]) + s[n + "b1b_b"])
+            y = m[n + "c2"](y + s[n + "b2a_b"]) * s[n + "b2b_m"] + s[n + "b2b_b"]
+            x = torch.relu(y + self.beside(stage, x, y))
+        return m["out"](x.mean((2, 3)) + s["b3_b"])
+
+
+class ScaledWeights(Bare):
+    """Brock et al. 2021, eq. 3, on every weight, the last layer's too."""
+
+    def __init__(self, run, width):
+        super().__init__(run, width)
+        self.gains = nn.ParameterDict({name: nn.Parameter(self.value(f"{name}/weight/g").flatten())
+                                       for name in self.made})
+
+    def weight(self, name):
+        w = self.made[name].weight
+        flat = w.flatten(1)
+        off = flat - flat.mean(1, True)
+        gain = 1.7139588594436646 * self.gains[name][:, None]
+        return (gain * off / torch.sqrt((off ** 2).sum(1, True).clamp(min=1e-4))).view_as(w)
+
+    def apply_conv(self, name, x):
+        layer = self.made[name]
+        return F.conv2d(x, self.weight(name), None, layer.stride, layer.padding)
+
+    def forward(self, x):
+        x = torch.relu(self.apply_conv("c0", x))
+        for stage in range(3):
+            n = f"s{stage + 1}b1"
+            y = self.apply_conv(n + "c2", torch.relu(self.apply_conv(n + "c1", x)))
+            x = torch.relu(y + self.beside(stage, x, y))
+        return F.linear(x.mean((2, 3)), self.weight("out"), self.made["out"].bias)
+
+
+class Vgg(Recorded):
+    def __init__(self, run, width):
+        super().__init__(run)
+        self.conv("s1c1", 3, 3, width, padding=1)
+        self.conv("s2c1", 3, width, 2 * width, padding=1)
+        for name in ("h1", "out"):
+            self.dense(name)
+        for name, layer in (("n1", nn.BatchNorm2d(width)), ("n2", nn.BatchNorm2d(2 * width)),
+                            ("n3", nn.BatchNorm1d(self.made["h1"].out_features))):
+            self.keep(name, layer)
+
+    def forward(self, x):
+        m = self.made
+        for conv, norm in (("s1c1", "n1"), ("s2c1", "n2")):
+            x = F.max_pool2d(torch.relu(m[norm](m[conv](x))), 2)
+        x = x.movedim(1, -1).flatten(1)
+        return m["out"](torch.relu(m["n3"](m["h1"](x))))
+
+
+class Mobile(Recorded):
+    def __init__(self, run, width):
+        super().__init__(run)
+        self.order = []
+        self.normed("c0", 3, 3, width, padding=1)
+        self.normed("s1b1d", 3, width, width, padding=1, groups=width)
+        self.normed("s1b1p", 1, width, width)
+        self.normed("s2b1d", 3, width, width, stride=2, padding=1, groups=width)
+        self.normed("s2b1p", 1, width, 2 * width)
+        self.dense("out")
+
+    def normed(self, name, *sizes, **options):
+        self.conv(name, *sizes, **options)
+        self.keep(name + "n", nn.BatchNorm2d(sizes[2]))
+        self.order.append(name)
+
+    def forward(self, x):
+        for name in self.order:
+            x = torch.relu(self.made[name + "n"](self.made[name](x)))
+        return self.made["out"](x.mean((2, 3)))
+
+
+class KerasAdam(torch.optim.Adam):
+    """eps added before the bias correction: torch's eps of a step is eps / sqrt(1 - beta2^t)."""
+
+    def step(self):
+        self.steps = getattr(self, "steps", 0) + 1
+        group = self.param_groups[0]
+        keep = group["eps"]
+        group["eps"] = keep / (1 - group["betas"][1] ** self.steps) ** 0.5
+        super().step()
+        group["eps"] = keep
+
+
+def momentum(p, rate=0.01):
+    return torch.optim.SGD(p, lr=rate, momentum=0.9)
+
+
 CASES = []
 for norm in LENET_NORMS:  # with PyTorch's eps: the protocol's Keras-like one is not in PyTorch
     CASES.append((f"{COMMON} model=lenet_bln norm={norm} batch=25 optimizer=adam:lr=0.002",
@@ -167,6 +295,13 @@ for norm in LENET_NORMS:  # with PyTorch's eps: the protocol's Keras-like one is
 for shortcut, width, batch in (("a", 16, 8), ("b", 4, 20)):  # 16: by minimal filtering
     CASES.append((f"{COMMON} model=resnet:depth=20:width={width}:shortcut={shortcut} norm=batch "
                   f"batch={batch} optimizer=momentum:lr=0.01:momentum=0.9",
-                  lambda run, shortcut=shortcut, width=width: ResNet(run, shortcut, width),
-                  lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)))
+                  lambda run, shortcut=shortcut, width=width: ResNet(run, shortcut, width), momentum))
+CASES.append((f"{COMMON} model=lenet_bln norm=batch batch=25 optimizer=adam:lr=0.002:eps=1e-3:eps_mode=keras",
+              lambda run: LeNet(run, "batch"), lambda p: KerasAdam(p, lr=2e-3, eps=1e-3)))
+for keys, network in (("resnet:depth=8:width=4:fixup=true norm=none", Fixup),
+                      ("resnet:depth=8:width=4 norm=scaled_ws", ScaledWeights),
+                      ("vgg:width=4:stages=2:convs=1:hidden=12 norm=batch", Vgg),
+                      ("mobile:width=4:stages=2:blocks=1 norm=batch", Mobile)):
+    CASES.append((f"{COMMON} model={keys} batch=20 optimizer=momentum:lr=0.01:momentum=0.9",
+                  lambda run, network=network: network(run, 4), momentum))
 repeat(CASES, STEPS, write_data)
