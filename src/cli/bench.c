@@ -254,6 +254,24 @@ static nl_status bench_layers(const struct input *in)
     return NL_OK;
 }
 
+/* ---- statistics */
+
+static nl_status bench_logging(const struct input *in)
+{
+    nl_run_spec spec;
+    nl_bench_logging_row r;
+    NL_TRY(nl_spec_parse(&in->words, &spec));
+    NL_TRY(nl_bench_logging(&spec, STEP_SECONDS / 3, &r));
+    if (in->json)
+        printf("{\"step_ms\": %.6g, \"logged_ms\": %.6g, \"every\": %lld, \"steps\": %lld, "
+               "\"share\": %.4g}\n",
+               r.step_ms, r.logged_ms, (long long)r.every, (long long)r.steps, r.share);
+    else
+        printf("step %.4f ms; statistics %.4f ms, every %lld of %lld steps: %.2f %% of the time\n",
+               r.step_ms, r.logged_ms, (long long)r.every, (long long)r.steps, r.share * 100);
+    return NL_OK;
+}
+
 /* ---- inference */
 
 static nl_status bench_inference(const struct input *in)
@@ -278,9 +296,9 @@ static nl_status bench_inference(const struct input *in)
 static const struct {
     const char *name;
     nl_status (*run)(const struct input *in);
-} benches[] = {{"kernels", bench_kernels}, {"conv", bench_conv},
-               {"lookup", bench_lookup},   {"step", bench_step},
-               {"layers", bench_layers},   {"inference", bench_inference}};
+} benches[] = {{"kernels", bench_kernels}, {"conv", bench_conv},     {"lookup", bench_lookup},
+               {"step", bench_step},       {"layers", bench_layers}, {"inference", bench_inference},
+               {"logging", bench_logging}};
 enum { BENCHES = sizeof benches / sizeof *benches };
 
 enum { KEY_JSON = 256 };
@@ -304,16 +322,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int run(struct input *in)
 {
     if (!in->what)
-        return cli_wrong(
-            "bench measures 'kernels', 'conv', 'lookup', 'step', 'layers' or 'inference'");
+        return cli_wrong("bench measures 'kernels', 'conv', 'lookup', 'step', 'layers', "
+                         "'inference' or 'logging'");
     for (int k = 0; k < BENCHES; k++)
         if (strcmp(in->what, benches[k].name) == 0) {
             const nl_status st = benches[k].run(in);
             return st == NL_OK ? CLI_DONE : cli_failure(st);
         }
-    return cli_wrong(
-        "bench measures 'kernels', 'conv', 'lookup', 'step', 'layers' or 'inference', got '%s'",
-        in->what);
+    return cli_wrong("bench measures 'kernels', 'conv', 'lookup', 'step', 'layers', 'inference' or "
+                     "'logging', got '%s'",
+                     in->what);
 }
 
 int cli_bench(int argc, char **argv)
@@ -323,13 +341,13 @@ int cli_bench(int argc, char **argv)
         parse,
         "kernels [norm=LIST] [threads=N]\nconv [algorithm=NAME] [threads=N]\nlookup "
         "[optimizer=LIST] [threads=N]\nstep [KEY=VALUE ...]\nlayers [KEY=VALUE ...]\n"
-        "inference [KEY=VALUE ...]",
+        "inference [KEY=VALUE ...]\nlogging [KEY=VALUE ...]",
         "Times the kernels of norms beside what memory allows, convolutions beside the fastest "
         "arithmetic of the machine, the updates of an embedding's table with and without waiting "
-        "rows, one training step on random "
-        "examples of the data's shape (the data are not needed) and its parts by kind of layer, or "
-        "evaluating a batch with the "
-        "norms, with norms folded into the layers before them, and without."
+        "rows, one training step on random examples of the data's shape (the data are not needed) "
+        "and its parts by kind of layer, evaluating a batch with the norms, with norms folded into "
+        "the layers before them, and without, or what the statistics in the run file cost at the "
+        "run's schedule."
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "
         "with one thread and with all; share is the part of the limit that was reached, bytes "
         "counted as bench/README.md says.\nExample: normlab bench kernels norm=batch,layer\n"

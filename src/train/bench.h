@@ -89,4 +89,15 @@ nl_status nl_bench_inference(const nl_run_spec *spec, double seconds,
  * shape is not known without. Threads are spec->threads, 0 being one. Lasts about `seconds`. */
 nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_row *out) NL_CHECKED;
 
+/* What the statistics of activations and parameters cost a run at its schedule (log=, or the
+ * default), written to a run file in the folder for temporary files. */
+typedef struct nl_bench_logging_row {
+    double step_ms;       /* median, without them */
+    double logged_ms;     /* mean, of the statistics of one step, their writing included */
+    int64_t every, steps; /* logged steps are so far apart; of the run */
+    double share;         /* of the run's time that goes into them, evaluation left out */
+} nl_bench_logging_row;
+nl_status nl_bench_logging(const nl_run_spec *spec, double seconds,
+                           nl_bench_logging_row *out) NL_CHECKED;
+
 #endif

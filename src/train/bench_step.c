@@ -1,5 +1,9 @@
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -8,6 +12,7 @@
 #include "par/par.h"
 #include "train/bench.h"
 #include "train/feeder.h"
+#include "train/observe.h"
 #include "train/score.h"
 #include "train/setup.h"
 
@@ -28,7 +33,9 @@ typedef struct step_bench {
     int64_t outputs, step; /* outputs: of an example */
     nl_feeder *feeder;
     nl_real *d_logits;
-    double *seconds; /* of each step */
+    double *seconds;       /* of each step */
+    nl_observer *observer; /* NULL: the steps are not logged */
+    double observing;      /* seconds */
 } step_bench;
 
 /* ---- examples of the data's shape */
@@ -71,6 +78,23 @@ static nl_status draw_examples(step_bench *b)
 
 /* ---- one step */
 
+static void observe_layers(step_bench *b, const nl_layer_call *c)
+{
+    const double start = nl_wall_seconds();
+    if (b->observer)
+        nl_observe_layers(b->observer, c);
+    b->observing += nl_wall_seconds() - start;
+}
+
+static nl_status observe_parameters(step_bench *b)
+{
+    const double start = nl_wall_seconds();
+    if (b->observer)
+        NL_TRY(nl_observe_parameters(b->observer, b->step + 1, false));
+    b->observing += nl_wall_seconds() - start;
+    return NL_OK;
+}
+
 static nl_status train_step(step_bench *b)
 {
     const int64_t epoch = b->step / b->batches.steps;
@@ -87,11 +111,14 @@ static nl_status train_step(step_bench *b)
                              .seed = (uint64_t)b->spec->seed,
                              .carry = batch.carry,
                              .live = batch.live,
+                             .logged = b->observer != NULL,
                              .x = batch.x};
     const nl_real *logits = nl_model_forward(b->model, &c);
     const nl_answers answers = nl_answers_of(&b->data, batch.label, batch.value, batch.n);
     nl_loss_of(&answers, logits, b->d_logits);
+    observe_layers(b, &c);
     nl_model_backward(b->model, &c, b->d_logits);
+    NL_TRY(observe_parameters(b));
     nl_optim_step(b->optim, false);
     nl_model_after_step(b->model);
     b->step++;
@@ -228,6 +255,64 @@ nl_status nl_bench_layers_of(const nl_run_spec *spec, double seconds, nl_bench_l
     NL_GO(time_layers(&b, seconds, out));
 done:
     nl_threads_set(before);
+    close_step(&b);
+    return st;
+}
+
+/* ---- statistics */
+
+enum { LOGGED = 64 }; /* rows: two chunks of the file */
+
+static nl_status log_steps(step_bench *b, nl_log *log, nl_bench_logging_row *out)
+{
+    NL_TRY(nl_observer_open(&b->observer, log, b->model, b->batches.batch));
+    NL_TRY(nl_log_begin(log));
+    NL_TRY(train_step(b));
+    b->observing = 0;
+    for (int i = 0; i < LOGGED; i++)
+        NL_TRY(train_step(b));
+    out->logged_ms = b->observing / LOGGED * 1e3;
+    return NL_OK;
+}
+
+/* The same with a run file, which is removed. */
+static nl_status log_steps_to_file(step_bench *b, nl_bench_logging_row *out)
+{
+    const char *tmp = getenv("TMPDIR");
+    char folder[256], path[300], part[310];
+    nl_log *log = NULL;
+    nl_status st = NL_OK;
+    snprintf(folder, sizeof folder, "%.200s/normlab-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(folder))
+        return nl_fail(NL_EIO, "%s: cannot be made: %s", folder, strerror(errno));
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    snprintf(part, sizeof part, "%s.part", path);
+    NL_GO(nl_log_open(&log, path));
+    NL_GO(log_steps(b, log, out));
+done:
+    nl_log_abandon(log);
+    unlink(part);
+    rmdir(folder);
+    return st;
+}
+
+nl_status nl_bench_logging(const nl_run_spec *spec, double seconds, nl_bench_logging_row *out)
+{
+    nl_status st = NL_OK;
+    nl_bench_step_row step;
+    step_bench b = {.spec = spec};
+    const int before = nl_threads();
+    NL_GO(open_step(&b));
+    nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
+    out->steps = nl_spec_steps(spec, b.batches.steps);
+    out->every = nl_spec_log_every(spec, out->steps);
+    NL_GO(measure(&b, seconds, &step));
+    NL_GO(log_steps_to_file(&b, out));
+    out->step_ms = step.median_ms;
+    out->share = out->logged_ms / ((double)out->every * out->step_ms + out->logged_ms);
+done:
+    nl_threads_set(before);
+    nl_observer_close(b.observer);
     close_step(&b);
     return st;
 }

@@ -210,6 +210,17 @@ static nl_status apply_presets(nl_run_spec *spec)
     return NL_OK;
 }
 
+int64_t nl_spec_steps(const nl_run_spec *spec, int64_t steps_of_epoch)
+{
+    return spec->steps > 0 ? spec->steps : spec->epochs * steps_of_epoch;
+}
+
+int64_t nl_spec_log_every(const nl_run_spec *spec, int64_t steps)
+{
+    enum { ROWS = 100 }; /* of a run */
+    return spec->log > 0 ? spec->log : steps > ROWS ? steps / ROWS : 1;
+}
+
 /* Of epochs and steps the one from the stronger source counts. */
 static nl_status choose_budget(const nl_words *words, nl_run_spec *spec)
 {

@@ -44,6 +44,10 @@ nl_status nl_spec_parse(const nl_words *words, nl_run_spec *out) NL_CHECKED;
 /* The same with pick[k] choosing among the values of row k of nl_run_options (NULL: all 0). */
 nl_status nl_spec_parse_pick(const nl_words *words, const int *pick, nl_run_spec *out) NL_CHECKED;
 
+/* Updates of a run whose epochs have so many; and how far apart its logged ones are. */
+int64_t nl_spec_steps(const nl_run_spec *spec, int64_t steps_of_epoch);
+int64_t nl_spec_log_every(const nl_run_spec *spec, int64_t steps);
+
 /* What a run needs of its data: a batch that the training set can fill. */
 nl_status nl_spec_fits(const nl_run_spec *spec, const nl_dataset *data) NL_CHECKED;
 

@@ -35,8 +35,8 @@ static int64_t pick(int64_t asked, int64_t automatic)
 static void plan_schedule(trainer *t)
 {
     const nl_run_spec *s = t->spec;
-    t->total = s->steps > 0 ? s->steps : s->epochs * t->batches.steps;
-    t->log_every = pick(s->log, t->total / 100);
+    t->total = nl_spec_steps(s, t->batches.steps);
+    t->log_every = nl_spec_log_every(s, t->total);
     t->eval_every = pick(s->eval, t->total / 50);
     t->checkpoint_every = pick(s->checkpoint, t->batches.steps);
 }
