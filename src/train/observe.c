@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "core/lookup.h"
+#include "kernel/update.h"
 #include "train/moments.h"
 #include "train/observe_steps.h"
 
@@ -290,9 +291,10 @@ void nl_observe_layers(nl_observer *o, const nl_layer_call *call)
 
 static double squares(const nl_real *v, int64_t count)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += (double)v[i] * (double)v[i];
+    double lane[NL_SQUARE_LANES] = {0}, sum = 0;
+    nl_update_kernel()->squares(v, count, 0, lane);
+    for (int i = 0; i < NL_SQUARE_LANES; i++)
+        sum += lane[i];
     return sum;
 }
 
