@@ -306,7 +306,7 @@ nl_status nl_bench_logging(const nl_run_spec *spec, double seconds, nl_bench_log
     nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
     out->steps = nl_spec_steps(spec, b.batches.steps);
     out->every = nl_spec_log_every(spec, out->steps);
-    NL_GO(measure(&b, seconds, &step));
+    NL_GO(measure(&b, seconds, NULL, &step));
     NL_GO(log_steps_to_file(&b, out));
     out->step_ms = step.median_ms;
     out->share = out->logged_ms / ((double)out->every * out->step_ms + out->logged_ms);
