@@ -17,8 +17,8 @@ good '"median_ms": ' bench step data=circles model=mlp:hidden=8 batch=20 --json
 [ "$(wc -l <out)" -eq 1 ] || complain "one step is not one row of JSON"
 good 'rest  ' bench layers data=circles model=mlp:hidden=8 norm=batch batch=20
 good '"name": "norm", ' bench layers data=circles model=mlp:hidden=8 norm=batch batch=20 --json
-bad 2 "'kernels', 'conv', 'lookup', 'step', 'layers' or 'inference'" bench
-bad 2 "'kernels', 'conv', 'lookup', 'step', 'layers' or 'inference', got 'kernel'" bench kernel
+bad 2 "'kernels', 'conv', 'lookup', 'step', 'layers', 'inference' or 'logging'" bench
+bad 2 "'kernels', 'conv', 'lookup', 'step', 'layers', 'inference' or 'logging', got 'kernel'" bench kernel
 bad 2 "takes norm= and threads=, got 'eps='" bench kernels eps=1
 bad 2 "takes optimizer= and threads=, got 'norm='" bench lookup norm=batch
 good '"waiting_mb": ' bench lookup optimizer=sgd threads=1 --json

@@ -180,7 +180,8 @@ class Bare(Recorded):
 
 
 class Fixup(Bare):
-    """Zhang et al. 2019: a scalar before each convolution and activation."""
+    """Zhang et al. 2019: a scalar before each convolution and activation; the first one of a block also
+    before its shortcut, where that is no identity."""
 
     def __init__(self, run, width):
         super().__init__(run, width)
@@ -196,19 +197,20 @@ class Fixup(Bare):
         x = torch.relu(m["c0"](x) + s["b0_b"])
         for stage in range(3):
             n = f"s{stage + 1}b1"
-            y = torch.relu(m[n + "c1"](x + s[n + "b1a_b"]) + s[n + "b1b_b"])
+            moved = x + s[n + "b1a_b"]
+            y = torch.relu(m[n + "c1"](moved) + s[n + "b1b_b"])
             y = m[n + "c2"](y + s[n + "b2a_b"]) * s[n + "b2b_m"] + s[n + "b2b_b"]
-            x = torch.relu(y + self.beside(stage, x, y))
+            x = torch.relu(y + self.beside(stage, moved if stage else x, y))
         return m["out"](x.mean((2, 3)) + s["b3_b"])
 
 
 class ScaledWeights(Bare):
-    """Brock et al. 2021, eq. 3, on every weight, the last layer's too."""
+    """Brock et al. 2021, eq. 3, on the weights of every convolution."""
 
     def __init__(self, run, width):
         super().__init__(run, width)
         self.gains = nn.ParameterDict({name: nn.Parameter(self.value(f"{name}/weight/g").flatten())
-                                       for name in self.made})
+                                       for name in self.made if name != "out"})
 
     def weight(self, name):
         w = self.made[name].weight
@@ -227,7 +229,7 @@ class ScaledWeights(Bare):
             n = f"s{stage + 1}b1"
             y = self.apply_conv(n + "c2", torch.relu(self.apply_conv(n + "c1", x)))
             x = torch.relu(y + self.beside(stage, x, y))
-        return F.linear(x.mean((2, 3)), self.weight("out"), self.made["out"].bias)
+        return self.made["out"](x.mean((2, 3)))
 
 
 class Vgg(Recorded):
