@@ -272,11 +272,16 @@ END_TEST
 START_TEST(a_given_initial_value_rules_over_a_start)
 {
     rig r;
-    open_rig(&r, "mlp:hidden=8", "weight:g.init=0.25", NULL);
-    const nl_item *g = nl_store_find(nl_model_store(r.model), "h1/weight", "g");
-    for (int64_t i = 0; i < g->count; i++)
-        ck_assert_double_eq((double)((const nl_real *)g->val)[i], 0.25);
-    close_rig(&r);
+    static const char *const norms[] = {"weight:g.init=0.25", "weight:init=data:g.init=0.25"};
+    for (int k = 0; k < 2; k++) {
+        open_rig(&r, "mlp:hidden=8", norms[k], NULL);
+        const nl_item *g = nl_store_find(nl_model_store(r.model), "h1/weight", "g");
+        r.call.start = true;
+        loss(&r);
+        for (int64_t i = 0; i < g->count; i++)
+            ck_assert_double_eq((double)((const nl_real *)g->val)[i], 0.25);
+        close_rig(&r);
+    }
 }
 END_TEST
 
