@@ -362,7 +362,8 @@ static nl_status load(const void *self, const char *dir, nl_dataset *out)
     nl_status st = NL_OK;
     int64_t count[PARTS];
     NL_GO(read_corpus(&c, dir));
-    qsort(c.review, (size_t)c.reviews, sizeof *c.review, by_place);
+    if (c.reviews)
+        qsort(c.review, (size_t)c.reviews, sizeof *c.review, by_place);
     NL_GO(check_reviews(&c, count));
     NL_GO(fill_all(self, &c, count, out));
 done:
