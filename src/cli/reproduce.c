@@ -78,6 +78,7 @@ static bool find_papers(char path[PATH_ROOM])
 
 typedef struct choice {
     nl_nearest near;
+    char best[NAME_MAX + 1]; /* names go with the listing */
     nl_text known;
 } choice;
 
@@ -87,6 +88,10 @@ static nl_status offer(void *arg, const char *name)
     if (name[0] == '.' || strchr(name, '.')) /* files beside the folders */
         return NL_OK;
     nl_nearest_offer(&c->near, name);
+    if (c->near.best == name) {
+        snprintf(c->best, sizeof c->best, "%s", name);
+        c->near.best = c->best;
+    }
     nl_text_add(&c->known, "%s%s", c->known.used ? ", " : "", name);
     return NL_OK;
 }

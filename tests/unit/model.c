@@ -502,7 +502,7 @@ int main(void)
     use_registries();
     Suite *s = suite_create("model");
     TCase *t = tcase_create("all");
-    tcase_set_timeout(t, 120);
+    tcase_set_timeout(t, 400);
     tcase_add_test(t, gradients_are_the_difference_quotients);
     tcase_add_test(t, gradients_of_networks_on_images_are_the_difference_quotients);
     tcase_add_test(t, lenet_bln_has_the_parameters_of_its_paper);

