@@ -23,6 +23,8 @@ int cli_evaluate(int argc, char **argv);
 int cli_norms(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_datasets(int argc, char **argv);
+int cli_optimizers(int argc, char **argv);
+int cli_initializers(int argc, char **argv);
 int cli_probes(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_sweep(int argc, char **argv);

@@ -26,6 +26,8 @@ const cli_command cli_commands[] = {
     {"norms", "list the normalization methods, or describe one", cli_norms},
     {"models", "list the networks, or describe one", cli_models},
     {"datasets", "list the data sets, or describe one", cli_datasets},
+    {"optimizers", "list the optimizers, or describe one", cli_optimizers},
+    {"initializers", "list the initial values of weights, or describe one", cli_initializers},
     {"probes", "list the probes of training, or describe one", cli_probes},
     {"check", "the contract on a method or plugin", cli_check},
     {"show", "one run in the terminal", cli_show},
@@ -41,7 +43,7 @@ static void print_help(void)
     printf("Usage: normlab COMMAND [key=value ...] [--option ...]\n"
            "A laboratory for normalization layers.\n\n");
     for (const cli_command *c = cli_commands; c->name; c++)
-        printf("  %-10s %s\n", c->name, c->doc);
+        printf("  %-12s %s\n", c->name, c->doc);
     printf("\n  --plugin=FILE  load a method from a shared object; before or after the command\n"
            "  --help, --version\n\n"
            "'normlab COMMAND --help' says more and has an example. Exit status: 0 done, 1 failed,\n"

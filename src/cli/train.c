@@ -128,7 +128,7 @@ int cli_train(int argc, char **argv)
         "not run again, an unfinished one goes on from its last checkpoint."
         "\vKeys: data, model, norm, norm.SLOT, optimizer, init, batch, epochs or steps, seed, "
         "order, "
-        "last, eval, eval_batch, precision, target; threads, out, log, checkpoint, record. "
+        "last, eval, eval_batch, precision, probe, target; threads, out, log, checkpoint, record. "
         "docs/command-line.md describes them.\n\n"
         "Example: normlab train data=glyphs model=mlp:hidden=100x3:act=sigmoid norm=batch "
         "steps=500",

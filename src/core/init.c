@@ -8,22 +8,13 @@
 #include "base/random.h"
 #include "base/text.h"
 
-enum { ARGS_MAX = 2 };
-
 /* What a row of the table works on. */
 typedef struct job {
     nl_key key;
     nl_weight_shape shape; /* fans resolved */
-    double arg[ARGS_MAX];
+    double arg[NL_INIT_ARGS_MAX];
     nl_real *w;
 } job;
-
-typedef struct kind {
-    const char *name;
-    int args;
-    double preset[ARGS_MAX];
-    nl_status (*fill)(const job *j);
-} kind;
 
 static int64_t size(const job *j) { return j->shape.rows * j->shape.cols; }
 
@@ -157,21 +148,47 @@ static nl_status identity(const job *j)
     return NL_OK;
 }
 
-static const kind kinds[] = {
-    {"he_normal", 0, {0}, he_normal},
-    {"he_uniform", 0, {0}, he_uniform},
-    {"glorot_normal", 0, {0}, glorot_normal},
-    {"glorot_uniform", 0, {0}, glorot_uniform},
-    {"torch_linear", 0, {0}, torch_linear},
-    {"orthogonal", 1, {1}, orthogonal},
-    {"identity", 1, {1}, identity},
-    {"normal", 1, {0.05}, normal},
-    {"uniform", 2, {-0.05, 0.05}, uniform},
-    {"constant", 1, {0}, constant},
-    {"zeros", 0, {0}, constant},
-    {"ones", 0, {1}, constant},
+static const struct kind {
+    nl_initializer is;
+    nl_status (*fill)(const job *j);
+} kinds[] = {
+    {{"he_normal",
+      "normal, cut off at 2 deviations: variance 2 / fan-in; Keras's",
+      "he2015delving",
+      0,
+      "",
+      {0}},
+     he_normal},
+    {{"he_uniform", "uniform in +-sqrt(6 / fan-in); Keras's", "he2015delving", 0, "", {0}},
+     he_uniform},
+    {{"glorot_normal",
+      "normal, cut off at 2 deviations: variance 2 / (fan-in + fan-out); Keras's",
+      "glorot2010understanding",
+      0,
+      "",
+      {0}},
+     glorot_normal},
+    {{"glorot_uniform",
+      "uniform in +-sqrt(6 / (fan-in + fan-out)); Keras's",
+      "glorot2010understanding",
+      0,
+      "",
+      {0}},
+     glorot_uniform},
+    {{"torch_linear", "uniform in +-1 / sqrt(fan-in): PyTorch's nn.Linear", "", 0, "", {0}},
+     torch_linear},
+    {{"orthogonal", "orthonormal rows or columns, times gain", "saxe2014exact", 1, "gain", {1}},
+     orthogonal},
+    {{"identity", "gain on the diagonal, 0 beside it", "le2015simple", 1, "gain", {1}}, identity},
+    {{"normal", "normal with standard deviation std", "", 1, "std", {0.05}}, normal},
+    {{"uniform", "uniform from lo to hi", "", 2, "lo/hi", {-0.05, 0.05}}, uniform},
+    {{"constant", "v everywhere", "", 1, "v", {0}}, constant},
+    {{"zeros", "0 everywhere", "", 0, "", {0}}, constant},
+    {{"ones", "1 everywhere", "", 0, "", {1}}, constant},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
+
+const nl_initializer *nl_init_at(int i) { return i >= 0 && i < KINDS ? &kinds[i].is : NULL; }
 
 /* ---- reading */
 
@@ -180,9 +197,9 @@ static nl_status unknown(const char *name, const char *what)
     nl_nearest near = {.wanted = name};
     char known[256] = "", hint[96];
     for (int k = 0; k < KINDS; k++) {
-        nl_nearest_offer(&near, kinds[k].name);
+        nl_nearest_offer(&near, kinds[k].is.name);
         const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "", kinds[k].name);
+        snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "", kinds[k].is.name);
     }
     return nl_fail(NL_EOPTION, "%s: no initializer '%s'%s (known: %s)", what, name,
                    nl_nearest_hint(&near, hint, sizeof hint), known);
@@ -206,22 +223,23 @@ static bool read_args(const char *text, double *arg, int count)
     return *text == 0;
 }
 
-static const char *const takes[ARGS_MAX + 1] = {"no numbers", "one number in ()",
-                                                "two numbers such as (-0.1/0.1)"};
+static const char *const takes[NL_INIT_ARGS_MAX + 1] = {"no numbers", "one number in ()",
+                                                        "two numbers such as (-0.1/0.1)"};
 
-static nl_status read_spec(const char *spec, const char *what, const kind **out, double *arg)
+static nl_status read_spec(const char *spec, const char *what, const struct kind **out, double *arg)
 {
     char name[64];
     const size_t n = strcspn(spec, "(");
     snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), spec);
     for (int k = 0; k < KINDS; k++) {
-        if (strcmp(kinds[k].name, name) != 0)
+        const nl_initializer *is = &kinds[k].is;
+        if (strcmp(is->name, name) != 0)
             continue;
         *out = &kinds[k];
-        memcpy(arg, kinds[k].preset, sizeof kinds[k].preset);
-        if (spec[n] && !read_args(spec + n + 1, arg, kinds[k].args))
-            return nl_fail(NL_EOPTION, "%s: %s takes %s, got '%s'", what, name,
-                           takes[kinds[k].args], spec);
+        memcpy(arg, is->preset, sizeof is->preset);
+        if (spec[n] && !read_args(spec + n + 1, arg, is->args))
+            return nl_fail(NL_EOPTION, "%s: %s takes %s, got '%s'", what, name, takes[is->args],
+                           spec);
         return NL_OK;
     }
     return unknown(name, what);
@@ -229,15 +247,15 @@ static nl_status read_spec(const char *spec, const char *what, const kind **out,
 
 nl_status nl_init_check(const char *spec, const char *what)
 {
-    const kind *found;
-    double arg[ARGS_MAX];
+    const struct kind *found;
+    double arg[NL_INIT_ARGS_MAX];
     return read_spec(spec, what, &found, arg);
 }
 
 nl_status nl_init_weights(const char *spec, uint64_t seed, const char *owner, const char *name,
                           nl_weight_shape shape, nl_real *w)
 {
-    const kind *found;
+    const struct kind *found;
     char path[256];
     job j = {.shape = shape, .w = w};
     NL_TRY(read_spec(spec, owner, &found, j.arg));

@@ -21,26 +21,19 @@ const nl_optim_ops *nl_optim_at(int i)
     return i >= 0 && i < count ? optimizers[i] : NULL;
 }
 
-const nl_optim_ops *nl_optim_find(const char *name)
-{
-    for (int i = 0; optimizers[i]; i++)
-        if (strcmp(optimizers[i]->name, name) == 0)
-            return optimizers[i];
-    return NULL;
-}
-
-static nl_status find_or_tell(const char *name, const nl_optim_ops **out)
+nl_status nl_optim_find_or_say(const char *name, const nl_optim_ops **out)
 {
     nl_nearest near = {.wanted = name};
     char known[256] = "", hint[96];
-    *out = nl_optim_find(name);
-    if (*out)
-        return NL_OK;
     for (int i = 0; optimizers[i]; i++) {
+        *out = optimizers[i];
+        if (strcmp(optimizers[i]->name, name) == 0)
+            return NL_OK;
         nl_nearest_offer(&near, optimizers[i]->name);
         const size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", optimizers[i]->name);
     }
+    *out = NULL;
     return nl_fail(NL_ENAME, "no optimizer '%s'%s (known: %s)", name,
                    nl_nearest_hint(&near, hint, sizeof hint), known);
 }
@@ -137,7 +130,7 @@ static nl_status read_spec(const char *spec, const nl_optim_ops **ops, joined *t
     const char *rest;
     *memory = NULL;
     NL_TRY(nl_spec_split(spec, name, &rest));
-    NL_TRY(find_or_tell(name, ops));
+    NL_TRY(nl_optim_find_or_say(name, ops));
     NL_TRY(join_tables(*ops, t));
     char *block = nl_alloc(1, OWN_AT + (*ops)->self_size);
     if (!block)

@@ -77,8 +77,9 @@ nl_status nl_optim_canonical(const char *spec, nl_text *out) NL_CHECKED;
 /* The options with their defaults, for people. */
 nl_status nl_optim_describe(const nl_optim_ops *ops, nl_text *out) NL_CHECKED;
 
-const nl_optim_ops *nl_optim_find(const char *name); /* NULL if unknown */
-const nl_optim_ops *nl_optim_at(int i);              /* NULL past the end */
+/* NL_ENAME with the nearest name, *out NULL, where there is none. */
+nl_status nl_optim_find_or_say(const char *name, const nl_optim_ops **out) NL_CHECKED;
+const nl_optim_ops *nl_optim_at(int i); /* NULL past the end */
 
 #define NL_OPTIM_HEADER .abi = NL_OPTIM_ABI, .real_bytes = sizeof(nl_real)
 

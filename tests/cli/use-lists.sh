@@ -28,6 +28,11 @@ good "handwritten" datasets mnist
 good "circles" datasets
 good "Internal covariate shift" probes
 good "/probes/landscape" probes landscape
+good "nesterov" optimizers
+good "eps_mode" optimizers adam
+good "milestones" optimizers sgd
+good "glorot_uniform" initializers
+good "orthogonal(gain), by default 1" initializers orthogonal
 
 bad 2 "a command is wanted"
 bad 2 "did you mean 'norms'?" nroms
@@ -40,6 +45,8 @@ bad 2 "one method, got 'batch' and 'layer'" norms batch layer
 bad 2 "did you mean 'mlp'?" models mpl
 bad 2 "did you mean 'mnist'?" datasets mnits
 bad 2 "did you mean 'hessian'?" probes hesian
+bad 2 "did you mean 'adam'?" optimizers adma
+bad 2 "did you mean 'he_uniform'?" initializers he_unifrom
 bad 2 "no probe 'icz'; did you mean 'ics'?" train probe=icz
 bad 2 "did you mean 'batch'?" check bacth
 bad 2 "batch has no option 'epss'" check batch:epss=1
