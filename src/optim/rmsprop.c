@@ -3,9 +3,10 @@
  *     v_t = alpha v_{t-1} + (1 - alpha) g_t^2
  *     a_t = alpha a_{t-1} + (1 - alpha) g_t        centered (Graves 2013, arXiv:1308.0850, eq. 38)
  *     s_t = v_t, or v_t - a_t^2 if centered        not below 0, which rounding would allow
- *     d_t = g_t / (sqrt(s_t) + eps)                eps_inside = false: PyTorch (alpha 0.99, eps
- * 1e-8) = g_t / sqrt(s_t + eps)                  eps_inside = true: Keras (alpha 0.9, eps 1e-7) b_t
- * = momentum b_{t-1} + d_t p   = p - lr b_t
+ *     d_t = g_t / (sqrt(s_t) + eps)                PyTorch: alpha 0.99, eps 1e-8
+ *     d_t = g_t / sqrt(s_t + eps)                  eps_inside = true: Keras, alpha 0.9, eps 1e-7
+ *     b_t = momentum b_{t-1} + d_t
+ *     p   = p - lr b_t
  *
  * Without momentum p = p - lr d_t. Keras calls alpha rho, and has lr inside b: the same path while
  * lr is constant. */
