@@ -111,6 +111,13 @@ static nl_status train(const struct input *in, const nl_run_spec *spec, bool *st
     return NL_OK;
 }
 
+static int fail(const struct input *in, nl_status st)
+{
+    if (in->progress_fd >= 0)
+        dprintf((int)in->progress_fd, "failed %s\n", nl_last_error());
+    return cli_failure(st);
+}
+
 static int check(const struct input *in)
 {
     if (in->fresh && in->anyway)
@@ -150,6 +157,6 @@ int cli_train(int argc, char **argv)
     if (st == NL_OK)
         st = train(&in, &spec, &stopped);
     if (st != NL_OK)
-        return cli_failure(st);
+        return fail(&in, st);
     return stopped ? CLI_STOPPED : CLI_DONE;
 }

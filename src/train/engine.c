@@ -197,6 +197,8 @@ static void read_line(nl_job *job)
 {
     int64_t step, steps;
     double loss = NAN;
+    if (strncmp(job->line, "failed ", 7) == 0)
+        snprintf(job->says, sizeof job->says, "%s", job->line + 7);
     if (sscanf(job->line, "step %" SCNd64 "/%" SCNd64 " loss %lf", &step, &steps, &loss) < 2)
         return;
     job->step = step;
@@ -226,10 +228,12 @@ static void read_progress(nl_job *job)
     }
 }
 
-/* The last line of log.txt, without the program's name in front. */
+/* What came through the pipe, or the last line of log.txt, without the program's name in front. */
 static void read_last_words(nl_job *job, int status)
 {
     char path[NL_PATH_MAX], tail[TAIL + 1] = "";
+    if (job->says[0])
+        return;
     if (WIFSIGNALED(status))
         snprintf(job->says, sizeof job->says, "killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));

@@ -4,7 +4,8 @@
  * A run lives in the folder OUT/NORM-seedS-HASH. Finished ones are skipped, unfinished ones go on
  * from their checkpoint, so starting the same work again is always right. A failed run stops no
  * other. What a child says goes to log.txt in its folder; its progress comes through a pipe, whose
- * number it is told by --progress-fd=FD, as lines "step N/M loss X". */
+ * number it is told by --progress-fd=FD, as lines "step N/M loss X", and why it failed, which a
+ * full disk keeps out of log.txt, as "failed WHY". */
 #ifndef NL_ENGINE_H
 #define NL_ENGINE_H
 
@@ -35,10 +36,10 @@ typedef struct nl_job {
     int64_t step, steps; /* steps 0: not yet known */
     double loss;
     double began, seconds;      /* wall time of this process, resumed part only */
-    char says[NL_JOB_SAYS_MAX]; /* of a failed run: the last line of its log */
+    char says[NL_JOB_SAYS_MAX]; /* of a failed run: why, or the last line of its log */
     pid_t pid;
-    int progress;   /* our end of the pipe, -1 when closed */
-    char line[128]; /* a line of progress not yet whole */
+    int progress;               /* our end of the pipe, -1 when closed */
+    char line[NL_JOB_SAYS_MAX]; /* of the pipe, not yet whole */
 } nl_job;
 
 typedef struct nl_engine {

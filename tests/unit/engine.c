@@ -29,6 +29,7 @@ static const char script[] =
     "*seed=2*) echo working; echo 'normlab: circles: out of paint' >&2; exit 1;;\n"
     "*seed=3*) exec sleep 60;;\n"
     "*seed=4*) kill -9 $$;;\n"
+    "*seed=5*) echo 'step 5/10 loss 0.25' >&3; echo 'failed disk: no room' >&3; exit 1;;\n"
     "esac\n";
 
 static void count_report(void *arg, const nl_job *all, int count, const nl_job *changed)
@@ -112,6 +113,17 @@ START_TEST(a_failed_run_stops_no_other_and_its_last_words_are_kept)
     ck_assert_int_eq(e.failed, 2);
     ck_assert_str_eq(jobs[0].says, "circles: out of paint");
     ck_assert_str_eq(jobs[1].says, "killed by signal 9 (Killed)");
+}
+END_TEST
+
+START_TEST(why_a_run_failed_needs_no_room_on_the_disk)
+{
+    prepare((const int[]){5, 11, 12});
+    nl_engine e = engine();
+    ck_assert_int_eq(nl_engine_run(&e, jobs, JOBS), NL_OK);
+    ck_assert_int_eq(jobs[0].state, NL_JOB_FAILED);
+    ck_assert_int_eq(jobs[0].step, 5);
+    ck_assert_str_eq(jobs[0].says, "disk: no room");
 }
 END_TEST
 
@@ -209,6 +221,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_test(t, all_runs_are_run_and_their_progress_is_read);
     tcase_add_test(t, a_failed_run_stops_no_other_and_its_last_words_are_kept);
+    tcase_add_test(t, why_a_run_failed_needs_no_room_on_the_disk);
     tcase_add_test(t, told_to_stop_it_ends_its_children);
     tcase_add_test(t, finished_runs_are_skipped_and_others_are_not);
     tcase_add_test(t, a_folder_that_cannot_be_made_and_a_missing_program_are_named);
