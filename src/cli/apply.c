@@ -48,7 +48,7 @@ static nl_status read_activation(job *j, const char *name, nl_real *to)
     char got[96], wanted[96];
     NL_TRY(nl_arrays_shape(j->in, name, &s));
     if (s.rank != j->shape.rank || memcmp(s.dim, j->shape.dim, sizeof s.dim) != 0)
-        return nl_fail(NL_ESHAPE, "%s: wants x's shape %s, got %s", name,
+        return nl_fail(NL_ESHAPE, "%s: %s: wants x's shape %s, got %s", j->input->in, name,
                        nl_array_print(&j->shape, wanted, sizeof wanted),
                        nl_array_print(&s, got, sizeof got));
     NL_TRY(nl_arrays_read(j->in, name, NL_TYPE_REAL, j->channels_second ? j->file : to));
@@ -70,15 +70,17 @@ static nl_status write_activation(job *j, const char *name, const nl_real *from)
 static nl_status take_shape(job *j)
 {
     char got[96];
+    const char *path = j->input->in;
     NL_TRY(nl_arrays_shape(j->in, "x", &j->shape));
     const nl_array_shape *s = &j->shape;
     if (s->kind != NL_ARRAY_FLOAT && s->kind != NL_ARRAY_DOUBLE)
-        return nl_fail(NL_EFORMAT, "x: wants float32 or float64 numbers");
+        return nl_fail(NL_EFORMAT, "%s: x: wants float32 or float64, got %s", path,
+                       nl_array_kinds[s->kind]);
     if (s->rank < 2 || s->rank > 5)
-        return nl_fail(NL_ESHAPE, "x: wants 2 to 5 dimensions, got %s",
+        return nl_fail(NL_ESHAPE, "%s: x: wants 2 to 5 dimensions, got %s", path,
                        nl_array_print(s, got, sizeof got));
     if (s->count == 0)
-        return nl_fail(NL_ESHAPE, "x: is empty, %s", nl_array_print(s, got, sizeof got));
+        return nl_fail(NL_ESHAPE, "%s: x: is empty, %s", path, nl_array_print(s, got, sizeof got));
     j->channels_second = s->rank > 2 && strcmp(j->input->layout, "nchw") == 0;
     j->g = (nl_geom){.n = s->dim[0], .steps = 1};
     j->g.c = s->dim[j->channels_second ? 1 : s->rank - 1];
@@ -106,10 +108,12 @@ static nl_status read_mask(job *j)
         return NL_OK;
     NL_TRY(nl_arrays_shape(j->in, "mask", &s));
     if (s.rank < 1 || s.dim[0] != j->g.n || (s.count != j->g.n && s.count != rows))
-        return nl_fail(NL_ESHAPE, "mask: wants %lld flags, one an example, or %lld, got %s",
-                       (long long)j->g.n, (long long)rows, nl_array_print(&s, got, sizeof got));
+        return nl_fail(NL_ESHAPE, "%s: mask: wants %lld flags, one an example, or %lld, got %s",
+                       j->input->in, (long long)j->g.n, (long long)rows,
+                       nl_array_print(&s, got, sizeof got));
     if (s.kind != NL_ARRAY_WHOLE)
-        return nl_fail(NL_EFORMAT, "mask: wants whole numbers or booleans");
+        return nl_fail(NL_EFORMAT, "%s: mask: wants whole numbers or booleans, got %s",
+                       j->input->in, nl_array_kinds[s.kind]);
     j->whole = nl_alloc((size_t)s.count, sizeof *j->whole);
     j->live = nl_alloc((size_t)rows, 1);
     if (!j->whole || !j->live)
@@ -164,8 +168,8 @@ static nl_status read_variable(job *j, const nl_item *it)
     char got[96];
     NL_TRY(nl_arrays_shape(j->in, name, &s));
     if (s.count != it->count)
-        return nl_fail(NL_ESHAPE, "%s: wants %lld values, got %s", name, (long long)it->count,
-                       nl_array_print(&s, got, sizeof got));
+        return nl_fail(NL_ESHAPE, "%s: %s: wants %lld values, got %s", j->input->in, name,
+                       (long long)it->count, nl_array_print(&s, got, sizeof got));
     if (!is_transposed(j, it))
         return nl_arrays_read(j->in, name, it->decl->type, it->val);
     NL_TRY(nl_arrays_read(j->in, name, NL_TYPE_REAL, j->file));

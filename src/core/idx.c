@@ -1,6 +1,7 @@
 #include "core/idx.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -34,6 +35,15 @@ static int64_t content_bytes(const nl_idx *f)
     return bytes;
 }
 
+/* What zlib says, without the path it puts before. */
+static const char *reason_of(gzFile in, const char *path, int *code)
+{
+    const char *reason = gzerror(in, code);
+    const size_t n = strlen(path);
+    const bool has_path = strncmp(reason, path, n) == 0 && strncmp(reason + n, ": ", 2) == 0;
+    return has_path ? reason + n + 2 : reason;
+}
+
 /* Exactly `wanted` bytes. */
 static nl_status read_exactly(gzFile in, const char *path, void *to, int64_t wanted,
                               const char *what)
@@ -47,7 +57,7 @@ static nl_status read_exactly(gzFile in, const char *path, void *to, int64_t wan
         got += n;
     }
     int code;
-    const char *reason = gzerror(in, &code);
+    const char *reason = reason_of(in, path, &code);
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
         return nl_fail(code == Z_ERRNO ? NL_EIO : NL_EFORMAT, "%s: %s", path, reason);
     if (got < wanted)
@@ -98,7 +108,7 @@ static nl_status check_end(const nl_idx *f, gzFile in, const char *path)
     if (gzread(in, &byte, 1) == 1)
         return nl_fail(NL_EFORMAT, "%s: longer than the %lld bytes (%s) of its header", path,
                        (long long)content_bytes(f), print_shape(f, shape));
-    const char *reason = gzerror(in, &code);
+    const char *reason = reason_of(in, path, &code);
     if (code != Z_OK && code != Z_STREAM_END)
         return nl_fail(NL_EFORMAT, "%s: corrupt at its end: %s", path, reason);
     return NL_OK;

@@ -13,6 +13,8 @@ struct nl_arrays {
     char path[512], name[NAME_ROOM];
 };
 
+const char *const nl_array_kinds[] = {"float32", "float64", "whole numbers", "another type"};
+
 const char *nl_array_print(const nl_array_shape *s, char *buf, size_t room)
 {
     hsize_t dim[NL_ARRAY_RANK_MAX];

@@ -16,6 +16,7 @@ typedef struct nl_array_shape {
     int64_t count;
     enum { NL_ARRAY_FLOAT, NL_ARRAY_DOUBLE, NL_ARRAY_WHOLE, NL_ARRAY_OTHER } kind;
 } nl_array_shape;
+extern const char *const nl_array_kinds[]; /* "float32", ... */
 
 /* "(4, 3, 2)" */
 const char *nl_array_print(const nl_array_shape *s, char *buf, size_t room);

@@ -87,7 +87,7 @@ def formulas():
     refused("has no array 'x'", "batch", {"y": x})
     refused("x: wants 2 to 5 dimensions", "batch", {"x": draw(5)})
     refused("x: wants 2 to 5 dimensions", "batch", {"x": draw(1, 1, 1, 1, 2, 2)})
-    refused("x: wants float32 or float64", "batch", {"x": np.arange(12).reshape(3, 4)})
+    refused("in.h5: x: wants float32 or float64, got whole numbers", "batch", {"x": np.arange(12).reshape(3, 4)})
     refused("x: is empty", "batch", {"x": np.zeros((0, 4))})
     refused("gamma: wants 4 values, got (5)", "batch", {"x": x, "gamma": draw(5)})
     refused("did you mean 'gamma'?", "batch", {"x": x, "gama": draw(4)})
