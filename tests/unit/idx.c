@@ -149,6 +149,23 @@ START_TEST(images_are_sequences_of_rows_or_of_pixels)
 }
 END_TEST
 
+START_TEST(relatives_of_mnist_lie_in_folders_of_their_own)
+{
+    static const char *const names[] = {"fashion_mnist", "kmnist"};
+    nl_dataset *digits = opened("mnist");
+    for (int k = 0; k < 2; k++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[k]);
+        ck_assert_int_eq(symlink("mnist", path), 0);
+        nl_dataset *d = opened(names[k]);
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_str_eq(d->ops->name, names[k]);
+        ck_assert_uint_eq(d->checksum, digits->checksum);
+        nl_dataset_close(d);
+    }
+    nl_dataset_close(digits);
+}
+END_TEST
+
 /* Pixel p of image i is (31 i + p) mod 256: one order of all shifts every step by the same. */
 START_TEST(pixels_come_in_one_random_order_of_all_of_them)
 {
@@ -510,6 +527,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, pixels_become_their_255th_part);
     tcase_add_test(t, images_are_sequences_of_rows_or_of_pixels);
+    tcase_add_test(t, relatives_of_mnist_lie_in_folders_of_their_own);
     tcase_add_test(t, pixels_come_in_one_random_order_of_all_of_them);
     tcase_add_test(t, validation_examples_are_the_last_ones_of_the_training_set);
     tcase_add_test(t, validation_fraction_cuts_where_keras_cuts);

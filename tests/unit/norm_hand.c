@@ -216,6 +216,10 @@ START_TEST(batch_renorm)
             SHAPE(2, 1, 1), OF(1, 3));
     gives(&b, OF(-2.4, -1.6));
     shut(&b);
+    open_at(&b, "batch_renorm:eps=3", SHAPE(2, 1, 1), OF(1, 3));
+    b.a.step = 9000; /* r_max = 1 + 2 * 4/35, d_max = 5 * 4/20: both clip r = 2, d = 2 */
+    gives(&b, OF(-0.5 * 43 / 35 + 1, 0.5 * 43 / 35 + 1));
+    shut(&b);
     open_at(&b, "batch_renorm:eps=3", SHAPE(2, 1, 1), OF(1, 3)); /* step 0: batch normalization */
     gives(&b, OF(-0.5, 0.5));
     b.a.step = 22500; /* r_max = 2, d_max = 4.375: r = 2 / 1.01, d = 1.98 / 1.01 fit */
@@ -242,6 +246,106 @@ START_TEST(batch_layer)
     open_at(&b, "batch_layer:eps=3:tilt=0", SHAPE(2, 1, 2), OF(1, 3, 1, 3));
     /* batch part 0; feature part +-1/2, its weight 1/2, and the division by sqrt(2) */
     gives(&b, OF(-ROOT_HALF / 4, ROOT_HALF / 4, -ROOT_HALF / 4, ROOT_HALF / 4));
+    shut(&b);
+}
+END_TEST
+
+/* One channel: the feature part is 0. x = 1, 3 at the two positions of both examples: the batch
+ * part is 0 at each position by itself; over both the variance is 1, so +-1/2 with eps = 3. */
+START_TEST(batch_layer_over_positions)
+{
+    bench b;
+    open_at(&b, "batch_layer:eps=3", SHAPE(2, 2, 1), OF(1, 3, 1, 3));
+    gives(&b, OF(0, 0, 0, 0));
+    shut(&b);
+    open_at(&b, "batch_layer:eps=3:area=ns", SHAPE(2, 2, 1), OF(1, 3, 1, 3));
+    gives(&b, OF(-0.24995, 0.24995, -0.24995, 0.24995)); /* 1 - (1/2 + 1e-4) */
+    shut(&b);
+}
+END_TEST
+
+/* Two of four examples are padding: m=live takes B = 2, the spec's and evaluation's B is 4. */
+START_TEST(batch_layer_of_live_examples)
+{
+    static const uint8_t live[] = {1, 1, 0, 0};
+    bench b;
+    open_at(&b, "batch_layer:eps=3", SHAPE(4, 1, 1), OF(1, 3, 9, 9));
+    b.a.live = live;
+    gives(&b, OF(-0.37495, 0.37495, 0, 0));
+    shut(&b);
+    open_at(&b, "batch_layer:eps=3:m=live:inference=FFFF", SHAPE(4, 1, 1), OF(1, 3, 9, 9));
+    b.a.live = live;
+    gives(&b, OF(-0.24995, 0.24995, 0, 0));
+    b.a.phase = NL_EVAL;
+    gives(&b, OF(-0.37495, 0.37495, 0, 0));
+    shut(&b);
+}
+END_TEST
+
+/* Batches 1, 3 and 5, 7 in one epoch and 1, 3 in the next: means 2, 6, 2, variances 1, the kept
+ * ones 2 (m / (m - 1)), sigma 2 = sqrt(1 + eps). Running: .9 (.9 .2 + .6) + .2 and so on. Evaluated
+ * at 0, 4, whose own mean is 2 and variance 4. */
+START_TEST(evaluation_takes_the_statistics_it_is_told)
+{
+    static const struct {
+        const char *spec;
+        double mean, square, weight; /* y = weight (x - mean) / sqrt(square) */
+    } rows[] = {
+        {"batch:eps=3", 0.902, 1.271 + 3, 1},
+        {"batch:eps=3:momentum=0.5", 2.75, 1.875 + 3, 1},
+        {"batch:eps=3:unbiased=false", 0.902, 1 + 3, 1},
+        {"batch:eps=3:run_mean.init=10:run_var.init=20", 8.192, 15.122 + 3, 1},
+        {"batch:eps=3:eval=batch", 2, 4 + 3, 1},
+        {"batch:eps=3:eval=cumulative", 10.0 / 3, 2 + 3, 1},
+        {"batch:eps=3:eval=epoch", 2, 2 + 3, 1},
+        {"batch_renorm:eps=3:momentum=0.1", 0.902, 1.271 * 1.271, 1},
+        {"batch_renorm:eps=3:eval=batch", 2, 4 + 3, 1},
+        {"batch_renorm:eps=3:eval=cumulative", 10.0 / 3, 4, 1},
+        {"batch_renorm:eps=3:eval=epoch", 2, 4, 1},
+        {"batch_layer:eps=3", 2, 2 + 3, 0.4999}, /* 1 - (1/2 + 1e-4); the feature part is 0 */
+        {"batch_layer:eps=3:unbiased=false", 2, 1 + 3, 0.4999},
+        {"batch_layer:eps=3:inference=FFFF", 2, 4 + 3, 0.4999},
+        {"batch_layer:eps=3:population=cumulative", 10.0 / 3, 2 + 3, 0.4999},
+        {"batch_layer:eps=3:population=running", 0.902, 1.271 + 3, 0.4999},
+        {"batch_layer:eps=3:population=running:momentum=0.5", 2.75, 1.875 + 3, 0.4999},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        bench b;
+        const double per_unit = rows[k].weight / sqrt(rows[k].square);
+        open_at(&b, rows[k].spec, SHAPE(2, 1, 1), OF(1, 3));
+        nl_norm_epoch_begin(b.m, 0);
+        nl_norm_forward(b.m, &b.a);
+        set(b.x, OF(5, 7), 2);
+        nl_norm_forward(b.m, &b.a);
+        nl_norm_epoch_begin(b.m, 1);
+        set(b.x, OF(1, 3), 2);
+        nl_norm_forward(b.m, &b.a);
+        b.a.phase = NL_EVAL;
+        set(b.x, OF(0, 4), 2);
+        gives(&b, OF(per_unit * (0 - rows[k].mean), per_unit * (4 - rows[k].mean)));
+        shut(&b);
+    }
+}
+END_TEST
+
+/* Two positions of each of two examples; x = 1, 3, 5, 7: means 2 and 6, variances 1; running mean
+ * 0.4, variance 0.9 + 0.1 * 20/3. */
+START_TEST(evaluation_weighs_the_example)
+{
+    bench b;
+    open_at(&b, "batch:eps=3:eval=example", SHAPE(2, 2, 1), OF(1, 3, 5, 7));
+    nl_norm_forward(b.m, &b.a);
+    b.a.phase = NL_EVAL;
+    gives(&b, OF(-0.5, 0.5, -0.5, 0.5));
+    shut(&b);
+    open_at(&b, "batch:eps=3:eval=mixture:own_weight=0.25", SHAPE(2, 2, 1), OF(1, 3, 5, 7));
+    nl_norm_forward(b.m, &b.a);
+    b.a.phase = NL_EVAL;
+    const double kept = 0.9 + 2.0 / 3 + 0.16; /* mean square of the population */
+    const double one = 0.25 * 2 + 0.75 * 0.4, other = 0.25 * 6 + 0.75 * 0.4;
+    const double r = 1 / sqrt(0.25 * 5 + 0.75 * kept - one * one + 3);
+    const double q = 1 / sqrt(0.25 * 37 + 0.75 * kept - other * other + 3);
+    gives(&b, OF((1 - one) * r, (3 - one) * r, (5 - other) * q, (7 - other) * q));
     shut(&b);
 }
 END_TEST
@@ -282,6 +386,10 @@ int main(void)
     tcase_add_test(t, weight);
     tcase_add_test(t, batch_renorm);
     tcase_add_test(t, batch_layer);
+    tcase_add_test(t, batch_layer_over_positions);
+    tcase_add_test(t, batch_layer_of_live_examples);
+    tcase_add_test(t, evaluation_takes_the_statistics_it_is_told);
+    tcase_add_test(t, evaluation_weighs_the_example);
     tcase_add_test(t, gradients_of_parameters_are_added_up);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -49,6 +49,23 @@ START_TEST(defaults_print_and_read_back)
 }
 END_TEST
 
+START_TEST(values_are_read_as_they_are_meant)
+{
+    struct cook c;
+    ck_assert_int_eq(nl_options_preset(table, &c, "cook"), NL_OK);
+    ck_assert_int_eq(nl_options_parse(table, &c, "cook",
+                                      "salt=0:eggs=1.2e1:lid=off:pan=steel:times=5/0x2/7:heat=4"),
+                     NL_OK);
+    ck_assert_double_eq(c.salt, 0);
+    ck_assert_int_eq(c.eggs, 12);
+    ck_assert(!c.lid);
+    ck_assert_int_eq(c.pan.is, 1);
+    ck_assert_int_eq(c.times.count, 4);
+    ck_assert(c.times.at[0] == 5 && c.times.at[1] == 0 && c.times.at[2] == 0 && c.times.at[3] == 7);
+    ck_assert_double_eq(nl_schedule_at(&c.heat, 123), 4);
+}
+END_TEST
+
 START_TEST(schedule_is_flat_then_linear_then_flat)
 {
     struct cook c;
@@ -66,6 +83,10 @@ START_TEST(refusals_say_what_was_wanted_and_what_came)
                                         "(known: salt, eggs, lid, pan, times, note, heat)");
     ck_assert_str_eq(refusal("salt=1:eggs=3:salt=0"), "cook: salt is given twice");
     ck_assert_str_eq(refusal("salt=2"), "cook: salt=2 is outside [0, 1]");
+    ck_assert_str_eq(refusal("salt=-1e-9"), "cook: salt=-1e-9 is outside [0, 1]");
+    ck_assert_str_eq(refusal("eggs=0"), "cook: eggs=0 is outside [1, 12]");
+    ck_assert_str_eq(refusal("times=5/-1"), "cook: times=5/-1 is outside [0, 1000]");
+    ck_assert_str_eq(refusal("heat=1@5..11@9"), "cook: heat=1@5..11@9 is outside [0, 10]");
     ck_assert_str_eq(refusal("salt=nan"), "cook: salt wants a number, got 'nan'");
     ck_assert_str_eq(refusal("eggs=2.5"), "cook: eggs wants a whole number, got '2.5'");
     ck_assert_str_eq(refusal("lid=treu"), "cook: lid wants true or false, got 'treu'");
@@ -81,6 +102,7 @@ int main(void)
     Suite *s = suite_create("options");
     TCase *t = tcase_create("all");
     tcase_add_test(t, defaults_print_and_read_back);
+    tcase_add_test(t, values_are_read_as_they_are_meant);
     tcase_add_test(t, schedule_is_flat_then_linear_then_flat);
     tcase_add_test(t, refusals_say_what_was_wanted_and_what_came);
     suite_add_tcase(s, t);

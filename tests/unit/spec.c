@@ -192,10 +192,10 @@ END_TEST
 
 START_TEST(a_batch_larger_than_the_data_is_refused)
 {
-    const nl_run_spec spec = parsed("data=circles batch=70000");
+    const nl_run_spec spec = parsed("data=circles batch=60001");
     const nl_dataset data = {.train.count = 60000};
     ck_assert_int_eq(nl_spec_fits(&spec, &data), NL_EOPTION);
-    ck_assert_str_eq(nl_last_error(), "run: batch=70000 is larger than the 60000 training examples "
+    ck_assert_str_eq(nl_last_error(), "run: batch=60001 is larger than the 60000 training examples "
                                       "of circles");
 }
 END_TEST
