@@ -1,483 +1,396 @@
 #include "analysis/charts.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "analysis/distributions.h"
-#include "analysis/escape.h"
-#include "analysis/figure.h"
-#include "analysis/sample.h"
 #include "base/alloc.h"
 
-enum { LINE_POINTS = 200, BAND_POINTS = 100, HEAT_POINTS = 60, HEAT_ROWS = 100, BANDS = 5 };
+/* ---- what there is */
 
-typedef struct charts {
-    const nl_compare *c;
-    const nl_published *published; /* or NULL */
-    nl_text *out;
-    bool any; /* a chart has been written: a comma is due */
-} charts;
-
-/* One chart; path is of a channel, index of its timeline. */
-typedef struct chart {
-    const char *section, *layer, *title, *note, *kind, *unit;
-    bool log, rare;   /* rare: not drawn where all is 0 */
-    bool percentiles; /* bands: the channel holds the seven of run files, else values */
-    double ref;       /* a horizontal line; NaN: none */
-    char path[192], index[96];
-} chart;
-
-static const chart plain = {.layer = "", .note = "", .kind = "line", .unit = "", .ref = NAN};
-
-static void number(nl_text *out, double v)
+static int64_t forest_scores(const nl_compare *c, const nl_method *m, nl_interval *is, double *at)
 {
-    if (isfinite(v))
-        nl_text_add(out, "%.5g", v);
-    else
-        nl_text_add(out, "null");
+    *is = m->score;
+    return nl_compare_scores(c, m, at);
 }
 
-static void named(nl_text *out, const char *name, const char *text)
+static int64_t forest_differences(const nl_compare *c, const nl_method *m, nl_interval *is,
+                                  double *at)
 {
-    nl_text_add(out, "\"%s\":", name);
-    nl_escape_json(out, text);
-    nl_text_add(out, ",");
+    double *baseline = nl_alloc((size_t)m->count, sizeof *baseline);
+    *is = m->difference;
+    const int64_t n = baseline ? nl_compare_pairs(c, m, at, baseline) : 0;
+    for (int64_t i = 0; i < n; i++)
+        at[i] -= baseline[i];
+    nl_free(baseline);
+    return m == &c->methods[c->baseline] ? 0 : n;
 }
 
-/* ---- series */
-
-/* Rows [from, to) of a track that one point stands for. */
-typedef struct bin {
-    int64_t from, to;
-} bin;
-
-static bin bin_of(int64_t rows, int64_t points, int64_t i)
+static int64_t forest_ratios(const nl_compare *c, const nl_method *m, nl_interval *is, double *at)
 {
-    return (bin){rows * i / points, rows * (i + 1) / points};
+    (void)c;
+    (void)at;
+    *is = m->ratio.is;
+    if (m->ratio.bound != NL_BOUND_EXACT)
+        is->n = 0;
+    return 0;
 }
 
-static void add_steps(nl_text *out, const nl_track *step, int64_t rows, int64_t points)
+#define KIND(is, in, says) .name = is, .section = in, .title = says
+#define SHARE .scale = 100, .unit = "%"
+#define SEVEN .shape = NL_BANDS, .percentiles = true, .note = "percentiles 5, 15, 50, 85, 95"
+#define CHANNELS .shape = NL_BANDS, .note = "percentiles 5 to 95 over channels"
+#define FOREST(of) .shape = NL_FOREST, .forest = of
+
+static const char at_end[] = "At the end", learning[] = "Learning curves",
+                  activations[] = "Activations", gradients[] = "Gradients of activations",
+                  gains[] = "Gamma and beta", weights[] = "Weights and gradients",
+                  over_time[] = "Over time steps";
+
+static const nl_chart_kind kinds[] = {
+    {KIND("differences", at_end, "difference to "), FOREST(forest_differences), .to_baseline = true,
+     .note = "by seed; dots are pairs, bars intervals of the mean"},
+    {KIND("ratios", at_end, "steps to the target, as a factor of those of "), .to_baseline = true,
+     FOREST(forest_ratios), .nothing = 1, .logarithmic = true, .unit = "factor",
+     .note = "by seed; bars are intervals of the geometric mean"},
+    {KIND("scores", at_end, "score"), FOREST(forest_scores), .nothing = NAN,
+     .note = "dots are runs, bars intervals of the mean"},
+
+    {KIND("sensitivity", "Sensitivity", "score over"), .shape = NL_VIEW,
+     .note = "the last value of each run; bars are intervals of the mean over seeds, or the range "
+             "of few"},
+
+    {KIND("loss", learning, "Training loss"), .channel = "/steps/loss", .unit = "nats",
+     .logarithmic = true, .note = "averaged over bins of steps"},
+    {KIND("test-accuracy", learning, "Test accuracy"), .channel = "/evals/test_accuracy", SHARE},
+    {KIND("validation-accuracy", learning, "Validation accuracy"), .channel = "/evals/val_accuracy",
+     SHARE},
+    {KIND("test-bits", learning, "Test bits per character"),
+     .channel = "/evals/test_bits_per_character", .unit = "bits"},
+    {KIND("validation-bits", learning, "Validation bits per character"),
+     .channel = "/evals/val_bits_per_character", .unit = "bits"},
+    {KIND("test-loss", learning, "Test loss"), .channel = "/evals/test_loss", .unit = "nats",
+     .logarithmic = true},
+    {KIND("validation-loss", learning, "Validation loss"), .channel = "/evals/val_loss",
+     .unit = "nats", .logarithmic = true},
+
+    {KIND("percentiles", activations, "after the norm"), .channel = "/layers/@/post/percentiles",
+     SEVEN},
+    {KIND("percentiles-before", activations, "before the norm"),
+     .channel = "/layers/@/pre/percentiles", SEVEN},
+    {KIND("std", activations, "standard deviation after the norm"),
+     .channel = "/layers/@/post/std"},
+    {KIND("saturated", activations, "flat values after the norm"),
+     .channel = "/layers/@/post/saturated", SHARE, .rare = true},
+    {KIND("dead", activations, "dead units after the norm"), .channel = "/layers/@/post/dead",
+     SHARE, .rare = true},
+
+    {KIND("gradients", gradients, "at the norm's output"),
+     .channel = "/layers/@/post/gradient_percentiles", SEVEN},
+    {KIND("gradients-before", gradients, "at the norm's input"),
+     .channel = "/layers/@/pre/gradient_percentiles", SEVEN},
+
+    {KIND("gamma", gains, "gamma"), .channel = "/norms/@/gamma", CHANNELS},
+    {KIND("beta", gains, "beta"), .channel = "/norms/@/beta", CHANNELS},
+
+    {KIND("gradient-norm-of-all", weights, "norm of all gradients"), .channel = "/params/grad_norm",
+     .logarithmic = true},
+    {KIND("gradient-norm", weights, "norm of the gradient"), .channel = "/params/@/grad_norm",
+     .logarithmic = true},
+    {KIND("weight-norm", weights, "norm of the weights"), .channel = "/params/@/weight_norm",
+     .logarithmic = true},
+    {KIND("effective-lr", weights, "effective learning rate, lr / |w|²"),
+     .channel = "/params/@/effective_lr", .logarithmic = true},
+
+    {KIND("gradient-steps", over_time, "norm of dL/dh"), .channel = "/layers/@/gradient_norm",
+     .shape = NL_HEAT, .unit = "time step", .logarithmic = true},
+    {KIND("std-steps", over_time, "standard deviation"), .channel = "/layers/@/step_std",
+     .shape = NL_HEAT, .unit = "time step"},
+
+    {KIND("probe", "Probes", ""), .channel = "/probes/@", .is_probe = true},
+};
+
+const nl_chart_kind *nl_chart_kind_at(int i)
 {
-    nl_text_add(out, "\"x\":[");
-    for (int64_t i = 0; i < points; i++) {
-        nl_text_add(out, "%s", i ? "," : "");
-        number(out, step->at[bin_of(rows, points, i).to - 1]);
+    return i < (int)(sizeof kinds / sizeof *kinds) ? &kinds[i] : NULL;
+}
+
+/* ---- which channel is of which kind */
+
+/* Whether a name is of the pattern; *at and *n are then what stands for its @. */
+static bool matches(const char *pattern, const char *name, const char **at, size_t *n)
+{
+    const size_t head = strcspn(pattern, "@"), whole = strlen(name);
+    const size_t tail = pattern[head] ? strlen(pattern + head + 1) : 0;
+    *at = name + head;
+    *n = 0;
+    if (!pattern[head])
+        return strcmp(pattern, name) == 0;
+    if (whole <= head + tail || strncmp(name, pattern, head) != 0 ||
+        strcmp(name + whole - tail, pattern + head + 1) != 0)
+        return false;
+    *n = whole - head - tail;
+    return true;
+}
+
+static const nl_chart_kind *kind_of(const char *name, const char **at, size_t *n)
+{
+    const nl_chart_kind *kind;
+    for (int i = 0; (kind = nl_chart_kind_at(i)) != NULL; i++)
+        if (kind->channel && matches(kind->channel, name, at, n))
+            return kind;
+    return NULL;
+}
+
+/* The steps of a channel's rows: the index of the nearest group above that has one. NULL: the
+ * channel is no channel but labels or an index itself. */
+static const nl_track *steps_of(const nl_rundata *run, const nl_track *v)
+{
+    int group = (int)strlen(v->name);
+    const nl_track *step = NULL;
+    while (group > 0 && !step) {
+        do
+            group--;
+        while (group > 0 && v->name[group] != '/');
+        step = nl_rundata_track(run, "%.*s/step", group, v->name);
     }
-    nl_text_add(out, "]");
-}
-
-static double mean_of(const nl_track *v, bin b)
-{
-    double sum = 0;
-    int64_t n = 0;
-    for (int64_t r = b.from; r < b.to; r++)
-        if (isfinite(v->at[r * v->width]))
-            sum += v->at[r * v->width], n++;
-    return n ? sum / (double)n : NAN;
-}
-
-static void add_line(nl_text *out, const nl_track *v, int64_t rows, int64_t points)
-{
-    nl_text_add(out, ",\"y\":[");
-    for (int64_t i = 0; i < points; i++) {
-        nl_text_add(out, "%s", i ? "," : "");
-        number(out, mean_of(v, bin_of(rows, points, i)));
-    }
-    nl_text_add(out, "]");
-}
-
-/* The percentiles 5, 15, 50, 85, 95 of a row: logged ones, or those of its values. */
-static void five_of(const nl_track *v, int64_t row, bool logged, double *scratch, double q[BANDS])
-{
-    static const double share[] = {0.05, 0.15, 0.5, 0.85, 0.95};
-    const double *at = v->at + row * v->width;
-    for (int k = 0; logged && k < BANDS; k++)
-        q[k] = at[k + 1];
-    if (logged)
-        return;
-    memcpy(scratch, at, (size_t)v->width * sizeof *scratch);
-    nl_sort(scratch, v->width);
-    for (int k = 0; k < BANDS; k++)
-        q[k] = nl_quantile_sorted(scratch, v->width, share[k]);
-}
-
-static void add_bands(nl_text *out, const nl_track *v, int64_t rows, int64_t points, bool logged)
-{
-    double q[BANDS], *scratch = nl_alloc((size_t)v->width, sizeof *scratch);
-    nl_text_add(out, ",\"q\":[");
-    for (int64_t i = 0; scratch && i < points; i++) {
-        five_of(v, bin_of(rows, points, i).to - 1, logged, scratch, q);
-        nl_text_add(out, "%s[", i ? "," : "");
-        for (int k = 0; k < BANDS; k++) {
-            nl_text_add(out, "%s", k ? "," : "");
-            number(out, q[k]);
-        }
-        nl_text_add(out, "]");
-    }
-    nl_text_add(out, "]");
-    nl_free(scratch);
-}
-
-static int64_t heat_rows(int64_t width) { return width < HEAT_ROWS ? width : HEAT_ROWS; }
-
-static void add_heat(nl_text *out, const nl_track *v, int64_t rows, int64_t points)
-{
-    const int64_t bands = heat_rows(v->width);
-    nl_text_add(out, ",\"y\":[");
-    for (int64_t i = 0; i < points; i++) {
-        const double *at = v->at + (bin_of(rows, points, i).to - 1) * v->width;
-        nl_text_add(out, "%s[", i ? "," : "");
-        for (int64_t k = 0; k < bands; k++) {
-            nl_text_add(out, "%s", k ? "," : "");
-            number(out, at[bin_of(v->width, bands, k).from]);
-        }
-        nl_text_add(out, "]");
-    }
-    nl_text_add(out, "]");
-}
-
-static void add_series(const chart *t, const nl_track *step, const nl_track *v, nl_text *out)
-{
-    const int64_t rows = v->rows < step->rows ? v->rows : step->rows;
-    const bool heat = strcmp(t->kind, "heat") == 0, bands = strcmp(t->kind, "bands") == 0;
-    const int64_t most = heat ? HEAT_POINTS : bands ? BAND_POINTS : LINE_POINTS;
-    const int64_t points = rows < most ? rows : most;
-    add_steps(out, step, rows, points);
-    if (heat)
-        add_heat(out, v, rows, points);
-    else if (bands)
-        add_bands(out, v, rows, points, t->percentiles);
-    else
-        add_line(out, v, rows, points);
-}
-
-/* ---- charts */
-
-static void add_labels(const chart *t, const nl_track *v, nl_text *out)
-{
-    const int64_t bands = heat_rows(v->width);
-    if (strcmp(t->kind, "heat") != 0)
-        return;
-    nl_text_add(out, "\"rows\":[");
-    for (int64_t k = 0; k < bands; k++)
-        nl_text_add(out, "%s%" PRId64, k ? "," : "", bin_of(v->width, bands, k).from);
-    nl_text_add(out, "],");
-}
-
-static void add_head(charts *p, const chart *t, const nl_track *first)
-{
-    nl_text *out = p->out;
-    nl_text_add(out, "%s\n{", p->any ? "," : "");
-    p->any = true;
-    named(out, "section", t->section);
-    named(out, "layer", t->layer);
-    named(out, "title", t->title);
-    named(out, "note", t->note);
-    named(out, "kind", t->kind);
-    named(out, "unit", t->unit);
-    nl_text_add(out, "\"log\":%s,\"ref\":", t->log ? "true" : "false");
-    number(out, t->ref);
-    nl_text_add(out, ",");
-    add_labels(t, first, out);
-    nl_text_add(out, "\"series\":[");
-}
-
-static void add_numbers(nl_text *out, const char *name, const double *v, int64_t count)
-{
-    nl_text_add(out, ",\"%s\":[", name);
-    for (int64_t i = 0; i < count; i++) {
-        nl_text_add(out, "%s", i ? "," : "");
-        number(out, v[i]);
-    }
-    nl_text_add(out, "]");
-}
-
-/* Curves of a paper for this channel, by the number of their method. */
-static void add_published(const charts *p, const chart *t)
-{
-    bool some = false;
-    for (int i = 0; p->published && i < p->published->curves; i++) {
-        const nl_curve *k = &p->published->curve[i];
-        for (int64_t m = 0; m < p->c->count; m++) {
-            if (strcmp(k->channel, t->path) != 0 || strcmp(k->method, p->c->methods[m].name) != 0)
-                continue;
-            nl_text_add(p->out, "%s{\"m\":%" PRId64, some ? "," : ",\"published\":[", m);
-            add_numbers(p->out, "x", k->x, k->count);
-            add_numbers(p->out, "y", k->y, k->count);
-            nl_text_add(p->out, "}");
-            some = true;
-        }
-    }
-    if (some)
-        nl_text_add(p->out, "]");
+    return step && step != v && step->rows == v->rows && v->width > 0 ? step : NULL;
 }
 
 /* Something to see: a finite value, for shares one that is not 0. */
-static bool shows(const chart *t, const nl_track *v)
+static bool shows(const nl_chart_kind *kind, const nl_track *v)
 {
     for (int64_t i = 0; i < v->rows * v->width; i++)
-        if (isfinite(v->at[i]) && !(t->rare && v->at[i] == 0))
+        if (isfinite(v->at[i]) && !(kind->rare && v->at[i] == 0))
             return true;
     return false;
 }
 
-/* Writes nothing when no run shows something. */
-static void add_chart(charts *p, const chart *t)
+/* ---- the charts there are */
+
+typedef struct finding {
+    nl_charts *to;
+    int64_t room;
+    nl_text layers; /* names seen, each between two line ends, in order */
+    int64_t layer_count;
+} finding;
+
+static nl_chart *append(finding *f, const nl_chart_kind *kind)
 {
-    bool begun = false, some = false;
-    for (int64_t r = 0; r < p->c->runs_count; r++) {
-        const nl_track *v = nl_rundata_track(p->c->runs[r], "%s", t->path);
-        some = some || (v && shows(t, v));
+    nl_charts *s = f->to;
+    if (s->count == f->room) {
+        const int64_t room = f->room ? 2 * f->room : 64;
+        nl_chart *at = nl_alloc((size_t)room, sizeof *at);
+        if (!at)
+            return NULL;
+        if (s->count)
+            memcpy(at, s->at, (size_t)s->count * sizeof *at);
+        nl_free(s->at);
+        s->at = at;
+        f->room = room;
     }
-    for (int64_t r = 0; some && r < p->c->runs_count; r++) {
-        const nl_track *step = nl_rundata_track(p->c->runs[r], "%s", t->index);
-        const nl_track *v = nl_rundata_track(p->c->runs[r], "%s", t->path);
-        if (!step || !v)
+    nl_chart *chart = &s->at[s->count++];
+    *chart = (nl_chart){.is = kind,
+                        .shape = kind->shape,
+                        .percentiles = kind->percentiles,
+                        .scale = kind->scale != 0 ? kind->scale : 1,
+                        .unit = kind->unit ? kind->unit : "",
+                        .end = "",
+                        .channel = "",
+                        .layer = -1,
+                        .ref = NAN};
+    return chart;
+}
+
+void nl_chart_add_title(const nl_chart *chart, nl_text *out)
+{
+    if (chart->shape == NL_VIEW)
+        nl_text_add(out, "%s %s", chart->is->title, chart->of);
+    else
+        nl_text_add(out, "%s%s%s%s", chart->of, chart->of[0] && chart->is->title[0] ? ": " : "",
+                    chart->is->title, chart->end);
+}
+
+size_t nl_chart_layer_length(const nl_chart *chart) { return strcspn(chart->of, "/"); }
+
+/* The number of a layer, by first appearance. */
+static int64_t number_of(finding *f, const char *name, size_t n)
+{
+    char line[160];
+    int64_t number = 0;
+    snprintf(line, sizeof line, "\n%.*s\n", (int)n, name);
+    const char *all = nl_text_of(&f->layers), *at = strstr(all, line);
+    if (!at) {
+        nl_text_add(&f->layers, "%s", line);
+        return f->layer_count++;
+    }
+    for (; all < at; all++)
+        number += *all == '\n';
+    return number / 2;
+}
+
+/* A probe's channel: percentiles of a unit, many values, or one. */
+static void shape_probe(nl_chart *chart, const nl_track *v)
+{
+    chart->percentiles = strncmp(chart->of, "unit/", 5) == 0;
+    chart->shape = v->width > 1 ? NL_BANDS : NL_LINE;
+}
+
+static nl_status add_chart(finding *f, const nl_chart_kind *kind, const nl_track *v, const char *of,
+                           size_t n, nl_chart **out)
+{
+    const int64_t runs = f->to->c->runs_count;
+    nl_chart *chart = *out = append(f, kind);
+    const nl_track **tracks = chart ? nl_alloc((size_t)(2 * runs), sizeof *tracks) : NULL;
+    if (!tracks)
+        return nl_fail(NL_ENOMEM, "charts of %lld runs", (long long)runs);
+    chart->value = tracks;
+    chart->step = tracks + runs;
+    chart->channel = v->name;
+    snprintf(chart->of, sizeof chart->of, "%.*s", (int)n, of);
+    if (n)
+        chart->layer = number_of(f, of, nl_chart_layer_length(chart));
+    if (kind->is_probe)
+        shape_probe(chart, v);
+    if (strcmp(v->name, "/evals/test_accuracy") == 0)
+        chart->ref = chart->scale * f->to->c->target;
+    return NL_OK;
+}
+
+static nl_status take_channel(finding *f, int64_t run, const nl_track *v)
+{
+    const char *of;
+    size_t n;
+    const nl_chart_kind *kind = kind_of(v->name, &of, &n);
+    const nl_track *step = kind ? steps_of(f->to->c->runs[run], v) : NULL;
+    nl_chart *chart = NULL;
+    if (!step || !shows(kind, v))
+        return NL_OK;
+    for (int64_t i = 0; i < f->to->count && !chart; i++)
+        if (strcmp(f->to->at[i].channel, v->name) == 0)
+            chart = &f->to->at[i];
+    if (!chart)
+        NL_TRY(add_chart(f, kind, v, of, n, &chart));
+    chart->value[run] = v;
+    chart->step[run] = step;
+    return NL_OK;
+}
+
+/* Kinds of one section follow each other in the table. */
+static const nl_chart_kind *section_of(const nl_chart_kind *kind)
+{
+    while (kind > kinds && strcmp(kind[-1].section, kind->section) == 0)
+        kind--;
+    return kind;
+}
+
+static int by_section_and_layer(const void *left, const void *right)
+{
+    const nl_chart *a = left, *b = right;
+    const nl_chart_kind *s = section_of(a->is), *t = section_of(b->is);
+    if (s != t)
+        return s < t ? -1 : 1;
+    if (a->layer != b->layer)
+        return a->layer < b->layer ? -1 : 1;
+    const int of = strcmp(a->of, b->of);
+    return of ? of : (a->is > b->is) - (a->is < b->is);
+}
+
+/* A forest of one method, or of nothing measured, shows nothing. */
+static nl_status add_forests(finding *f)
+{
+    const nl_compare *c = f->to->c;
+    const nl_chart_kind *kind;
+    double *at = nl_alloc((size_t)c->runs_count, sizeof *at);
+    if (!at)
+        return nl_fail(NL_ENOMEM, "charts of %lld runs", (long long)c->runs_count);
+    for (int i = 0; (kind = nl_chart_kind_at(i)) != NULL; i++) {
+        int64_t methods = 0;
+        nl_interval is;
+        for (int64_t m = 0; kind->forest && m < c->count; m++) {
+            kind->forest(c, &c->methods[m], &is, at);
+            methods += is.n > 0;
+        }
+        nl_chart *chart = methods > 0 ? append(f, kind) : NULL;
+        if (!chart)
             continue;
-        if (!begun)
-            add_head(p, t, v);
-        nl_text_add(p->out, "%s{\"r\":%" PRId64 ",", begun ? "," : "", r);
-        add_series(t, step, v, p->out);
-        nl_text_add(p->out, "}");
-        begun = true;
-    }
-    if (!begun)
-        return;
-    nl_text_add(p->out, "]");
-    add_published(p, t);
-    nl_text_add(p->out, "}");
-}
-
-static void add_at(charts *p, chart t, const char *index, const char *fmt, ...) NL_PRINTF(4, 5);
-static void add_at(charts *p, chart t, const char *index, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(t.path, sizeof t.path, fmt, ap);
-    va_end(ap);
-    snprintf(t.index, sizeof t.index, "%s", index);
-    add_chart(p, &t);
-}
-
-/* ---- sections */
-
-static void add_learning(charts *p)
-{
-    static const struct {
-        const char *key, *title, *unit;
-        bool log;
-    } curves[] = {{"test_accuracy", "Test accuracy", "share", false},
-                  {"val_accuracy", "Validation accuracy", "share", false},
-                  {"test_bits_per_character", "Test bits per character", "bits", false},
-                  {"val_bits_per_character", "Validation bits per character", "bits", false},
-                  {"test_loss", "Test loss", "nats", true},
-                  {"val_loss", "Validation loss", "nats", true}};
-    chart t = plain;
-    t.section = "Learning curves";
-    t.title = "Training loss", t.unit = "nats", t.log = true;
-    t.note = "averaged over bins of steps";
-    add_at(p, t, "/steps/step", "/steps/loss");
-    t.note = "";
-    for (size_t i = 0; i < sizeof curves / sizeof *curves; i++) {
-        t.title = curves[i].title, t.unit = curves[i].unit, t.log = curves[i].log;
-        t.ref = strcmp(curves[i].key, "test_accuracy") == 0 ? p->c->target : NAN;
-        add_at(p, t, "/evals/step", "/evals/%s", curves[i].key);
-    }
-}
-
-static const char percentiles[] = "percentiles 5, 15, 50, 85, 95";
-
-static void add_activations(charts *p, const char *place)
-{
-    static const struct {
-        const char *name, *title;
-    } lines[] = {{"std", "standard deviation"},
-                 {"saturated", "share of flat values"},
-                 {"dead", "share of dead units"}};
-    chart t = plain;
-    t.section = "Activations";
-    t.layer = place;
-    t.kind = "bands", t.note = percentiles, t.percentiles = true;
-    t.title = "after the norm";
-    add_at(p, t, "/layers/step", "/layers/%s/post/percentiles", place);
-    t.title = "before the norm";
-    add_at(p, t, "/layers/step", "/layers/%s/pre/percentiles", place);
-    t.kind = "line", t.note = "after the norm";
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        t.title = lines[i].title;
-        t.rare = i > 0;
-        add_at(p, t, "/layers/step", "/layers/%s/post/%s", place, lines[i].name);
-    }
-}
-
-static void add_gradients(charts *p, const char *place)
-{
-    chart t = plain;
-    t.section = "Gradients of activations";
-    t.layer = place;
-    t.kind = "bands", t.note = percentiles, t.percentiles = true;
-    t.title = "at the norm's output";
-    add_at(p, t, "/layers/step", "/layers/%s/post/gradient_percentiles", place);
-    t.title = "at the norm's input";
-    add_at(p, t, "/layers/step", "/layers/%s/pre/gradient_percentiles", place);
-}
-
-static void add_gains(charts *p, const char *place)
-{
-    static const char *const names[] = {"gamma", "beta"};
-    chart t = plain;
-    t.section = "Gamma and beta";
-    t.layer = place;
-    t.kind = "bands", t.note = "percentiles 5 to 95 over channels";
-    for (int i = 0; i < 2; i++) {
-        t.title = names[i];
-        add_at(p, t, "/norms/step", "/norms/%s/%s", place, names[i]);
-    }
-}
-
-static void each_place(charts *p, void (*add)(charts *p, const char *place))
-{
-    const char *place;
-    for (int64_t i = 0; (place = nl_rundata_place(p->c->runs[0], i)) != NULL; i++)
-        add(p, place);
-}
-
-/* Whether run r is the first that has this channel: the chart of a channel is of all runs. */
-static bool is_first(const nl_compare *c, int64_t r, const char *name)
-{
-    for (int64_t k = 0; k < r; k++)
-        if (nl_rundata_track(c->runs[k], "%s", name))
-            return false;
-    return true;
-}
-
-/* Charts of every channel below `group` that ends with `tail`; the layer is what lies between. */
-static void add_all(charts *p, chart t, const char *group, const char *tail)
-{
-    const nl_compare *c = p->c;
-    const size_t head = strlen(group), end = strlen(tail);
-    for (int64_t r = 0; r < c->runs_count; r++)
-        for (int64_t i = 0; i < nl_rundata_tracks(c->runs[r]); i++) {
-            const char *name = nl_rundata_track_at(c->runs[r], i)->name;
-            const size_t n = strlen(name);
-            char layer[128], index[96];
-            if (n <= head + end || strncmp(name, group, head) != 0 ||
-                strcmp(name + n - end, tail) != 0 || !is_first(c, r, name))
-                continue;
-            snprintf(layer, sizeof layer, "%.*s", (int)(n - head - end), name + head);
-            snprintf(index, sizeof index, "/%.*s/step", (int)strcspn(name + 1, "/"), name + 1);
-            t.layer = layer;
-            add_at(p, t, index, "%s", name);
+        chart->ref = kind->nothing;
+        if (kind->to_baseline)
+            chart->end = c->methods[c->baseline].label;
+        if (!kind->unit) {
+            chart->scale = c->score->scale;
+            chart->unit = c->score->title;
         }
-}
-
-static void add_parameters(charts *p)
-{
-    static const struct {
-        const char *tail, *title;
-    } rows[] = {{"/grad_norm", "norm of the gradient"},
-                {"/weight_norm", "norm of the weights"},
-                {"/effective_lr", "effective learning rate, lr / |w|²"}};
-    chart t = plain;
-    t.section = "Weights and gradients";
-    t.log = true;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        t.title = rows[i].title;
-        add_all(p, t, "/params/", rows[i].tail);
     }
-    t.title = "norm of all gradients";
-    add_at(p, t, "/params/step", "/params/grad_norm");
+    nl_free(at);
+    return NL_OK;
 }
 
-static void add_time(charts *p)
+nl_status nl_charts_find(nl_charts *out, const nl_compare *c)
 {
-    chart t = plain;
-    t.section = "Over time steps";
-    t.kind = "heat", t.unit = "time step";
-    t.title = "norm of dL/dh", t.log = true;
-    add_all(p, t, "/layers/", "/gradient_norm");
-    t.title = "standard deviation", t.log = false;
-    add_all(p, t, "/layers/", "/step_std");
-}
-
-/* A channel of a probe; its timeline is the probe's own. */
-static void add_probe(charts *p, const nl_rundata *run, const nl_track *v)
-{
-    const char *probe = v->name + strlen("/probes/"), *rest = strchr(probe, '/');
-    char index[96];
-    chart t = plain;
-    if (!rest || strcmp(rest, "/step") == 0)
-        return;
-    snprintf(index, sizeof index, "/probes/%.*s/step", (int)(rest - probe), probe);
-    if (!nl_rundata_track(run, "%s", index) || v->rows != nl_rundata_track(run, "%s", index)->rows)
-        return; /* labels */
-    t.section = "Probes";
-    t.title = probe;
-    t.kind = v->width > 1 ? "bands" : "line";
-    t.percentiles = strncmp(probe, "unit/", 5) == 0;
-    t.note = t.percentiles ? percentiles : v->width > 1 ? "percentiles 5 to 95 of its values" : "";
-    add_at(p, t, index, "%s", v->name);
-}
-
-static void add_probes(charts *p)
-{
-    const nl_compare *c = p->c;
+    nl_status st = NL_OK;
+    finding f = {.to = out};
+    *out = (nl_charts){.c = c};
     for (int64_t r = 0; r < c->runs_count; r++)
-        for (int64_t i = 0; i < nl_rundata_tracks(c->runs[r]); i++) {
-            const nl_track *v = nl_rundata_track_at(c->runs[r], i);
-            if (strncmp(v->name, "/probes/", 8) == 0 && is_first(c, r, v->name))
-                add_probe(p, c->runs[r], v);
+        for (int64_t i = 0; i < nl_rundata_tracks(c->runs[r]); i++)
+            NL_GO(take_channel(&f, r, nl_rundata_track_at(c->runs[r], i)));
+    NL_GO(nl_text_status(&f.layers));
+    NL_GO(add_forests(&f));
+    if (out->count)
+        qsort(out->at, (size_t)out->count, sizeof *out->at, by_section_and_layer);
+done:
+    nl_text_free(&f.layers);
+    if (st != NL_OK)
+        nl_charts_free(out);
+    return st;
+}
+
+nl_status nl_charts_find_views(nl_charts *out, const nl_study *s)
+{
+    finding f = {.to = out};
+    const nl_chart_kind *kind = kinds;
+    *out = (nl_charts){.study = s};
+    while (kind->shape != NL_VIEW)
+        kind++;
+    for (int64_t v = 0; s->score && v < s->views; v++) {
+        nl_chart *chart = append(&f, kind);
+        if (!chart) {
+            nl_charts_free(out);
+            return nl_fail(NL_ENOMEM, "charts of %lld views", (long long)s->views);
         }
-}
-
-/* ---- the whole */
-
-static void add_methods(const nl_compare *c, nl_text *out)
-{
-    nl_text_add(out, "\"methods\":[");
-    for (int64_t i = 0; i < c->count; i++) {
-        nl_text_add(out, "%s{\"label\":", i ? "," : "");
-        nl_escape_json(out, c->methods[i].label);
-        nl_text_add(out, ",\"spec\":");
-        nl_escape_json(out, c->methods[i].spec);
-        nl_text_add(out, ",\"colour\":\"%s\"}", nl_figure_colour(i));
+        chart->view = &s->view[v];
+        chart->scale = s->score->scale;
+        chart->unit = s->score->title;
+        snprintf(chart->of, sizeof chart->of, "%s%s%s", s->view[v].key,
+                 s->view[v].rest.used ? " at " : "", nl_text_of(&s->view[v].rest));
     }
-    nl_text_add(out, "],\"baseline\":%" PRId64 ",\"runs\":[", c->baseline);
-    bool some = false;
-    for (int64_t i = 0; i < c->count; i++)
-        for (int64_t k = 0; k < c->methods[i].count; k++, some = true)
-            nl_text_add(out, "%s{\"m\":%" PRId64 ",\"seed\":%.0f}", some ? "," : "", i,
-                        nl_rundata_number(c->methods[i].runs[k], "seed", NAN));
-    nl_text_add(out, "],");
+    return NL_OK;
 }
 
-static void add_factors(const nl_compare *c, nl_text *out)
+void nl_charts_free(nl_charts *s)
 {
-    int64_t most = 1;
-    for (int64_t i = 0; i < c->count; i++)
-        most = c->methods[i].count > most ? c->methods[i].count : most;
-    nl_text_add(out, "\"level\":%g,\"t\":[null,null", c->level);
-    for (int64_t n = 2; n <= most; n++)
-        nl_text_add(out, ",%.6g", nl_student_quantile(0.5 + c->level / 2, (double)(n - 1)));
-    nl_text_add(out, "],");
+    for (int64_t i = 0; i < s->count; i++)
+        nl_free(s->at[i].value);
+    nl_free(s->at);
+    *s = (nl_charts){0};
 }
 
-void nl_charts_json(const nl_compare *c, const nl_published *published, nl_text *out)
+static bool is_hidden(const nl_chart *chart)
 {
-    charts p = {.c = c, .published = published, .out = out};
-    nl_text_add(out, "{");
-    add_methods(c, out);
-    add_factors(c, out);
-    nl_text_add(out, "\"charts\":[");
-    add_learning(&p);
-    each_place(&p, add_activations);
-    each_place(&p, add_gradients);
-    each_place(&p, add_gains);
-    add_parameters(&p);
-    add_time(&p);
-    add_probes(&p);
-    nl_text_add(out, "\n]}");
+    const size_t n = nl_chart_layer_length(chart);
+    return n != 3 || strncmp(chart->of, "out", 3) != 0;
+}
+
+const nl_chart *nl_charts_one(const nl_charts *s, const char *kind, const char *of)
+{
+    const nl_chart *best = NULL;
+    for (int64_t i = 0; i < s->count; i++) {
+        const nl_chart *chart = &s->at[i];
+        if (strcmp(chart->is->name, kind) != 0 || (of && strcmp(chart->of, of) != 0))
+            continue;
+        if (!best || (is_hidden(chart) && chart->layer > best->layer))
+            best = chart;
+    }
+    return best;
 }

@@ -1,22 +1,77 @@
-/* charts.h: what the page of a comparison draws, as data: one JSON object that page/page.js turns
- * into pictures. Series are thinned; what a run did not log makes no chart. */
+/* charts.h: everything that can be seen in a comparison, one chart a thing. A table of kinds
+ * (charts.c) says what there is; each kind has a chart wherever some run logged its channel. A page
+ * shows all of them (pagedata.h), `normlab figure` any one (draw.h), and both see the same numbers
+ * (series.h). */
 #ifndef NL_CHARTS_H
 #define NL_CHARTS_H
 
-#include "analysis/compare.h"
-#include "analysis/published.h"
+#include "analysis/study.h"
 
-/* Appends
- *     {"methods": [{"label", "spec", "colour"}], "baseline": index, "level", "t": [..],
- *      "runs": [{"m", "seed"}],
- *      "charts": [{"section", "layer", "title", "note", "kind", "unit", "log", "ref", "series"}]}
- * t[n] is the factor of the standard error of n values in an interval of the comparison's level.
- * Kinds of charts, and their series, one a run "r" (an index into runs) with the steps "x":
- *     line      "y": one value a step
- *     bands     "q": five growing values a step, the outer ones light, the middle one a line
- *     heat      "y": the values of each step, over "rows", the labels of the chart's ordinate
- * A chart of a channel with published curves has "published": [{"m", "x", "y"}], drawn as points;
- * published may be NULL. */
-void nl_charts_json(const nl_compare *c, const nl_published *published, nl_text *out);
+typedef enum nl_shape {
+    NL_LINE,   /* one value a step, a curve for each method */
+    NL_BANDS,  /* percentiles 5, 15, 50, 85, 95 a step, a panel for each method */
+    NL_HEAT,   /* many values a step, as colours, a panel for each method */
+    NL_FOREST, /* one interval for each method, with the values of its runs */
+    NL_VIEW    /* the score over a key that differs between tasks, a curve for each method */
+} nl_shape;
+
+/* What a forest shows of a method: the interval, and its runs' values in at[m->count]; how many
+ * values there are is returned. */
+typedef int64_t nl_forest(const nl_compare *c, const nl_method *m, nl_interval *is, double *at);
+
+typedef struct nl_chart_kind {
+    const char *name; /* "percentiles", as `normlab figure` calls it */
+    const char *section, *title, *unit;
+    const char *note;    /* or NULL */
+    const char *channel; /* "/layers/@/post/percentiles"; @ is any layer, slot or variable */
+    nl_forest *forest;   /* of NL_FOREST */
+    double nothing;      /* where a forest's methods do not differ; NaN: nowhere */
+    double scale;        /* from the file's unit to the chart's; 0 means 1 */
+    nl_shape shape;
+    bool logarithmic; /* ordinate, or colours */
+    bool rare;        /* not drawn where all is 0 */
+    bool percentiles; /* NL_BANDS: the channel holds the seven of run files, else values to sort */
+    bool is_probe;    /* the shape follows what was measured */
+    bool to_baseline; /* the baseline's name ends the title */
+} nl_chart_kind;
+
+/* Kinds in the order of a page; NULL past the end. */
+const nl_chart_kind *nl_chart_kind_at(int i);
+
+typedef struct nl_chart {
+    const nl_chart_kind *is;
+    nl_shape shape;
+    bool percentiles;
+    double scale;                   /* never 0 */
+    const char *unit;               /* never NULL */
+    const char *end;                /* what ends the title: a baseline; never NULL */
+    const char *channel;            /* in full; "" of forests and views */
+    const nl_view *view;            /* of NL_VIEW */
+    char of[128];                   /* what @ stands for: "h3/preact"; "" without */
+    const nl_track **value, **step; /* one a run of the comparison; NULL where it was not logged */
+    double ref;                     /* a line across; NaN: none */
+    int64_t layer;                  /* its place among the layers, in the network's order */
+} nl_chart;
+
+typedef struct nl_charts {
+    const nl_compare *c;   /* of one task */
+    const nl_study *study; /* or of several; the other is NULL */
+    nl_chart *at;          /* by section, layer and kind; owned */
+    int64_t count;
+} nl_charts;
+
+nl_status nl_charts_find(nl_charts *out, const nl_compare *c) NL_CHECKED;
+/* The views of a study: all other charts are of one of its tasks. */
+nl_status nl_charts_find_views(nl_charts *out, const nl_study *s) NL_CHECKED;
+void nl_charts_free(nl_charts *s);
+
+/* "h3/preact: after the norm", "difference to none", "score over optimizer.lr" */
+void nl_chart_add_title(const nl_chart *chart, nl_text *out);
+
+/* "h3" of "h3/preact": what a page filters by. */
+size_t nl_chart_layer_length(const nl_chart *chart);
+
+/* The chart of a kind, of what is said or else of the last hidden layer. NULL: there is none. */
+const nl_chart *nl_charts_one(const nl_charts *s, const char *kind, const char *of);
 
 #endif

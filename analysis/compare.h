@@ -20,6 +20,7 @@
 
 #include "analysis/intervals.h"
 #include "analysis/rundata.h"
+#include "analysis/sheet.h"
 #include "base/text.h"
 
 typedef struct nl_compare_options {
@@ -118,18 +119,22 @@ void nl_compare_heading(const nl_compare *c, nl_text *out);
 /* What every run has in common of its canonical spec, seed and norm left out: "key=value ...". */
 void nl_compare_common(const nl_compare *c, nl_text *out);
 
-/* The tables (quality; steps to the target, if there is one; other averages and tests), cell by
- * cell, as text and page show them. Column 0 is the method. A cell is text for people; titles have
- * row < 0. */
+/* "none, batch and layer on mnist" */
+void nl_compare_title(const nl_compare *c, nl_text *out);
+
+/* Which methods are better and which are worse, by the table's verdicts: a line each. Empty where
+ * there is nothing to compare. */
+void nl_compare_findings(const nl_compare *c, nl_text *out);
+
+/* The tables (quality; steps to the target, if there is one; other averages and tests), one row a
+ * method. No such table: no cell. */
 typedef enum nl_table {
     NL_TABLE_QUALITY,
     NL_TABLE_SPEED,
     NL_TABLE_DETAIL,
     NL_TABLE_COUNT
 } nl_table;
-int64_t nl_compare_columns(const nl_compare *c, nl_table table); /* 0: no such table */
-void nl_compare_cell(const nl_compare *c, nl_table table, int64_t row, int64_t column,
-                     nl_text *out);
+void nl_compare_sheet(const nl_compare *c, nl_table table, nl_sheet *out);
 
 /* Footnotes that apply, one sentence each; false past the last. */
 bool nl_compare_note(const nl_compare *c, int64_t i, nl_text *out);
@@ -139,6 +144,18 @@ void nl_compare_print(const nl_compare *c, bool with_detail, nl_text *out);
 
 /* "better", as tables say it. */
 const char *nl_verdict_word(nl_verdict verdict);
+
+/* Lines of findings: "Better than none (test accuracy, %): batch +2.06 [+1.77, +2.34], ..." */
+typedef struct nl_judged {
+    const char *label;
+    nl_verdict verdict;
+    nl_interval difference;
+} nl_judged;
+void nl_findings_add(const nl_judged *judged, int64_t count, const nl_score *score,
+                     const char *baseline, nl_text *out);
+/* "none, batch and layer"; of many, how many there are. */
+void nl_labels_add(const char *(*label)(const void *of, int64_t i), const void *of, int64_t count,
+                   nl_text *out);
 
 /* The same as one JSON object. Numbers that are not defined are null. */
 void nl_compare_json(const nl_compare *c, nl_text *out);

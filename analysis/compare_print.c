@@ -7,6 +7,7 @@
 #include "analysis/escape.h"
 #include "analysis/numbers.h"
 #include "analysis/sheet.h"
+#include "base/alloc.h"
 
 static const char *const verdict_words[] = {"-", "baseline", "better", "worse",
                                             "no difference shown"};
@@ -304,18 +305,95 @@ static const struct {
     [NL_TABLE_DETAIL] = {detail, sizeof detail / sizeof *detail},
 };
 
-int64_t nl_compare_columns(const nl_compare *c, nl_table table)
+void nl_compare_sheet(const nl_compare *c, nl_table table, nl_sheet *out)
 {
-    return table == NL_TABLE_SPEED && isnan(c->target) ? 0 : tables[table].count;
+    nl_text cell = {0};
+    for (int64_t row = -1; row < c->count; row++) {
+        if (table == NL_TABLE_SPEED && isnan(c->target))
+            continue;
+        for (int64_t col = 0; col < tables[table].count; col++) {
+            const column *is = &tables[table].columns[col];
+            const bool words = col == 0 || is->title == title_verdict;
+            nl_text_clear(&cell);
+            if (row < 0)
+                is->title(c, &cell);
+            else
+                is->cell(c, &c->methods[row], &cell);
+            (words ? nl_sheet_text : nl_sheet_number)(out, nl_text_of(&cell));
+        }
+        nl_sheet_end(out);
+    }
+    nl_text_free(&cell);
 }
 
-void nl_compare_cell(const nl_compare *c, nl_table table, int64_t row, int64_t col, nl_text *out)
+/* ---- Findings */
+
+static void add_finding(const nl_judged *judged, int64_t count, nl_verdict verdict,
+                        const nl_score *score, nl_text *out)
 {
-    const column *is = &tables[table].columns[col];
-    if (row < 0)
-        is->title(c, out);
+    const char *gap = "";
+    for (int64_t i = 0; i < count; i++) {
+        if (judged[i].verdict != verdict)
+            continue;
+        nl_text_add(out, "%s%s ", gap, judged[i].label);
+        nl_difference_add(out, &judged[i].difference, score->scale);
+        gap = ", ";
+    }
+}
+
+void nl_findings_add(const nl_judged *judged, int64_t count, const nl_score *score,
+                     const char *baseline, nl_text *out)
+{
+    static const struct {
+        nl_verdict verdict;
+        const char *says;
+    } parts[] = {{NL_VERDICT_BETTER, "Better than"},
+                 {NL_VERDICT_WORSE, "Worse than"},
+                 {NL_VERDICT_NOT_SHOWN, "No difference shown to"}};
+    nl_text methods = {0};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+        nl_text_clear(&methods);
+        add_finding(judged, count, parts[k].verdict, score, &methods);
+        if (methods.used)
+            nl_text_add(out, "%s %s (%s): %s\n", parts[k].says, baseline, score->title,
+                        nl_text_of(&methods));
+    }
+    nl_text_free(&methods);
+}
+
+void nl_compare_findings(const nl_compare *c, nl_text *out)
+{
+    nl_judged *judged = nl_alloc((size_t)c->count, sizeof *judged);
+    for (int64_t i = 0; judged && i < c->count; i++)
+        judged[i] =
+            (nl_judged){c->methods[i].label, c->methods[i].verdict, c->methods[i].difference};
+    if (judged)
+        nl_findings_add(judged, c->count, c->score, baseline_of(c)->label, out);
     else
-        is->cell(c, &c->methods[row], out);
+        out->failed = true;
+    nl_free(judged);
+}
+
+void nl_labels_add(const char *(*label)(const void *of, int64_t i), const void *of, int64_t count,
+                   nl_text *out)
+{
+    enum { MANY = 8 };
+    if (count > MANY)
+        nl_text_add(out, "%" PRId64 " methods", count);
+    for (int64_t i = 0; count <= MANY && i < count; i++)
+        nl_text_add(out, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " and ", label(of, i));
+}
+
+static const char *label_of(const void *of, int64_t i)
+{
+    return ((const nl_compare *)of)->methods[i].label;
+}
+
+void nl_compare_title(const nl_compare *c, nl_text *out)
+{
+    const char *data = nl_rundata_text(c->runs[0], "data", "data unknown");
+    nl_labels_add(label_of, c, c->count, out);
+    nl_text_add(out, " on %.*s", (int)strcspn(data, ":"), data);
 }
 
 /* ---- Footnotes */
@@ -585,34 +663,18 @@ void nl_compare_heading(const nl_compare *c, nl_text *out)
     }
 }
 
-static void print_table(const nl_compare *c, nl_table table, nl_text *out)
-{
-    nl_sheet sheet = {0};
-    nl_text cell = {0};
-    for (int64_t row = -1; row < c->count; row++) {
-        for (int64_t col = 0; col < nl_compare_columns(c, table); col++) {
-            const bool words = col == 0 || tables[table].columns[col].title == title_verdict;
-            nl_text_clear(&cell);
-            nl_compare_cell(c, table, row, col, &cell);
-            (words ? nl_sheet_text : nl_sheet_number)(&sheet, nl_text_of(&cell));
-        }
-        nl_sheet_end(&sheet);
-    }
-    nl_sheet_print(&sheet, out);
-    nl_text_free(&cell);
-    nl_sheet_free(&sheet);
-}
-
 void nl_compare_print(const nl_compare *c, bool with_detail, nl_text *out)
 {
     nl_text note = {0};
     nl_compare_heading(c, out);
     nl_text_add(out, "\n");
-    for (int table = 0; table < NL_TABLE_COUNT; table++)
-        if (nl_compare_columns(c, table) && (with_detail || table != NL_TABLE_DETAIL)) {
-            nl_text_add(out, "\n");
-            print_table(c, table, out);
-        }
+    for (int table = 0; table < (with_detail ? NL_TABLE_COUNT : NL_TABLE_DETAIL); table++) {
+        nl_sheet sheet = {0};
+        nl_compare_sheet(c, table, &sheet);
+        nl_text_add(out, sheet.cells ? "\n" : "");
+        nl_sheet_print(&sheet, out);
+        nl_sheet_free(&sheet);
+    }
     nl_text_add(out, "\n");
     for (int64_t i = 0; nl_compare_note(c, i, &note); i++) {
         nl_text_add(out, "%s\n", nl_text_of(&note));

@@ -90,21 +90,35 @@ static nl_status run_gnuplot(const char *folder)
     return NL_OK;
 }
 
+/* The look that all figures share; axes are thin and grey, data in front. */
+static void add_body(const nl_figure *f, nl_text *out)
+{
+    nl_text_add(out,
+                "set encoding utf8\nset border 3 lc rgb '#666666' lw 0.8\nset tics nomirror out "
+                "scale 0.5 tc rgb '#333333'\nset grid y lc rgb '#e4e4e4' lw 0.6 dt 1\n"
+                "set style fill transparent solid 0.18 noborder\nset format x '%%.0f'\n%s\n"
+                "unset output\n",
+                nl_text_of(&f->program));
+}
+
+static void add_output(const char *path, nl_text *out)
+{
+    nl_text_add(out, "set output ");
+    nl_escape_gnuplot(out, path);
+    nl_text_add(out, "\n");
+}
+
 static void add_program(const char *folder, const nl_figure *f, int64_t i, nl_text *out)
 {
     char name[32], path[PATH_CHARS];
     snprintf(name, sizeof name, "%lld.svg", (long long)i);
     name_in(folder, name, path);
     nl_text_add(out,
-                "reset\nset term svg noenhanced standalone size %d,%d dynamic font 'sans-serif,12' "
-                "background '#ffffff' name 'f%lld'\nset encoding utf8\nset output ",
-                f->width, f->height, (long long)i);
-    nl_escape_gnuplot(out, path);
-    nl_text_add(out,
-                "\nset border 3 lc rgb '#666666' lw 0.8\nset tics nomirror out scale 0.5 tc rgb "
-                "'#333333'\nset grid y lc rgb '#e4e4e4' lw 0.6 dt 1\nset style fill transparent "
-                "solid 0.18 noborder\nset format x '%%.0f'\n%s\nunset output\n",
-                nl_text_of(&f->program));
+                "reset\nset term svg noenhanced standalone size %.0f,%.0f dynamic font "
+                "'sans-serif,%d' background '#ffffff' name 'f%lld'\n",
+                f->width, f->height, NL_PAGE_LETTERS, (long long)i);
+    add_output(path, out);
+    add_body(f, out);
 }
 
 /* All of the drawing but its XML head, ids made unique in the page, and with a label of ours. */
@@ -118,7 +132,7 @@ static nl_status take_drawing(const char *path, nl_figure *f, int64_t i)
     if (st == NL_OK && (!at || !body || !box))
         st = nl_fail(NL_EFORMAT, "gnuplot: its drawing is no SVG");
     if (st == NL_OK) {
-        nl_text_add(&f->svg, "<svg role=\"img\" viewBox=\"0 0 %d %d\" aria-label=\"", f->width,
+        nl_text_add(&f->svg, "<svg role=\"img\" viewBox=\"0 0 %.0f %.0f\" aria-label=\"", f->width,
                     f->height);
         nl_escape_html(&f->svg, nl_text_of(&f->label));
         nl_text_add(&f->svg, "\" xmlns=\"http://www.w3.org/2000/svg\" "
@@ -139,20 +153,36 @@ static nl_status take_drawing(const char *path, nl_figure *f, int64_t i)
     return st;
 }
 
-static void remove_all(const char *folder, int64_t count)
+/* A folder of ours and what lies in it. */
+static nl_status make_folder(char folder[PATH_CHARS / 2])
 {
-    static const char *const names[] = {"program", "complaint"};
-    char path[PATH_CHARS], name[32];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        name_in(folder, names[i], path);
-        unlink(path);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        snprintf(name, sizeof name, "%lld.svg", (long long)i);
-        name_in(folder, name, path);
-        unlink(path);
-    }
+    const char *temporary = getenv("TMPDIR");
+    snprintf(folder, PATH_CHARS / 2, "%s/normlab-XXXXXX", temporary ? temporary : "/tmp");
+    return mkdtemp(folder) ? NL_OK : nl_fail(NL_EIO, "%s: %s", folder, strerror(errno));
+}
+
+static void remove_in(const char *folder, const char *name)
+{
+    char path[PATH_CHARS];
+    name_in(folder, name, path);
+    unlink(path);
+}
+
+static void remove_folder(const char *folder)
+{
+    remove_in(folder, "program");
+    remove_in(folder, "complaint");
     rmdir(folder);
+}
+
+static nl_status run_program(const char *folder, const nl_text *program)
+{
+    char path[PATH_CHARS];
+    NL_TRY(nl_text_status(program));
+    name_in(folder, "program", path);
+    NL_TRY(write_text(path, program));
+    NL_TRY(run_gnuplot(folder));
+    return NL_OK;
 }
 
 nl_status nl_figures_draw(nl_figure *figures, int64_t count)
@@ -160,16 +190,10 @@ nl_status nl_figures_draw(nl_figure *figures, int64_t count)
     nl_status st = NL_OK;
     nl_text program = {0};
     char folder[PATH_CHARS / 2], path[PATH_CHARS], name[32];
-    const char *temporary = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/normlab-XXXXXX", temporary ? temporary : "/tmp");
-    if (!mkdtemp(folder))
-        return nl_fail(NL_EIO, "%s: %s", folder, strerror(errno));
+    NL_TRY(make_folder(folder));
     for (int64_t i = 0; i < count; i++)
         add_program(folder, &figures[i], i, &program);
-    NL_GO(nl_text_status(&program));
-    name_in(folder, "program", path);
-    NL_GO(write_text(path, &program));
-    NL_GO(run_gnuplot(folder));
+    NL_GO(run_program(folder, &program));
     for (int64_t i = 0; i < count; i++) {
         snprintf(name, sizeof name, "%lld.svg", (long long)i);
         name_in(folder, name, path);
@@ -177,6 +201,107 @@ nl_status nl_figures_draw(nl_figure *figures, int64_t count)
     }
 done:
     nl_text_free(&program);
-    remove_all(folder, count);
+    for (int64_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%lld.svg", (long long)i);
+        remove_in(folder, name);
+    }
+    remove_folder(folder);
+    return st;
+}
+
+/* ---- Files: all terminals draw in points, PNG in as many pixels a point as its resolution has */
+
+static void add_font(const nl_print *p, nl_text *out)
+{
+    char font[160];
+    snprintf(font, sizeof font, "%s,%g", p->font, p->letters);
+    nl_text_add(out, " font ");
+    nl_escape_gnuplot(out, font);
+}
+
+static void term_pdf(const nl_figure *f, const nl_print *p, nl_text *out)
+{
+    nl_text_add(out, "set term pdfcairo noenhanced size %.4fin,%.4fin", f->width / 72,
+                f->height / 72);
+    add_font(p, out);
+}
+
+static void term_svg(const nl_figure *f, const nl_print *p, nl_text *out)
+{
+    nl_text_add(out, "set term svg noenhanced standalone size %.0f,%.0f fixed background '#ffffff'",
+                f->width, f->height);
+    add_font(p, out);
+}
+
+static void term_png(const nl_figure *f, const nl_print *p, nl_text *out)
+{
+    const double scale = (double)p->dpi / 72;
+    nl_text_add(out,
+                "set term pngcairo noenhanced size %.0f,%.0f fontscale %.4f linewidth %.4f "
+                "pointscale %.4f",
+                f->width * scale, f->height * scale, scale, scale, scale);
+    add_font(p, out);
+}
+
+static const struct {
+    const char *ending;
+    void (*add_terminal)(const nl_figure *f, const nl_print *p, nl_text *out);
+} formats[] = {{"pdf", term_pdf}, {"svg", term_svg}, {"png", term_png}};
+
+const char *nl_figure_ending(int i)
+{
+    return i < (int)(sizeof formats / sizeof *formats) ? formats[i].ending : NULL;
+}
+
+/* -1: none of ours. */
+static int format_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    for (int i = 0; dot && nl_figure_ending(i); i++)
+        if (strcmp(dot + 1, nl_figure_ending(i)) == 0)
+            return i;
+    return -1;
+}
+
+/* gnuplot's lengths are bare numbers, which browsers and editors take for pixels: here they are
+ * points. */
+static nl_status print_in_points(nl_text *svg, const nl_figure *f)
+{
+    nl_text out = {0};
+    const char *size = strstr(nl_text_of(svg), "width=\""),
+               *box = strstr(nl_text_of(svg), "viewBox");
+    if (!size || !box || box < size)
+        return nl_fail(NL_EFORMAT, "gnuplot: its drawing is no SVG");
+    nl_text_add_bytes(&out, nl_text_of(svg), (size_t)(size - nl_text_of(svg)));
+    nl_text_add(&out, "width=\"%.0fpt\" height=\"%.0fpt\"\n %s", f->width, f->height, box);
+    nl_text_free(svg);
+    *svg = out;
+    return nl_text_status(svg);
+}
+
+nl_status nl_figure_save(const nl_figure *f, const nl_print *print, const char *path)
+{
+    nl_status st = NL_OK;
+    nl_text program = {0}, drawing = {0};
+    char folder[PATH_CHARS / 2], drawn[PATH_CHARS];
+    const int format = format_of(path);
+    if (format < 0)
+        return nl_fail(NL_EOPTION, "%s: a figure ends with .pdf, .svg or .png", path);
+    NL_TRY(make_folder(folder));
+    name_in(folder, "drawing", drawn);
+    formats[format].add_terminal(f, print, &program);
+    nl_text_add(&program, "\n");
+    add_output(drawn, &program);
+    add_body(f, &program);
+    NL_GO(run_program(folder, &program));
+    NL_GO(read_text(drawn, &drawing));
+    if (formats[format].add_terminal == term_svg)
+        NL_GO(print_in_points(&drawing, f));
+    NL_GO(write_text(path, &drawing));
+done:
+    nl_text_free(&program);
+    nl_text_free(&drawing);
+    remove_in(folder, "drawing");
+    remove_folder(folder);
     return st;
 }

@@ -1,11 +1,12 @@
-/* report.h: a comparison as one HTML page that opens offline, with no reference to anything
- * outside. Its pictures are charts that a reader can filter and save (page/page.js), or, where the
- * build had no npm, drawings by gnuplot without any script. The same runs give the same bytes. */
+/* report.h: a comparison, or a study of several tasks, as one HTML page that opens offline, with no
+ * reference to anything outside. Its pictures are charts that a reader can filter and save
+ * (page/page.js), or, where the build had no npm, drawings by gnuplot without any script. The same
+ * runs give the same bytes. */
 #ifndef NL_REPORT_H
 #define NL_REPORT_H
 
-#include "analysis/compare.h"
 #include "analysis/published.h"
+#include "analysis/study.h"
 
 typedef enum nl_pictures { NL_DRAWINGS, NL_CHARTS } nl_pictures;
 
@@ -18,5 +19,9 @@ nl_status nl_report_page(const nl_compare *c, const nl_published *published, nl_
                          nl_text *out) NL_CHECKED;
 nl_status nl_report_write(const nl_compare *c, const nl_published *published,
                           const char *path) NL_CHECKED;
+
+/* A study of one task has the page of its comparison. */
+nl_status nl_report_study_page(const nl_study *s, nl_pictures pictures, nl_text *out) NL_CHECKED;
+nl_status nl_report_study_write(const nl_study *s, const char *path) NL_CHECKED;
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "analysis/facts.h"
 #include "base/alloc.h"
 
 enum { PATH_CHARS = 4096 };
@@ -89,6 +90,89 @@ done:
     if (st != NL_OK)
         nl_rundirs_close(out);
     return st;
+}
+
+static bool same_value(const char *a, const char *b)
+{
+    double x, y;
+    return strcmp(a, b) == 0 || (nl_read_real(a, &x) && nl_read_real(b, &y) && x == y);
+}
+
+/* What stands in the way when no run is left. */
+static nl_status none_has(const nl_rundirs *d, const char *key, const char *value)
+{
+    nl_nearest near = {.wanted = key};
+    nl_text known = {0}, names = {0};
+    char hint[128];
+    nl_status st = NL_OK;
+    for (int64_t i = 0; i < d->count; i++) {
+        nl_facts facts;
+        NL_GO(nl_facts_read(&facts, nl_rundata_text(d->run[i], "spec", "")));
+        const char *has = nl_facts_find(&facts, key);
+        if (has && !strstr(nl_text_of(&known), has))
+            nl_text_add(&known, "%s%s", known.used ? ", " : "", has);
+        for (int64_t k = 0; i == 0 && k < facts.count; k++)
+            nl_text_add_bytes(&names, facts.at[k].key, strlen(facts.at[k].key) + 1);
+        nl_facts_free(&facts);
+    }
+    for (size_t at = 0; at < names.used; at += strlen(names.at + at) + 1)
+        nl_nearest_offer(&near, names.at + at);
+    if (known.used)
+        st = nl_fail(NL_ENAME, "no run has %s=%s; there is %s", key, value, nl_text_of(&known));
+    else
+        st = nl_fail(NL_ENAME, "no run has the key '%s'%s", key,
+                     nl_nearest_hint(&near, hint, sizeof hint));
+done:
+    nl_text_free(&known);
+    nl_text_free(&names);
+    return st;
+}
+
+static nl_status has_value(const nl_rundata *run, const char *key, const char *value, bool *has)
+{
+    nl_facts facts;
+    NL_TRY(nl_facts_read(&facts, nl_rundata_text(run, "spec", "")));
+    const char *is = nl_facts_find(&facts, key);
+    *has = is && same_value(is, value);
+    nl_facts_free(&facts);
+    return NL_OK;
+}
+
+nl_status nl_rundirs_keep(nl_rundirs *d, const char *key, const char *value)
+{
+    nl_status st = NL_OK;
+    int64_t kept = 0;
+    bool *has = nl_alloc((size_t)d->count + 1, sizeof *has);
+    if (!has)
+        return nl_fail(NL_ENOMEM, "%lld runs", (long long)d->count);
+    for (int64_t i = 0; i < d->count; i++) {
+        NL_GO(has_value(d->run[i], key, value, &has[i]));
+        kept += has[i];
+    }
+    if (!kept)
+        NL_GO(none_has(d, key, value));
+    kept = 0;
+    for (int64_t i = 0; i < d->count; i++) {
+        if (has[i])
+            d->run[kept++] = d->run[i];
+        else
+            nl_rundata_close(d->run[i]);
+    }
+    d->count = kept;
+done:
+    nl_free(has);
+    return st;
+}
+
+nl_status nl_rundirs_read_layers(nl_rundirs *d)
+{
+    for (int64_t i = 0; i < d->count; i++) {
+        nl_rundata *whole;
+        NL_TRY(nl_rundata_open(&whole, nl_rundata_path(d->run[i])));
+        nl_rundata_close(d->run[i]);
+        d->run[i] = whole;
+    }
+    return NL_OK;
 }
 
 void nl_rundirs_close(nl_rundirs *d)

@@ -101,6 +101,36 @@ void nl_sheet_print(const nl_sheet *s, nl_text *out)
     take_failure(s, out);
 }
 
+static void html_cell(const nl_sheet *s, int64_t i, const char *dot, nl_text *out)
+{
+    const char *text = text_at(s, i);
+    const int64_t below = i + s->columns;
+    const bool title = i < s->columns;
+    const bool right = is_number(s, title && below < s->cells ? below : i);
+    const bool verdict = strcmp(text, "better") == 0 || strcmp(text, "worse") == 0;
+    nl_text_add(out, title ? "<th scope=\"col\"" : "<td");
+    if (verdict || right)
+        nl_text_add(out, " class=\"%s\"", verdict ? text : "number");
+    nl_text_add(out, ">");
+    if (dot)
+        nl_text_add(out, "<span class=\"dot\" style=\"background:%s\"></span>", dot);
+    nl_escape_html(out, text);
+    nl_text_add(out, title ? "</th>" : "</td>");
+}
+
+void nl_sheet_html(const nl_sheet *s, const char *(*dot)(int64_t row), nl_text *out)
+{
+    nl_text_add(out, "<div class=\"wide\"><table>\n");
+    for (int64_t i = 0; s->columns && i < s->cells; i++) {
+        const bool first = i % s->columns == 0;
+        nl_text_add(out, first ? "<tr>" : "");
+        html_cell(s, i, first && dot && i ? dot(i / s->columns - 1) : NULL, out);
+        nl_text_add(out, (i + 1) % s->columns ? "" : "</tr>\n");
+    }
+    nl_text_add(out, "</table></div>\n");
+    take_failure(s, out);
+}
+
 static void csv_cell(const char *text, nl_text *out)
 {
     if (!strpbrk(text, ",\"\r\n")) {

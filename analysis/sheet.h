@@ -25,6 +25,9 @@ void nl_sheet_end(nl_sheet *s);                      /* of the row of titles */
 
 /* Columns aligned: numbers to the right, texts, and the titles above them, to the left. */
 void nl_sheet_print(const nl_sheet *s, nl_text *out);
+/* A table of a page. Verdicts are of the class "better" or "worse"; dot gives the colour that
+ * stands before row 0, 1, ... below the titles, or is NULL. */
+void nl_sheet_html(const nl_sheet *s, const char *(*dot)(int64_t row), nl_text *out);
 void nl_sheet_csv(const nl_sheet *s, nl_text *out);  /* RFC 4180 with plain line ends */
 void nl_sheet_json(const nl_sheet *s, nl_text *out); /* an array of objects keyed by titles */
 

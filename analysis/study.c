@@ -107,6 +107,33 @@ static nl_status label_tasks(nl_study *s)
     return NL_OK;
 }
 
+/* Numbers by size, other values as people count: 100x3 before 100x10. */
+static int compare_values(const char *a, const char *b)
+{
+    double x, y;
+    if (nl_read_real(a, &x) && nl_read_real(b, &y))
+        return (x > y) - (x < y);
+    return strverscmp(a, b);
+}
+
+/* By the first key in which they differ; a task without it first. */
+static int compare_tasks(const void *left, const void *right)
+{
+    const nl_facts *a = &((const nl_task *)left)->facts, *b = &((const nl_task *)right)->facts;
+    for (int64_t i = 0; i < b->count; i++) {
+        const char *value = nl_facts_find(a, b->at[i].key);
+        const int order = value ? compare_values(value, b->at[i].value) : -1;
+        if (sets_task(b->at[i].key) && order)
+            return order;
+    }
+    return a->count > b->count;
+}
+
+static void sort_tasks(nl_study *s)
+{
+    qsort(s->task, (size_t)s->tasks, sizeof *s->task, compare_tasks);
+}
+
 /* ---- Which methods there are, and the baseline among them */
 
 static bool is_called(const char *spec, const char *name)
@@ -137,10 +164,15 @@ static nl_status find_baseline(nl_rundata *const *runs, int64_t count, const cha
     return NL_OK;
 }
 
+static bool is_of(const nl_rundata *run, const char *method)
+{
+    return strcmp(nl_rundata_text(run, "norm", "none"), method) == 0;
+}
+
 static nl_status has_baseline(nl_rundata *const *runs, int64_t count, const char *baseline)
 {
     for (int64_t i = 0; i < count; i++)
-        if (strcmp(nl_rundata_text(runs[i], "norm", "none"), baseline) == 0)
+        if (is_of(runs[i], baseline))
             return NL_OK;
     return nl_fail(NL_EOPTION, "stats: the task of %s has no run of the baseline '%s'",
                    nl_rundata_path(runs[0]), baseline);
@@ -430,15 +462,6 @@ static bool differ_in(const nl_study *s, int64_t a, int64_t b, const char *key)
     return alone;
 }
 
-/* Numbers by size, other values as people count: 100x3 before 100x10. */
-static int compare_values(const char *a, const char *b)
-{
-    double x, y;
-    if (nl_read_real(a, &x) && nl_read_real(b, &y))
-        return (x > y) - (x < y);
-    return strverscmp(a, b);
-}
-
 static void place_task(const nl_study *s, nl_view *v, int64_t task)
 {
     int64_t i = v->count++;
@@ -506,7 +529,14 @@ static nl_status find_views(nl_study *s)
     return NL_OK;
 }
 
-/* ---- Opening and closing */
+static int compare_views(const void *left, const void *right)
+{
+    const nl_view *a = left, *b = right;
+    const int order = strcmp(a->key, b->key);
+    return order ? order : (a->task[0] > b->task[0]) - (a->task[0] < b->task[0]);
+}
+
+/* ---- Opening and closing: in every task the baseline comes first, whatever folders are called */
 
 static nl_status open_tasks(nl_study *s, nl_rundata *const *runs, int64_t count,
                             const int64_t *task, const nl_compare_options *options)
@@ -517,9 +547,10 @@ static nl_status open_tasks(nl_study *s, nl_rundata *const *runs, int64_t count,
         return nl_fail(NL_ENOMEM, "study: %lld runs", (long long)count);
     for (int64_t t = 0; t < s->tasks; t++) {
         int64_t n = 0;
-        for (int64_t i = 0; i < count; i++)
-            if (task[i] == t)
-                own[n++] = runs[i];
+        for (int first = 1; first >= 0; first--)
+            for (int64_t i = 0; i < count; i++)
+                if (task[i] == t && is_of(runs[i], options->baseline) == first)
+                    own[n++] = runs[i];
         NL_GO(has_baseline(own, n, options->baseline));
         NL_GO(open_task(&s->task[t], own, n, options));
     }
@@ -549,12 +580,14 @@ nl_status nl_study_make(nl_study **out, nl_rundata *const *runs, int64_t count,
     if (!s->task || !s->method)
         NL_BAIL(NL_ENOMEM, "study: %lld runs", (long long)count);
     NL_GO(open_tasks(s, runs, count, task, &of_task));
+    sort_tasks(s);
     NL_GO(label_tasks(s));
     gather_methods(s, of_task.baseline);
     shorten_labels(s);
     find_common(s);
     NL_GO(compute(s));
     NL_GO(find_views(s));
+    qsort(s->view, (size_t)s->views, sizeof *s->view, compare_views);
     *out = s;
     s = NULL;
 done:

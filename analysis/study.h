@@ -57,9 +57,9 @@ typedef struct nl_task {
 } nl_task;
 
 typedef struct nl_study {
-    nl_task *task; /* in order of their first run */
+    nl_task *task; /* by growing values of what sets them apart */
     int64_t tasks, common;
-    nl_standing *method; /* in order of their first run */
+    nl_standing *method; /* the baseline, then in order of their first run */
     int64_t methods, baseline;
     const nl_score *score; /* of all tasks; NULL where they differ: nothing is averaged then */
     nl_friedman friedman;
@@ -84,7 +84,21 @@ void nl_study_print(const nl_study *s, nl_text *out);
 void nl_study_json(const nl_study *s, nl_text *out);
 void nl_study_csv(const nl_study *s, nl_text *out);
 
-/* Only the tables of sensitivity, if there are any. */
-void nl_study_print_views(const nl_study *s, nl_text *out);
+/* What these say, piece by piece: a title, "none and batch over 4 tasks"; one line; a line for each
+ * finding, as of nl_compare_findings; the tables that there are, one after the other; and notes,
+ * one a line. */
+void nl_study_title(const nl_study *s, nl_text *out);
+void nl_study_heading(const nl_study *s, nl_text *out);
+void nl_study_findings(const nl_study *s, nl_text *out);
+typedef enum nl_study_table {
+    NL_TABLE_TASKS, /* a row for each task; of the others, one for each method */
+    NL_TABLE_STANDINGS,
+    NL_TABLE_PROFILES,
+    NL_TABLE_VIEWS, /* one for each view */
+    NL_STUDY_TABLES
+} nl_study_table;
+typedef void nl_take_sheet(void *arg, const nl_sheet *sheet);
+void nl_study_each(const nl_study *s, nl_study_table table, nl_take_sheet *take, void *arg);
+void nl_study_notes(const nl_study *s, nl_text *out);
 
 #endif

@@ -8,6 +8,7 @@
 #include "analysis/numbers.h"
 #include "analysis/sheet.h"
 #include "analysis/study.h"
+#include "base/alloc.h"
 
 #define DIVERGED_MARK "†"
 
@@ -51,10 +52,14 @@ static void p_cell(nl_sheet *s, double p)
     nl_text_free(&text);
 }
 
-static void print_sheet(nl_sheet *s, nl_text *out)
+typedef struct taker {
+    nl_take_sheet *take;
+    void *arg;
+} taker;
+
+static void give(nl_sheet *s, const taker *to)
 {
-    nl_text_add(out, "\n");
-    nl_sheet_print(s, out);
+    to->take(to->arg, s);
     nl_sheet_free(s);
 }
 
@@ -76,7 +81,22 @@ static int64_t total(const nl_study *s, int64_t diverged)
     return sum;
 }
 
-static void print_heading(const nl_study *s, nl_text *out)
+static const char *label_of(const void *of, int64_t i)
+{
+    return ((const nl_study *)of)->method[i].label;
+}
+
+void nl_study_title(const nl_study *s, nl_text *out)
+{
+    if (s->tasks == 1) {
+        nl_compare_title(s->task[0].compare, out);
+        return;
+    }
+    nl_labels_add(label_of, s, s->methods, out);
+    nl_text_add(out, " over %" PRId64 " tasks", s->tasks);
+}
+
+void nl_study_heading(const nl_study *s, nl_text *out)
 {
     nl_text_add(out, "%" PRId64 " task%s x %" PRId64 " method%s · %" PRId64 " runs", s->tasks,
                 s->tasks == 1 ? "" : "s", s->methods, s->methods == 1 ? "" : "s", s->runs);
@@ -84,12 +104,28 @@ static void print_heading(const nl_study *s, nl_text *out)
         nl_text_add(out, ", %" PRId64 " diverged", total(s, true));
     if (total(s, false))
         nl_text_add(out, ", %" PRId64 " not ended", total(s, false));
-    nl_text_add(out, "\n");
     if (s->score)
-        nl_text_add(out, "score: %s\n", s->score->title);
+        nl_text_add(out, " · score: %s", s->score->title);
 }
 
-static void print_scores(const nl_study *s, nl_text *out)
+static bool averaged(const nl_study *s) { return s->score && s->common > 1; }
+
+void nl_study_findings(const nl_study *s, nl_text *out)
+{
+    if (!averaged(s))
+        return;
+    nl_judged *judged = nl_alloc((size_t)s->methods, sizeof *judged);
+    for (int64_t i = 0; judged && i < s->methods; i++)
+        judged[i] =
+            (nl_judged){s->method[i].label, s->method[i].verdict, s->method[i].difference.is};
+    if (judged)
+        nl_findings_add(judged, s->methods, s->score, s->method[s->baseline].label, out);
+    else
+        out->failed = true;
+    nl_free(judged);
+}
+
+static void give_scores(const nl_study *s, const taker *to)
 {
     nl_sheet sheet = {0};
     nl_sheet_text(&sheet, "task");
@@ -101,12 +137,10 @@ static void print_scores(const nl_study *s, nl_text *out)
         for (int64_t i = 0; i < s->methods; i++)
             score_cell(&sheet, s->task[t].compare, nl_study_method(s, t, i));
     }
-    print_sheet(&sheet, out);
+    give(&sheet, to);
 }
 
-static bool averaged(const nl_study *s) { return s->score && s->common > 1; }
-
-static void print_standings(const nl_study *s, nl_text *out)
+static void give_standings(const nl_study *s, const taker *to)
 {
     nl_sheet sheet = {0};
     const double scale = s->score->scale;
@@ -133,10 +167,10 @@ static void print_standings(const nl_study *s, nl_text *out)
         cell(&sheet, nl_between_add, &m->above.is, 1, "");
         number_cell(&sheet, m->mean_rank, 10);
     }
-    print_sheet(&sheet, out);
+    give(&sheet, to);
 }
 
-static void print_profiles(const nl_study *s, nl_text *out)
+static void give_profiles(const nl_study *s, const taker *to)
 {
     nl_sheet sheet = {0};
     title(&sheet, "share of %" PRId64 " tasks within ... of the fewest steps", s->profiled);
@@ -148,10 +182,10 @@ static void print_profiles(const nl_study *s, nl_text *out)
         for (int k = 0; k < NL_PROFILE_POINTS; k++)
             number_cell(&sheet, s->method[i].profile[k], 10);
     }
-    print_sheet(&sheet, out);
+    give(&sheet, to);
 }
 
-static void print_view(const nl_study *s, const nl_view *v, nl_text *out)
+static void give_view(const nl_study *s, const nl_view *v, const taker *to)
 {
     nl_sheet sheet = {0};
     title(&sheet, "%s over %s%s%s", s->task[v->task[0]].compare->score->title, v->key,
@@ -164,7 +198,7 @@ static void print_view(const nl_study *s, const nl_view *v, nl_text *out)
         for (int64_t k = 0; k < v->count; k++)
             score_cell(&sheet, s->task[v->task[k]].compare, nl_study_method(s, v->task[k], i));
     }
-    print_sheet(&sheet, out);
+    give(&sheet, to);
 }
 
 /* ---- Notes */
@@ -198,9 +232,8 @@ static void print_ranks_note(const nl_study *s, nl_text *out)
     nl_text_add(out, ". Tasks that differ in a setting alone are not independent.\n");
 }
 
-static void print_notes(const nl_study *s, nl_text *out)
+void nl_study_notes(const nl_study *s, nl_text *out)
 {
-    nl_text_add(out, "\n");
     if (averaged(s))
         nl_text_add(
             out,
@@ -231,10 +264,23 @@ static void print_notes(const nl_study *s, nl_text *out)
                     total(s, false));
 }
 
-void nl_study_print_views(const nl_study *s, nl_text *out)
+void nl_study_each(const nl_study *s, nl_study_table table, nl_take_sheet *take, void *arg)
 {
-    for (int64_t v = 0; v < s->views; v++)
-        print_view(s, &s->view[v], out);
+    const taker to = {take, arg};
+    if (table == NL_TABLE_TASKS)
+        give_scores(s, &to);
+    if (table == NL_TABLE_STANDINGS && averaged(s))
+        give_standings(s, &to);
+    if (table == NL_TABLE_PROFILES && s->profiled)
+        give_profiles(s, &to);
+    for (int64_t v = 0; table == NL_TABLE_VIEWS && v < s->views; v++)
+        give_view(s, &s->view[v], &to);
+}
+
+static void print_sheet(void *arg, const nl_sheet *sheet)
+{
+    nl_text_add(arg, "\n");
+    nl_sheet_print(sheet, arg);
 }
 
 void nl_study_print(const nl_study *s, nl_text *out)
@@ -243,14 +289,12 @@ void nl_study_print(const nl_study *s, nl_text *out)
         nl_compare_print(s->task[0].compare, true, out);
         return;
     }
-    print_heading(s, out);
-    print_scores(s, out);
-    if (averaged(s))
-        print_standings(s, out);
-    if (s->profiled)
-        print_profiles(s, out);
-    nl_study_print_views(s, out);
-    print_notes(s, out);
+    nl_study_heading(s, out);
+    nl_text_add(out, "\n");
+    for (int table = 0; table < NL_STUDY_TABLES; table++)
+        nl_study_each(s, table, print_sheet, out);
+    nl_text_add(out, "\n");
+    nl_study_notes(s, out);
 }
 
 /* ---- One row a task and method */

@@ -1,4 +1,4 @@
-/* Draws the charts of a comparison from the JSON that analysis/charts.c writes (element "data") and
+/* Draws the charts of a page from the JSON that analysis/pagedata.h describes (element "data") and
  * filters them. Needs vega, vega-lite and vega-embed. Charts are drawn when they come into view. */
 "use strict";
 (() => {
@@ -7,7 +7,12 @@
   const dashes = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
   const labels = data.methods.map((m) => m.label);
   const seeds = [...new Set(data.runs.map((r) => r.seed))].sort((a, b) => a - b);
-  const shown = { methods: new Set(labels), seeds: new Set(seeds), layer: "" };
+  const shown = { methods: new Set(labels), seeds: new Set(seeds), layer: "", task: data.tasks.length ? 0 : null };
+
+  for (const chart of data.charts) {
+    chart.layer = chart.of.split("/")[0];
+    for (const series of chart.series || []) series.x = chart.x[series.x];
+  }
 
   /* ---- what a chart shows of its series */
 
@@ -25,16 +30,18 @@
   }
 
   /* Fewer seeds give intervals too wide to read: then the band is the range of the seeds. */
-  const LEAST_SEEDS = 4;
   const average = (y) => y.reduce((a, b) => a + b, 0) / y.length;
 
   function interval(y) {
     const mean = average(y);
-    if (y.length < LEAST_SEEDS) return { mean, low: Math.min(...y), high: Math.max(...y) };
+    if (y.length < data.least_seeds) return { mean, low: Math.min(...y), high: Math.max(...y) };
     const squares = y.reduce((a, b) => a + (b - mean) ** 2, 0);
     const half = data.t[y.length] * Math.sqrt(squares / (y.length - 1) / y.length);
     return { mean, low: mean - half, high: mean + half };
   }
+
+  /* An interval by formula may leave what a share can be. */
+  const within = (chart, v) => (chart.unit === "%" ? Math.min(100, Math.max(0, v)) : v);
 
   /* Mean over the seeds shown, with its Student t interval or the range; on logarithms where the
    * ordinate is one. */
@@ -46,8 +53,8 @@
         const y = group.map((s) => s.y[i]).filter((v) => Number.isFinite(v) && !(chart.log && v <= 0));
         if (!y.length) return;
         const { mean, low, high } = interval(y.map(to));
-        rows.push({ step: x, method: name, mean: from(mean), low: from(low), high: from(high),
-                    seeds: y.length });
+        rows.push({ step: x, method: name, mean: from(mean), low: within(chart, from(low)),
+                    high: within(chart, from(high)), seeds: y.length });
       });
     }
     return rows;
@@ -63,7 +70,7 @@
   function bands(chart) {
     return firstOf(chart).flatMap((s) =>
       s.x.map((x, i) => {
-        const [p5, p15, p50, p85, p95] = s.q[i];
+        const [p5, p15, p50, p85, p95] = s.y[i];
         return { step: x, method: method(s), p5, p15, p50, p85, p95 };
       }));
   }
@@ -74,23 +81,78 @@
         s.y[i].map((value, k) => ({ step: x, row: chart.rows[k], method: method(s), value }))));
   }
 
+  const ofMethods = (rows) => rows.filter((row) => shown.methods.has(labels[row.m]))
+    .map((row) => ({ method: labels[row.m], ...row }));
+
   /* ---- pictures */
 
   const step = { field: "step", type: "quantitative", title: "step", axis: { tickCount: 5 } };
-  const scale = {
-    domain: labels,
-    range: colours,
-  };
+  const key = { symbolType: "stroke", symbolOpacity: 1, symbolStrokeWidth: 2.5 };
+  const colour = { field: "method", type: "nominal", title: null,
+                   scale: { domain: labels, range: colours }, legend: key };
+  const unlabelled = { ...colour, legend: null };
   const dash = {
-    field: "method", legend: null,
+    field: "method", type: "nominal", title: null, legend: key,
     scale: { domain: labels, range: labels.map((_, i) => dashes[Math.floor(i / 7) % dashes.length]) },
   };
-  const colour = { field: "method", type: "nominal", title: null, scale };
+  const ordinate = (chart) => ({ type: "quantitative", title: chart.unit || null,
+                                 scale: chart.log ? { type: "log", nice: false } : { zero: false } });
+
+  /* A number line of the values of a key where they are numbers, logarithmic where they span much. */
+  function abscissa(chart) {
+    const values = chart.values.map(Number);
+    if (!values.every(Number.isFinite))
+      return { field: "value", type: "ordinal", title: chart.of, sort: chart.values, axis: { labelAngle: 0 } };
+    const wide = Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 5;
+    return { field: "value", type: "quantitative", title: chart.of, axis: { values, format: "~r" },
+             scale: { nice: false, padding: 20, ...(wide ? { type: "log" } : { zero: false }) } };
+  }
+
+  const tooltips = (...fields) => fields.map((field) =>
+    ["method", "value"].includes(field) ? { field, type: "nominal" }
+      : { field, type: "quantitative", format: ".5~g" });
 
   const kinds = {
-    line(chart) {
-      const y = { type: "quantitative", title: chart.unit || null,
+    forest(chart) {
+      const values = ofMethods(chart.rows);
+      const x = { type: "quantitative", title: chart.unit || null,
                   scale: chart.log ? { type: "log" } : { zero: false } };
+      const runs = values.flatMap(({ method, values }) => values.map((value) => ({ method, value })));
+      const layer = [
+        { mark: { type: "rule", strokeWidth: 2.5 },
+          encoding: { x: { ...x, field: "low" }, x2: { field: "high" } } },
+        { data: { values: runs }, mark: { type: "point", filled: true, size: 22, opacity: 0.45 },
+          encoding: { x: { ...x, field: "value" } } },
+        { mark: { type: "point", filled: true, size: 90, opacity: 1, tooltip: true },
+          encoding: { x: { ...x, field: "mean" },
+                      tooltip: tooltips("method", "mean", "low", "high") } },
+      ];
+      if (chart.ref !== null)
+        layer.unshift({ mark: { type: "rule", strokeDash: [3, 3], color: "#777" },
+                        encoding: { x: { ...x, datum: chart.ref }, y: { value: 0 },
+                                    y2: { value: "height" }, color: { value: "#777" } } });
+      return { width: "container", height: 30 * values.length, data: { values },
+               encoding: { y: { field: "method", type: "nominal", title: null, sort: labels,
+                                axis: { labelLimit: 220, domain: false, ticks: false, grid: true } },
+                           color: unlabelled }, layer };
+    },
+    view(chart) {
+      const y = ordinate(chart);
+      const values = ofMethods(chart.rows).map((row) => ({ ...row, value: chart.values[row.k] }));
+      return { width: "container", height: 240, data: { values },
+               encoding: { x: abscissa(chart), color: colour },
+               layer: [
+                 { mark: { type: "line", strokeWidth: 1.7 },
+                   encoding: { y: { ...y, field: "mean" }, strokeDash: dash } },
+                 { mark: { type: "rule", strokeWidth: 1.5 },
+                   encoding: { y: { ...y, field: "low" }, y2: { field: "high" } } },
+                 { mark: { type: "point", filled: true, size: 50, opacity: 1, tooltip: true },
+                   encoding: { y: { ...y, field: "mean" },
+                               tooltip: tooltips("method", "value", "mean", "low", "high", "runs",
+                                                 "diverged") } }] };
+    },
+    line(chart) {
+      const y = ordinate(chart);
       const layer = [
         { mark: { type: "area", opacity: 0.18 },
           encoding: { y: { ...y, field: "low" }, y2: { field: "high" } } },
@@ -99,9 +161,7 @@
         { mark: { type: "point", opacity: 0, size: 60, tooltip: true },
           encoding: {
             y: { ...y, field: "mean" },
-            tooltip: ["method", "step", "mean", "low", "high", "seeds"].map((field) =>
-              ({ field, type: field === "method" ? "nominal" : "quantitative",
-                 format: field === "method" ? undefined : ".5~g" })) } },
+            tooltip: tooltips("method", "step", "mean", "low", "high", "seeds") } },
       ];
       if (chart.published)
         layer.push({ data: { values: published(chart) },
@@ -120,7 +180,7 @@
         mark: { type: "area", opacity },
         encoding: { y: { field: low, type: "quantitative", title: null }, y2: { field: high } } });
       return facets(chart, values, {
-        encoding: { x: step, color: { ...colour, legend: null } },
+        encoding: { x: step, color: unlabelled },
         layer: [area("p5", "p95", 0.18), area("p15", "p85", 0.3),
                 { mark: { type: "line", strokeWidth: 1.7, tooltip: true },
                   encoding: { y: { field: "p50", type: "quantitative" } } }] });
@@ -157,7 +217,7 @@
   function specOf(chart) {
     const spec = kinds[chart.kind](chart);
     return { $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-             description: `${chart.section}: ${chart.layer} ${chart.title}`, config, ...spec };
+             description: `${chart.section}: ${chart.title}`, config, ...spec };
   }
 
   /* ---- the page */
@@ -221,11 +281,15 @@
     return Promise.all(figures.filter((f) => !f.box.hidden && f.drawn !== stamp).map(draw));
   }
 
+  const isChosen = (chart) =>
+    !(shown.layer && chart.layer && chart.kind !== "view" && chart.layer !== shown.layer) &&
+    (shown.task === null || chart.task === null || chart.task === shown.task);
+
   /* Filters changed: what is in view is drawn again, the rest when it comes into view. */
   function refresh() {
     stamp++;
     for (const figure of figures)
-      figure.box.hidden = !!(shown.layer && figure.chart.layer && figure.chart.layer !== shown.layer);
+      figure.box.hidden = !isChosen(figure.chart);
     for (const section of document.querySelectorAll("section.charts"))
       section.hidden = ![...section.querySelectorAll("figure")].some((f) => !f.hidden);
     return Promise.all([...inView].filter((f) => !f.box.hidden).map(draw));
@@ -248,41 +312,57 @@
     return box;
   }
 
-  function layerChoice() {
-    const layers = [...new Set(data.charts.map((c) => c.layer).filter(Boolean))];
-    const select = element("select", { "aria-label": "layer" }, element("option", { value: "" }, "all"));
-    for (const layer of layers) select.append(element("option", { value: layer }, layer));
-    select.addEventListener("change", () => { shown.layer = select.value; refresh(); });
-    return element("fieldset", {}, element("legend", {}, "Layer"), select);
+  function choice(title, options, take) {
+    const select = element("select", { "aria-label": title.toLowerCase() });
+    for (const [value, text] of options) select.append(element("option", { value }, text));
+    select.addEventListener("change", () => { take(select.value); refresh(); });
+    return element("fieldset", {}, element("legend", {}, title), select);
   }
+
+  function layerChoice() {
+    const layers = [...new Set(data.charts.filter((c) => c.kind !== "view").map((c) => c.layer))];
+    return choice("Layer", [["", "all"], ...layers.filter(Boolean).map((layer) => [layer, layer])],
+                  (value) => { shown.layer = value; });
+  }
+
+  const taskChoice = () =>
+    choice("Task", data.tasks.map((task, i) => [i, task]), (value) => { shown.task = +value; });
 
   function build() {
     const filters = document.getElementById("filters"), page = document.getElementById("charts");
     const band = element("p", { class: "sub" },
       `Bands around curves: ${data.level * 100} % Student t interval of the mean over the seeds shown, ` +
-      `or their range where there are fewer than ${LEAST_SEEDS}. Other pictures show the smallest seed.`);
+      `or their range where there are fewer than ${data.least_seeds}. Other pictures show the smallest seed.`);
     filters.after(band);
     filters.append(checkboxes("Methods", labels, shown.methods, true),
-                   checkboxes("Seeds", seeds, shown.seeds, false), layerChoice());
-    let section = null, heading = "", layer = "";
+                   checkboxes("Seeds", seeds, shown.seeds, false));
+    if (data.charts.some((c) => c.layer && c.kind !== "view")) filters.append(layerChoice());
+    if (data.tasks.length) filters.append(taskChoice());
+    const places = element("nav", { "aria-label": "Sections" });
+    let section = null, heading = "";
     data.charts.forEach((chart, i) => {
       if (chart.section !== heading) {
         heading = chart.section;
-        section = element("section", { class: "charts" }, element("h2", {}, heading));
-        page.append(section);
-        layer = "";
+        const id = heading.toLowerCase().replaceAll(" ", "-");
+        section = document.getElementById(id);
+        if (!section) {
+          section = element("section", { class: "charts", id }, element("h2", {}, heading));
+          page.append(section);
+          places.append(element("a", { href: `#${id}` }, heading));
+        }
       }
       const at = element("div", { class: "chart" });
-      const title = chart.layer ? `${chart.layer}: ${chart.title}` : chart.title;
       const box = element("figure", { "data-i": i, class: chart.kind },
-                          element("figcaption", {}, title), at);
+                          element("figcaption", {}, chart.title), at);
       if (chart.published) box.append(element("p", { class: "sub note" }, "points: as published"));
       if (chart.note) box.append(element("p", { class: "sub note" }, chart.note));
       figures.push({ chart, at, box, drawn: -1,
-                     name: `${chart.section}-${title}`.toLowerCase().replace(/[^a-z0-9]+/g, "-") });
+                     name: `${chart.section}-${chart.title}`.toLowerCase().replace(/[^a-z0-9]+/g, "-") });
       section.append(box);
       watcher.observe(box);
+      box.hidden = !isChosen(chart);
     });
+    filters.append(places);
   }
 
   build();

@@ -55,11 +55,20 @@ static const struct argp_option *find_option(const struct argp *argp, const char
     return found;
 }
 
+static const struct argp_option *find_letter(const struct argp *argp, char letter)
+{
+    for (const struct argp_option *o = argp->options; o && (o->name || o->doc); o++)
+        if (o->key == letter)
+            return o;
+    return NULL;
+}
+
 /* Whether word i is an option argp will take; *takes: the next word is its value. */
 static bool check_option(const struct argp *argp, int argc, char **argv, int i, bool *takes)
 {
     const char *name = argv[i] + 2;
-    const size_t n = strcspn(name, "=");
+    const bool letter = argv[i][1] != '-'; /* -o FILE or -oFILE */
+    const size_t n = letter ? 0 : strcspn(name, "=");
     char wanted[64], hint[96];
     snprintf(wanted, sizeof wanted, "%.*s", n < 63 ? (int)n : 63, name);
     nl_nearest near = {.wanted = wanted};
@@ -68,7 +77,8 @@ static bool check_option(const struct argp *argp, int argc, char **argv, int i, 
         return true;
     if (strcmp(argv[i], "-?") == 0)
         return true;
-    const struct argp_option *o = argv[i][1] == '-' ? find_option(argp, name, n, &near) : NULL;
+    const struct argp_option *o =
+        letter ? find_letter(argp, argv[i][1]) : find_option(argp, name, n, &near);
     if (!o) {
         const char *said = nl_nearest_hint(&near, hint, sizeof hint);
         cli_wrong("%s has no option '%s'%s ('%s --help' lists them)", argv[0], argv[i], said,

@@ -20,6 +20,7 @@ const cli_command cli_commands[] = {
     {"evaluate", "a checkpoint under other inference policies", cli_evaluate},
     {"sweep", "any grid of runs, and the sensitivity to what varies", cli_sweep},
     {"stats", "statistics of finished runs, over any number of tasks", cli_stats},
+    {"report", "the page of any finished runs", cli_report},
     {"collect", "many runs as one table, one row a run", cli_collect},
     {"export", "runs as CSV, JSON or TensorBoard event files", cli_export},
     {"reproduce", "a paper: its study, and a verdict for each of its claims", cli_reproduce},

@@ -93,7 +93,20 @@ b"
     [ "$(wc -l <out)" -eq 5 ] || complain "not one row a task and method"
     good "run,outcome,method,data,data.train" collect grid many
     good '"optimizer.lr": 0.3' collect grid --json
+    good "report: report.html" report many
+    grep -q "<h1>none and batch on circles" report.html || complain "the page does not say what was compared"
+    grep -q "the paired t test against none" report.html || complain "the page states no rule"
+    good "report: grid.html" report grid -o grid.html
+    grep -q "<h1>none and batch over 2 tasks" grid.html || complain "the page does not say what was compared"
+    good "report: one.html" report grid optimizer.lr=3e-1 --output=one.html
+    grep -q "<h1>none and batch on circles" one.html || complain "key=value keeps other runs"
 }
+bad 2 "no run has optimizer.lr=0.2; there is 0.1, 0.3" report grid optimizer.lr=0.2
+bad 2 "no run has the key 'optimizer.lrr'; did you mean 'optimizer.lr'?" report grid optimizer.lrr=0.1
+bad 2 "report wants a folder with runs" report
+bad 1 "nowhere: No such file or directory" report nowhere
+bad 1 "no/page.html: No such file or directory" report grid -o no/page.html
+bad 2 "report: --output wants a value" report grid -o
 mkdir -p empty
 bad 2 "empty: no run.h5 in or below it" stats empty
 bad 1 "nowhere: No such file or directory" stats nowhere

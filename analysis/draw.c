@@ -1,0 +1,518 @@
+#include "analysis/draw.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "analysis/escape.h"
+#include "analysis/figure.h"
+#include "analysis/series.h"
+#include "base/alloc.h"
+
+enum { TICS = 4, LEAST = -999 /* the logarithm of 0 */ };
+
+/* In letters' sizes. */
+static const double panel_least = 17, panel_height = 11, margin_left = 4.6, margin_right = 0.8,
+                    margin_bottom = 3.2, margin_top = 1.6, panel_gap = 1.2, colours_width = 6;
+
+/* ---- Methods */
+
+static int64_t methods_of(const nl_charts *s) { return s->c ? s->c->count : s->study->methods; }
+
+static const char *label_of(const nl_charts *s, int64_t m)
+{
+    return s->c ? s->c->methods[m].label : s->study->method[m].label;
+}
+
+static bool is_baseline(const nl_charts *s, int64_t m)
+{
+    return m == (s->c ? s->c->baseline : s->study->baseline);
+}
+
+static int64_t first_run(const nl_compare *c, int64_t m)
+{
+    int64_t r = 0;
+    for (int64_t i = 0; i < m; i++)
+        r += c->methods[i].count;
+    return r;
+}
+
+/* The run of a panel: the smallest seed that logged the channel; -1: none did. */
+static int64_t run_of_panel(const nl_charts *s, const nl_chart *chart, int64_t m)
+{
+    const int64_t first = first_run(s->c, m);
+    for (int64_t r = first; r < first + s->c->methods[m].count; r++)
+        if (chart->value[r])
+            return r;
+    return -1;
+}
+
+static int64_t panels_of(const nl_charts *s, const nl_chart *chart)
+{
+    int64_t panels = 0;
+    for (int64_t m = 0; m < s->c->count; m++)
+        panels += run_of_panel(s, chart, m) >= 0;
+    return panels;
+}
+
+/* ---- Sizes */
+
+static bool has_panels(const nl_chart *chart)
+{
+    return chart->shape == NL_BANDS || chart->shape == NL_HEAT;
+}
+
+static int64_t columns_of(const nl_charts *s, const nl_chart *chart, const nl_look *look)
+{
+    const int64_t panels = panels_of(s, chart);
+    const int64_t fit = (int64_t)(look->width / (panel_least * look->font));
+    const int64_t most = fit < 1 ? 1 : fit < panels ? fit : panels;
+    const int64_t rows = (panels + most - 1) / most;
+    return (panels + rows - 1) / rows; /* no row of one panel below a full one */
+}
+
+static int64_t rows_of(const nl_charts *s, const nl_chart *chart, const nl_look *look)
+{
+    const int64_t columns = columns_of(s, chart, look);
+    return (panels_of(s, chart) + columns - 1) / columns;
+}
+
+void nl_draw_fit(const nl_charts *s, const nl_chart *chart, nl_look *look)
+{
+    const double rows = (double)methods_of(s);
+    if (look->height > 0)
+        return;
+    if (chart->shape == NL_FOREST)
+        look->height = look->font * (1.9 * rows + 4.5);
+    else if (has_panels(chart))
+        look->height = look->font * ((panel_height + margin_top) * (double)rows_of(s, chart, look) +
+                                     margin_bottom);
+    else
+        look->height = 0.62 * look->width;
+}
+
+/* ---- Parts of programs */
+
+static void add_label(nl_text *out, const char *command, const char *text)
+{
+    nl_text_add(out, "%s ", command);
+    nl_escape_gnuplot(out, text);
+    nl_text_add(out, "\n");
+}
+
+/* Curves of methods: the baseline stronger, dashes where colours come again. */
+static void add_style(const nl_charts *s, int64_t m, nl_text *out)
+{
+    nl_text_add(out, " lw %s dt %d lc rgb '%s'", is_baseline(s, m) ? "2" : "1.5", 1 + (int)(m / 7),
+                nl_figure_colour(m));
+}
+
+static void add_title(const nl_charts *s, int64_t m, nl_text *out)
+{
+    nl_text_add(out, " title ");
+    nl_escape_gnuplot(out, label_of(s, m));
+}
+
+static void add_axes(const nl_chart *chart, const char *abscissa, nl_text *out)
+{
+    add_label(out, "set xlabel", abscissa);
+    add_label(out, "set ylabel", chart->unit[0] ? chart->unit : chart->is->title);
+    nl_text_add(out, "set key above samplen 1.5 spacing 1.1 maxrows 3\nset format y '%%g'\n%s",
+                chart->is->logarithmic ? "set logscale y\n" : "");
+}
+
+static void add_line_across(double ref, bool upright, nl_text *out)
+{
+    if (!isfinite(ref))
+        return;
+    if (upright)
+        nl_text_add(out, "set arrow from first %g, graph 0 to first %g, graph 1", ref, ref);
+    else
+        nl_text_add(out, "set arrow from graph 0, first %g to graph 1, first %g", ref, ref);
+    nl_text_add(out, " nohead dt 3 lc rgb '#888888'\n");
+}
+
+/* ---- Curves */
+
+static nl_status add_curve_data(const nl_charts *s, const nl_chart *chart, int64_t m, nl_text *out,
+                                bool *some)
+{
+    nl_status st = NL_OK;
+    const int64_t first = first_run(s->c, m), runs = s->c->methods[m].count;
+    nl_series *series = nl_alloc((size_t)runs, sizeof *series);
+    double *y = nl_alloc((size_t)runs, sizeof *y);
+    int64_t longest = 0;
+    *some = false;
+    if (!series || !y)
+        NL_BAIL(NL_ENOMEM, "figure of %lld runs", (long long)runs);
+    for (int64_t r = 0; r < runs; r++) {
+        NL_GO(nl_series_take(&series[r], s, chart, first + r));
+        if (series[r].points > series[longest].points)
+            longest = r;
+    }
+    for (int64_t i = 0; i < series[longest].points; i++) {
+        int64_t n = 0;
+        for (int64_t r = 0; r < runs; r++)
+            if (i < series[r].points)
+                y[n++] = series[r].y[i];
+        const nl_band b = nl_band_of(y, n, chart->is->logarithmic, s->c->level);
+        if (isnan(b.mean))
+            continue;
+        if (!*some)
+            nl_text_add(out, "$d%" PRId64 " << EOD\n", m);
+        *some = true;
+        nl_text_add(out, "%.6g %.5g %.5g %.5g\n", series[longest].x[i], b.mean, b.low, b.high);
+    }
+    if (*some)
+        nl_text_add(out, "EOD\n");
+done:
+    for (int64_t r = 0; series && r < runs; r++)
+        nl_series_free(&series[r]);
+    nl_free(series);
+    nl_free(y);
+    return st;
+}
+
+static nl_status draw_curves(const nl_charts *s, const nl_chart *chart, nl_text *out)
+{
+    nl_status st = NL_OK;
+    nl_text bands = {0}, lines = {0};
+    for (int64_t m = 0; m < s->c->count; m++) {
+        bool some;
+        NL_GO(add_curve_data(s, chart, m, out, &some));
+        if (!some)
+            continue;
+        nl_text_add(&bands, "%s$d%" PRId64 " u 1:3:4 w filledcurves lc rgb '%s' notitle",
+                    bands.used ? ", " : "", m, nl_figure_colour(m));
+        nl_text_add(&lines, ", $d%" PRId64 " u 1:2 w l", m);
+        add_style(s, m, &lines);
+        add_title(s, m, &lines);
+    }
+    add_axes(chart, "step", out);
+    add_line_across(chart->ref, false, out);
+    nl_text_add(out, "plot %s%s\n", nl_text_of(&bands), nl_text_of(&lines));
+done:
+    nl_text_free(&bands);
+    nl_text_free(&lines);
+    return st;
+}
+
+/* ---- Panels, one a method */
+
+/* 1, 2 or 5 times a power of ten, so that a small panel has three to five tics. */
+static double tic_step(double span)
+{
+    const double unit = pow(10, floor(log10(span / 3)));
+    const double share = span / 3 / unit;
+    return unit * (share >= 5 ? 5 : share >= 2 ? 2 : 1);
+}
+
+static double seen(const nl_chart *chart, double v)
+{
+    return chart->shape == NL_HEAT && chart->is->logarithmic ? log10(v) : v;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of all panels, or they could not be compared. Colours span percentiles 1 to 99, since a few
+ * values may lie far off. */
+static nl_status range_of_panels(const nl_charts *s, const nl_chart *chart, double *low,
+                                 double *high)
+{
+    nl_status st = NL_OK;
+    nl_series p = {0};
+    double *all = NULL;
+    int64_t n = 0;
+    *low = *high = 0;
+    for (int64_t m = 0; m < s->c->count; m++) {
+        const int64_t run = run_of_panel(s, chart, m);
+        if (run < 0)
+            continue;
+        NL_GO(nl_series_take(&p, s, chart, run));
+        double *more = nl_alloc((size_t)(n + p.points * p.width + 1), sizeof *more);
+        if (!more)
+            NL_BAIL(NL_ENOMEM, "figure: %lld values", (long long)(p.points * p.width));
+        for (int64_t i = 0; i < n; i++)
+            more[i] = all[i];
+        nl_free(all);
+        all = more;
+        for (int64_t i = 0; i < p.points * p.width; i++)
+            if (isfinite(seen(chart, p.y[i])))
+                all[n++] = seen(chart, p.y[i]);
+        nl_series_free(&p);
+    }
+    if (n) {
+        const int64_t cut = chart->shape == NL_HEAT ? n / 100 : 0;
+        qsort(all, (size_t)n, sizeof *all, by_size);
+        *low = all[cut];
+        *high = all[n - 1 - cut];
+    }
+done:
+    nl_series_free(&p);
+    nl_free(all);
+    return st;
+}
+
+static void add_bands(const nl_series *p, int64_t m, nl_text *out)
+{
+    const char *colour = nl_figure_colour(m);
+    nl_text_add(out, "$p << EOD\n");
+    for (int64_t i = 0; i < p->points; i++) {
+        const double *at = p->y + i * p->width;
+        if (isfinite(at[2]))
+            nl_text_add(out, "%.6g %.4g %.4g %.4g %.4g %.4g\n", p->x[i], at[0], at[1], at[2], at[3],
+                        at[4]);
+    }
+    nl_text_add(out,
+                "EOD\nplot $p u 1:2:6 w filledcurves fs transparent solid 0.18 lc rgb '%s', "
+                "$p u 1:3:5 w filledcurves fs transparent solid 0.3 lc rgb '%s', "
+                "$p u 1:4 w l lw 1.5 lc rgb '%s'\n",
+                colour, colour, colour);
+}
+
+/* Cells have the same size, logged steps are not evenly spaced: tics name them. */
+static void add_tics(const char *axis, int64_t cells, const double *names, nl_text *out)
+{
+    const int64_t tics = cells < TICS ? cells : TICS;
+    nl_text_add(out, "set %s (", axis);
+    for (int64_t k = 0; k < tics; k++) {
+        const int64_t cell = tics > 1 ? k * (cells - 1) / (tics - 1) : 0;
+        nl_text_add(out, "%s'%.0f' %" PRId64, k ? ", " : "", names[cell], cell);
+    }
+    nl_text_add(out, ")\n");
+}
+
+static nl_status add_cells(const nl_chart *chart, const nl_series *p, nl_text *out)
+{
+    double *rows = nl_alloc((size_t)p->width, sizeof *rows);
+    if (!rows)
+        return nl_fail(NL_ENOMEM, "figure: %lld rows", (long long)p->width);
+    for (int64_t k = 0; k < p->width; k++)
+        rows[k] = (double)(nl_heat_row(chart, k) + 1);
+    nl_text_add(out, "$m << EOD\n");
+    for (int64_t i = 0; i < p->points; i++)
+        for (int64_t k = 0; k < p->width; k++) {
+            const double v = seen(chart, p->y[i * p->width + k]);
+            nl_text_add(out, "%" PRId64 " %" PRId64 " ", i, k);
+            nl_text_add(out, isnan(v) ? "NaN\n" : "%.4g\n", fmax(v, LEAST));
+        }
+    nl_text_add(out, "EOD\n");
+    add_tics("xtics", p->points, p->x, out);
+    add_tics("ytics", p->width, rows, out);
+    nl_text_add(out, "set xrange [-0.5:%g]\nset yrange [-0.5:%g]\nplot $m u 1:2:3 w image\n",
+                (double)p->points - 0.5, (double)p->width - 0.5);
+    nl_free(rows);
+    return NL_OK;
+}
+
+/* Margins and gaps as shares of the drawing. */
+static void add_layout(const nl_charts *s, const nl_chart *chart, const nl_look *look, nl_text *out)
+{
+    const double x = look->font / look->width, y = look->font / look->height;
+    const double right = chart->shape == NL_HEAT ? colours_width : margin_right;
+    nl_text_add(out,
+                "set multiplot layout %" PRId64 ",%" PRId64 " margins %.4f,%.4f,%.4f,%.4f "
+                "spacing %.4f,%.4f\nunset key\n",
+                rows_of(s, chart, look), columns_of(s, chart, look), margin_left * x, 1 - right * x,
+                margin_bottom * y, 1 - margin_top * y, panel_gap * x, (margin_top + 1.4) * y);
+}
+
+/* The scale of colours stands once, beside the last panel. */
+static void add_colours(double low, double high, nl_text *out)
+{
+    if (low < high)
+        nl_text_add(out, "set cbrange [%.6g:%.6g]\n", low, high);
+    nl_text_add(out, "unset grid\nset style fill solid noborder\nset palette defined (0 '#440154', "
+                     "1 '#3b528b', 2 '#21918c', 3 '#5ec962', 4 '#fde725')\nunset colorbox\n");
+}
+
+static nl_status add_panel(const nl_charts *s, const nl_chart *chart, const nl_look *look,
+                           int64_t panel, int64_t m, nl_text *out)
+{
+    const int64_t columns = columns_of(s, chart, look), panels = panels_of(s, chart);
+    nl_series p;
+    NL_TRY(nl_series_take(&p, s, chart, run_of_panel(s, chart, m)));
+    add_label(out, "set title offset 0,-0.6", label_of(s, m));
+    add_label(out, "set xlabel", panel + columns >= panels ? "step" : "");
+    nl_text_add(out, "set format y '%s'\n", panel % columns ? "" : "%g");
+    nl_status st = NL_OK;
+    if (chart->shape == NL_BANDS) {
+        add_bands(&p, m, out);
+    } else {
+        if (panel == panels - 1)
+            nl_text_add(out,
+                        "set colorbox user origin screen %.4f, screen 0.25 size screen 0.02, "
+                        "screen 0.55\nset format cb '%s'\n",
+                        1 - (colours_width - 1) * look->font / look->width,
+                        chart->is->logarithmic ? "1e%g" : "%g");
+        st = add_cells(chart, &p, out);
+    }
+    nl_series_free(&p);
+    return st;
+}
+
+static double last_step(const nl_charts *s, const nl_chart *chart)
+{
+    double last = 0;
+    for (int64_t r = 0; r < s->c->runs_count; r++)
+        if (chart->value[r])
+            last = fmax(last, chart->step[r]->at[chart->step[r]->rows - 1]);
+    return last;
+}
+
+static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl_look *look,
+                             nl_text *out)
+{
+    double low, high;
+    int64_t panel = 0;
+    NL_TRY(range_of_panels(s, chart, &low, &high));
+    if (chart->shape == NL_HEAT) {
+        add_colours(low, high, out);
+    } else {
+        nl_text_add(out, "set xtics %g\nset ytics %g\n", tic_step(last_step(s, chart)),
+                    tic_step(low < high ? high - low : 1));
+        if (low < high)
+            nl_text_add(out, "set yrange [%.5g:%.5g]\n", low, high);
+    }
+    add_layout(s, chart, look, out);
+    for (int64_t m = 0; m < s->c->count; m++)
+        if (run_of_panel(s, chart, m) >= 0)
+            NL_TRY(add_panel(s, chart, look, panel++, m, out));
+    nl_text_add(out, "unset multiplot\n");
+    return NL_OK;
+}
+
+/* ---- Intervals, one a method, the first at the top */
+
+static nl_status draw_forest(const nl_charts *s, const nl_chart *chart, nl_text *out)
+{
+    nl_text tics = {0}, plots = {0};
+    nl_forest_row row = {0};
+    nl_status st = NL_OK;
+    int64_t rows = 0;
+    for (int64_t m = s->c->count - 1; m >= 0; m--) {
+        NL_GO(nl_forest_take(&row, s, chart, m));
+        if (row.is.n) {
+            nl_text_add(out, "$r%" PRId64 " << EOD\n%.6g %.6g %.6g %" PRId64 "\nEOD\n", m,
+                        row.is.mean, isnan(row.is.low) ? row.is.mean : row.is.low,
+                        isnan(row.is.high) ? row.is.mean : row.is.high, rows);
+            nl_text_add(out, "$v%" PRId64 " << EOD\n", m);
+            for (int64_t i = 0; i < row.count; i++)
+                nl_text_add(out, "%.6g %" PRId64 "\n", row.at[i], rows);
+            if (!row.count)
+                nl_text_add(out, "NaN NaN\n");
+            nl_text_add(out, "EOD\n");
+            nl_text_add(&tics, "%s", rows ? ", " : "");
+            nl_escape_gnuplot(&tics, label_of(s, m));
+            nl_text_add(&tics, " %" PRId64, rows++);
+            nl_text_add(&plots,
+                        "%s$v%" PRId64 " u 1:2 w p pt 7 ps 0.35 lc rgb '%s', $r%" PRId64
+                        " u 1:4:2:3 w xerrorbars pt 7 ps 0.7 lw 1.5 lc rgb '%s'",
+                        plots.used ? ", " : "", m, nl_figure_colour(m), m, nl_figure_colour(m));
+        }
+        nl_forest_free(&row);
+    }
+    add_label(out, "set xlabel", chart->unit);
+    nl_text_add(out,
+                "unset key\nset errorbars 0\nset format x '%%g'\nset yrange [-0.6:%g]\nset ytics "
+                "(%s)\n%s",
+                (double)rows - 0.4, nl_text_of(&tics),
+                chart->is->logarithmic ? "set logscale x\n" : "");
+    add_line_across(chart->ref, true, out);
+    nl_text_add(out, "plot %s\n", nl_text_of(&plots));
+done:
+    nl_forest_free(&row);
+    nl_text_free(&tics);
+    nl_text_free(&plots);
+    return st;
+}
+
+/* ---- The score over a key */
+
+/* Numbers stand at their values, on logarithms where they span much; other values side by side. */
+static bool values_of(const nl_study *s, const nl_view *v, double *at, bool *wide)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (int64_t k = 0; k < v->count; k++) {
+        if (!nl_read_real(nl_facts_find(&s->task[v->task[k]].facts, v->key), &at[k])) {
+            for (int64_t i = 0; i < v->count; i++)
+                at[i] = (double)i;
+            *wide = false;
+            return false;
+        }
+        low = fmin(low, at[k]);
+        high = fmax(high, at[k]);
+    }
+    *wide = low > 0 && high / low >= 5;
+    return true;
+}
+
+static nl_status draw_view(const nl_charts *s, const nl_chart *chart, nl_text *out)
+{
+    const nl_view *v = chart->view;
+    nl_text plots = {0}, tics = {0};
+    nl_status st = NL_OK;
+    bool wide;
+    double *at = nl_alloc((size_t)v->count, sizeof *at);
+    if (!at)
+        return nl_fail(NL_ENOMEM, "figure of %lld values", (long long)v->count);
+    values_of(s->study, v, at, &wide);
+    for (int64_t m = 0; m < s->study->methods; m++) {
+        nl_text_add(out, "$d%" PRId64 " << EOD\n", m);
+        for (int64_t k = 0; k < v->count; k++) {
+            nl_band b;
+            NL_GO(nl_view_take(&b, s, chart, k, m));
+            if (isfinite(b.mean))
+                nl_text_add(out, "%.6g %.6g %.6g %.6g\n", at[k], b.mean, b.low, b.high);
+        }
+        nl_text_add(out, "NaN NaN NaN NaN\nEOD\n");
+        nl_text_add(&plots,
+                    "%s$d%" PRId64 " w yerrorbars ps 0 lw 1.2 lc rgb '%s' notitle, $d%" PRId64
+                    " u 1:2 w lp pt 7 ps 0.5",
+                    plots.used ? ", " : "", m, nl_figure_colour(m), m);
+        add_style(s, m, &plots);
+        add_title(s, m, &plots);
+    }
+    for (int64_t k = 0; k < v->count; k++) {
+        nl_text_add(&tics, "%s", k ? ", " : "");
+        nl_escape_gnuplot(&tics, nl_facts_find(&s->study->task[v->task[k]].facts, v->key));
+        nl_text_add(&tics, " %.6g", at[k]);
+    }
+    add_axes(chart, chart->of, out);
+    nl_text_add(out,
+                "set errorbars 0\nset offsets graph 0.04, graph 0.04, 0, 0\nset xtics (%s)\n%s",
+                nl_text_of(&tics), wide ? "set logscale x\n" : "");
+    nl_text_add(out, "plot %s\n", nl_text_of(&plots));
+done:
+    nl_text_free(&plots);
+    nl_text_free(&tics);
+    nl_free(at);
+    return st;
+}
+
+/* ---- The whole */
+
+nl_status nl_draw(const nl_charts *s, const nl_chart *chart, const nl_look *look, nl_text *out)
+{
+    switch (chart->shape) {
+    case NL_LINE: NL_TRY(draw_curves(s, chart, out)); break;
+    case NL_BANDS:
+    case NL_HEAT: NL_TRY(draw_panels(s, chart, look, out)); break;
+    case NL_FOREST: NL_TRY(draw_forest(s, chart, out)); break;
+    case NL_VIEW: NL_TRY(draw_view(s, chart, out)); break;
+    }
+    return nl_text_status(out);
+}
+
+void nl_draw_label(const nl_charts *s, const nl_chart *chart, nl_text *out)
+{
+    nl_text_add(out, "%s, ", chart->is->section);
+    nl_chart_add_title(chart, out);
+    for (int64_t m = 0; m < methods_of(s); m++)
+        nl_text_add(out, "%s%s", m ? ", " : "; methods: ", label_of(s, m));
+}

@@ -1,0 +1,181 @@
+#include "analysis/series.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "analysis/sample.h"
+#include "base/alloc.h"
+
+enum { LINE_POINTS = 200, BAND_POINTS = 100, HEAT_POINTS = 60, HEAT_ROWS = 100, BANDS = 5 };
+
+/* Rows [from, to) that point i stands for. */
+typedef struct bin {
+    int64_t from, to;
+} bin;
+
+static bin bin_of(int64_t rows, int64_t points, int64_t i)
+{
+    return (bin){rows * i / points, rows * (i + 1) / points};
+}
+
+static double mean_of(const nl_track *v, bin b)
+{
+    double sum = 0;
+    int64_t n = 0;
+    for (int64_t r = b.from; r < b.to; r++)
+        if (isfinite(v->at[r * v->width]))
+            sum += v->at[r * v->width], n++;
+    return n ? sum / (double)n : NAN;
+}
+
+/* The percentiles 5, 15, 50, 85, 95 of a row: logged ones, or those of its values. */
+static void five_of(const nl_track *v, int64_t row, bool logged, double *scratch, double q[BANDS])
+{
+    static const double share[] = {0.05, 0.15, 0.5, 0.85, 0.95};
+    const double *at = v->at + row * v->width;
+    if (logged && v->width == BANDS + 2) {
+        memcpy(q, at + 1, BANDS * sizeof *q);
+        return;
+    }
+    memcpy(scratch, at, (size_t)v->width * sizeof *scratch);
+    nl_sort(scratch, v->width);
+    for (int k = 0; k < BANDS; k++)
+        q[k] = nl_quantile_sorted(scratch, v->width, share[k]);
+}
+
+static const nl_track *first_value(const nl_chart *chart)
+{
+    int64_t r = 0;
+    while (!chart->value[r])
+        r++;
+    return chart->value[r];
+}
+
+int64_t nl_heat_width(const nl_chart *chart)
+{
+    const int64_t width = first_value(chart)->width;
+    return width < HEAT_ROWS ? width : HEAT_ROWS;
+}
+
+int64_t nl_heat_row(const nl_chart *chart, int64_t k)
+{
+    return bin_of(first_value(chart)->width, nl_heat_width(chart), k).from;
+}
+
+static void take_point(nl_series *p, const nl_chart *chart, const nl_track *v, int64_t i, bin b,
+                       double *scratch)
+{
+    double *y = p->y + i * p->width;
+    if (chart->shape == NL_LINE)
+        *y = mean_of(v, b);
+    else if (chart->shape == NL_BANDS)
+        five_of(v, b.to - 1, chart->percentiles, scratch, y);
+    else
+        for (int64_t k = 0; k < p->width; k++)
+            y[k] = v->at[(b.to - 1) * v->width + nl_heat_row(chart, k)];
+    for (int64_t k = 0; k < p->width; k++)
+        y[k] *= chart->scale;
+}
+
+/* The longest run of the method that run r is of. */
+static int64_t longest(const nl_charts *s, const nl_chart *chart, int64_t run)
+{
+    int64_t first = 0, m = 0, rows = 0;
+    while (run >= first + s->c->methods[m].count)
+        first += s->c->methods[m++].count;
+    for (int64_t r = first; r < first + s->c->methods[m].count; r++)
+        if (chart->value[r] && chart->value[r]->rows > rows)
+            rows = chart->value[r]->rows;
+    return rows;
+}
+
+nl_status nl_series_take(nl_series *out, const nl_charts *s, const nl_chart *chart, int64_t run)
+{
+    static const int64_t most[] = {
+        [NL_LINE] = LINE_POINTS, [NL_BANDS] = BAND_POINTS, [NL_HEAT] = HEAT_POINTS};
+    const nl_track *v = chart->value ? chart->value[run] : NULL;
+    *out = (nl_series){0};
+    if (!v)
+        return NL_OK;
+    const int64_t rows = longest(s, chart, run);
+    const int64_t points = rows < most[chart->shape] ? rows : most[chart->shape];
+    out->width = chart->shape == NL_LINE    ? 1
+                 : chart->shape == NL_BANDS ? BANDS
+                                            : nl_heat_width(chart);
+    out->x = nl_alloc((size_t)(points * (1 + out->width) + v->width), sizeof *out->x);
+    if (!out->x)
+        return nl_fail(NL_ENOMEM, "chart of %s", chart->channel);
+    out->y = out->x + points;
+    for (int64_t i = 0; i < points && bin_of(rows, points, i).from < v->rows; i++) {
+        bin b = bin_of(rows, points, i);
+        b.to = b.to < v->rows ? b.to : v->rows;
+        out->x[i] = chart->step[run]->at[b.to - 1];
+        take_point(out, chart, v, i, b, out->y + points * out->width);
+        out->points++;
+    }
+    return NL_OK;
+}
+
+void nl_series_free(nl_series *p)
+{
+    nl_free(p->x);
+    *p = (nl_series){0};
+}
+
+nl_status nl_forest_take(nl_forest_row *out, const nl_charts *s, const nl_chart *chart,
+                         int64_t method)
+{
+    const nl_method *m = &s->c->methods[method];
+    *out = (nl_forest_row){.at = nl_alloc((size_t)m->count, sizeof *out->at)};
+    if (!out->at)
+        return nl_fail(NL_ENOMEM, "chart of %lld runs", (long long)m->count);
+    out->count = chart->is->forest(s->c, m, &out->is, out->at);
+    for (int64_t i = 0; i < out->count; i++)
+        out->at[i] *= chart->scale;
+    out->is.mean *= chart->scale;
+    out->is.low *= chart->scale;
+    out->is.high *= chart->scale;
+    return NL_OK;
+}
+
+void nl_forest_free(nl_forest_row *row)
+{
+    nl_free(row->at);
+    *row = (nl_forest_row){0};
+}
+
+nl_band nl_band_of(double *y, int64_t n, bool logarithmic, double level)
+{
+    int64_t kept = 0;
+    nl_band b = {NAN, NAN, NAN};
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(y[i]) && !(logarithmic && y[i] <= 0))
+            y[kept++] = logarithmic ? log(y[i]) : y[i];
+    if (!kept)
+        return b;
+    nl_sort(y, kept);
+    const nl_interval is = nl_mean_interval(y, kept, level);
+    b = kept < NL_BAND_SEEDS ? (nl_band){is.mean, y[0], y[kept - 1]}
+                             : (nl_band){is.mean, is.low, is.high};
+    return logarithmic ? (nl_band){exp(b.mean), exp(b.low), exp(b.high)} : b;
+}
+
+nl_status nl_view_take(nl_band *out, const nl_charts *s, const nl_chart *chart, int64_t k,
+                       int64_t method)
+{
+    const int64_t task = chart->view->task[k];
+    const nl_compare *c = s->study->task[task].compare;
+    const nl_method *m = nl_study_method(s->study, task, method);
+    *out = (nl_band){NAN, NAN, NAN};
+    if (!m)
+        return NL_OK;
+    double *y = nl_alloc((size_t)m->count, sizeof *y);
+    if (!y)
+        return nl_fail(NL_ENOMEM, "chart of %lld runs", (long long)m->count);
+    const int64_t n = nl_compare_scores(c, m, y);
+    for (int64_t i = 0; i < n; i++)
+        y[i] *= chart->scale;
+    *out = nl_band_of(y, n, false, c->level);
+    nl_free(y);
+    return NL_OK;
+}
