@@ -354,8 +354,10 @@ static nl_status open_parts(nl_rundata **out, const char *path, bool with_layers
     static const struct {
         const char *group;
         int deep;
-    } parts[] = {{"/steps", 0},  {"/epochs", 0}, {"/evals", 0}, {"/layers", 3},
-                 {"/params", 2}, {"/norms", 2},  {"/probes", 4}};
+    } parts[] = {{"/steps", 0},      {"/epochs", 0},    {"/evals", 0},
+                 {"/layers", 3},     {"/gradients", 3}, {"/histograms", 3},
+                 {"/params", 2},     {"/norms", 2},     {"/gradient_histograms", 3},
+                 {"/population", 2}, {"/cosine", 1},    {"/probes", 4}};
     nl_status st = NL_OK;
     nl_rundata *run = NULL;
     nl_run *file = NULL;

@@ -256,19 +256,38 @@ static nl_status bench_layers(const struct input *in)
 
 /* ---- statistics */
 
+static void print_channels(const nl_bench_logging_row *r)
+{
+    printf("%-20s %9s %8s %9s\n", "channel", "ms a row", "every", "share");
+    for (int k = 0; k < NL_LOG_CHANNELS; k++) {
+        const nl_bench_channel *c = &r->channel[k];
+        printf("%-20s %9.4f %8lld %7.2f %%%s\n", nl_log_channels[k].name, c->row_ms,
+               (long long)c->every, 100 * c->row_ms / ((double)c->every * r->step_ms),
+               c->on ? "" : "  (off)");
+    }
+    printf(
+        "step %.4f ms, %lld of them; channels that are on take %.2f %% of the time, all %.2f %%\n",
+        r->step_ms, (long long)r->steps, 100 * r->share, 100 * r->share_of_all);
+}
+
+static void json_channels(const nl_bench_logging_row *r)
+{
+    for (int k = 0; k < NL_LOG_CHANNELS; k++) {
+        const nl_bench_channel *c = &r->channel[k];
+        printf("{\"channel\": \"%s\", \"row_ms\": %.6g, \"every\": %lld, \"on\": %s}\n",
+               nl_log_channels[k].name, c->row_ms, (long long)c->every, c->on ? "true" : "false");
+    }
+    printf("{\"step_ms\": %.6g, \"steps\": %lld, \"share\": %.4g, \"share_of_all\": %.4g}\n",
+           r->step_ms, (long long)r->steps, r->share, r->share_of_all);
+}
+
 static nl_status bench_logging(const struct input *in)
 {
     nl_run_spec spec;
     nl_bench_logging_row r;
     NL_TRY(nl_spec_parse(&in->words, &spec));
     NL_TRY(nl_bench_logging(&spec, STEP_SECONDS / 3, &r));
-    if (in->json)
-        printf("{\"step_ms\": %.6g, \"logged_ms\": %.6g, \"every\": %lld, \"steps\": %lld, "
-               "\"share\": %.4g}\n",
-               r.step_ms, r.logged_ms, (long long)r.every, (long long)r.steps, r.share);
-    else
-        printf("step %.4f ms; statistics %.4f ms, every %lld of %lld steps: %.2f %% of the time\n",
-               r.step_ms, r.logged_ms, (long long)r.every, (long long)r.steps, r.share * 100);
+    (in->json ? json_channels : print_channels)(&r);
     return NL_OK;
 }
 
@@ -346,8 +365,9 @@ int cli_bench(int argc, char **argv)
         "arithmetic of the machine, the updates of an embedding's table with and without waiting "
         "rows, one training step on random examples of the data's shape (the data are not needed) "
         "and its parts by kind of layer, evaluating a batch with the norms, with norms folded into "
-        "the layers before them, and without, or what the statistics in the run file cost at the "
-        "run's schedule."
+        "the layers before them, and without, or what the channels of the run file cost: those "
+        "that "
+        "log= turns on at their schedule, and all."
         "\vkernels: forward and backward at 128x1000, 2000x512 and 131072x64 (rows x channels), "
         "with one thread and with all; share is the part of the limit that was reached, bytes "
         "counted as bench/README.md says.\nExample: normlab bench kernels norm=batch,layer\n"

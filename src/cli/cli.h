@@ -26,6 +26,7 @@ int cli_datasets(int argc, char **argv);
 int cli_optimizers(int argc, char **argv);
 int cli_initializers(int argc, char **argv);
 int cli_probes(int argc, char **argv);
+int cli_channels(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_sweep(int argc, char **argv);
 int cli_stats(int argc, char **argv);

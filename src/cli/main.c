@@ -30,6 +30,7 @@ const cli_command cli_commands[] = {
     {"optimizers", "list the optimizers, or describe one", cli_optimizers},
     {"initializers", "list the initial values of weights, or describe one", cli_initializers},
     {"probes", "list the probes of training, or describe one", cli_probes},
+    {"channels", "list what a run file may hold, or describe one channel", cli_channels},
     {"check", "the contract on a method or plugin", cli_check},
     {"show", "one run in the terminal", cli_show},
     {"recover", "make the file of a killed run an ordinary one", cli_recover},

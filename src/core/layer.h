@@ -24,10 +24,19 @@ typedef struct nl_slot_decl {
 
 struct nl_layer;
 
-/* Told the gradients that a backward pass makes, layer by layer. */
+typedef enum nl_side { NL_PRE, NL_POST, NL_SIDES } nl_side; /* of a slot: before the norm, after */
+
+struct nl_layer_call;
+
+/* Told the gradients that a backward pass makes, layer by layer; they stay in the layer's memory.
+ * A NULL function is not called. */
 typedef struct nl_watch {
     /* dL/d(output of l), (n, out.s, out.c), before l's backward uses it up. */
     void (*output)(struct nl_watch *w, const struct nl_layer *l, const nl_real *dy);
+    /* dL/d(input) or dL/d(output) of a slot that is observed, (n, out.s, out.c). */
+    void (*slot)(struct nl_watch *w, const struct nl_layer *l, const struct nl_layer_call *c,
+                 int slot, nl_side side, const nl_real *g);
+    nl_real *room; /* goes with `slot`: lent to layers that have to make a gradient for it */
 } nl_watch;
 
 typedef struct nl_layer_call {
@@ -137,6 +146,14 @@ bool nl_layer_is_observed(const nl_layer *l, int slot);
  * copy where there is none. Changes no state. */
 void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, const nl_real *pre,
                    nl_real *post);
+
+/* Tells the call's watch, if it has one, a gradient of the slot. */
+static inline void nl_layer_tell(const nl_layer *l, const nl_layer_call *c, int slot, nl_side side,
+                                 const nl_real *g)
+{
+    if (c->watch && c->watch->slot)
+        c->watch->slot(c->watch, l, c, slot, side, g);
+}
 
 /* Moves the live ones of `rows` rows of c values together, in order, and returns their number; live
  * NULL: all, v NULL: only counts. */

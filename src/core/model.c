@@ -663,7 +663,7 @@ void nl_model_backward(nl_model *m, const nl_layer_call *call, nl_real *d_logits
         nl_layer_call c = call_of(m, i, call);
         c.dy = m->gradient[i];
         call_for_gradient(m, m->layer[i], &c);
-        if (call->watch)
+        if (call->watch && call->watch->output)
             call->watch->output(call->watch, m->layer[i], c.dy);
         if (m->seconds)
             run_timed(m->layer[i]->ops->backward, m->layer[i], &c, &m->seconds[i].backward,

@@ -450,6 +450,7 @@ void nl_optim_step(nl_optim *o, bool want_norm)
 
 int64_t nl_optim_steps(const nl_optim *o) { return o->steps; }
 double nl_optim_lr(const nl_optim *o) { return o->lr; }
+double nl_optim_next_lr(const nl_optim *o) { return lr_after(o, o->steps); }
 double nl_optim_grad_norm(const nl_optim *o) { return o->norm; }
 
 void nl_optim_set_steps(nl_optim *o, int64_t steps)

@@ -61,7 +61,8 @@ void nl_optim_close(nl_optim *o); /* NULL is fine */
 void nl_optim_step(nl_optim *o, bool want_norm);
 
 int64_t nl_optim_steps(const nl_optim *o);
-double nl_optim_lr(const nl_optim *o); /* of the latest step; of the first before it */
+double nl_optim_lr(const nl_optim *o);      /* of the latest step; of the first before it */
+double nl_optim_next_lr(const nl_optim *o); /* of the step to come */
 double
 nl_optim_grad_norm(const nl_optim *o); /* before clipping; of the latest step, NaN if unused */
 

@@ -113,13 +113,9 @@ static nl_status add_item(struct reader *r, const yaml_node_t *key, const yaml_n
     return item->key && item->value ? NL_OK : nl_fail(NL_ENOMEM, "%s: a value", r->path);
 }
 
-static nl_status add_value(struct reader *r, const yaml_node_t *key, const yaml_node_t *value)
+/* {name: batch, eps: 1e-3} */
+static nl_status add_spec(struct reader *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    if (value->type != YAML_MAPPING_NODE) {
-        NL_TRY(check_scalar(r, value, false));
-        NL_TRY(add_item(r, key, value, scalar(value)));
-        return NL_OK;
-    }
     nl_text spec = {0};
     nl_status st;
     NL_GO(spec_of_mapping(r, value, &spec));
@@ -127,6 +123,51 @@ static nl_status add_value(struct reader *r, const yaml_node_t *key, const yaml_
 done:
     nl_text_free(&spec);
     return st;
+}
+
+/* {ics: {every: 100}, gap: {}}: the names stand outside. */
+static bool holds_mappings(struct reader *r, const yaml_node_t *node)
+{
+    const yaml_node_pair_t *p = node->data.mapping.pairs.start, *end = node->data.mapping.pairs.top;
+    for (; p < end; p++)
+        if (yaml_document_get_node(&r->doc, p->value)->type != YAML_MAPPING_NODE)
+            return false;
+    return node->data.mapping.pairs.start < end;
+}
+
+static nl_status add_named_spec(struct reader *r, const yaml_node_t *key, const yaml_node_t *name,
+                                const yaml_node_t *options)
+{
+    nl_text spec = {0};
+    nl_status st;
+    NL_GO(check_scalar(r, name, true));
+    nl_text_add(&spec, "%s", scalar(name));
+    NL_GO(nl_text_status(&spec));
+    if (options->data.mapping.pairs.start < options->data.mapping.pairs.top)
+        NL_GO(spec_of_mapping(r, options, &spec));
+    NL_GO(add_item(r, key, options, nl_text_of(&spec)));
+done:
+    nl_text_free(&spec);
+    return st;
+}
+
+static nl_status add_value(struct reader *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    if (value->type != YAML_MAPPING_NODE) {
+        NL_TRY(check_scalar(r, value, false));
+        NL_TRY(add_item(r, key, value, scalar(value)));
+        return NL_OK;
+    }
+    if (!holds_mappings(r, value)) {
+        NL_TRY(add_spec(r, key, value));
+        return NL_OK;
+    }
+    const yaml_node_pair_t *p = value->data.mapping.pairs.start,
+                           *end = value->data.mapping.pairs.top;
+    for (; p < end; p++)
+        NL_TRY(add_named_spec(r, key, yaml_document_get_node(&r->doc, p->key),
+                              yaml_document_get_node(&r->doc, p->value)));
+    return NL_OK;
 }
 
 static nl_status add_key(struct reader *r, const yaml_node_t *key, const yaml_node_t *value)

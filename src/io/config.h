@@ -3,6 +3,7 @@
  * A file is one mapping. The value of a key is
  *     a scalar                                   batch: 60
  *     a mapping with a name, for nested specs    norm: {name: batch, eps: 1e-3}   -> batch:eps=1e-3
+ *     mappings by their names                    probe: {gap: {}, ics: {every: 9}}
  *     a list of these, one item each             norm: [none, batch]
  * and inside a nested mapping a list of numbers stands for the '/' of specs: hidden: [500, 300].
  * What the keys mean is the business of the caller, who puts item->line and item->column in front

@@ -156,8 +156,10 @@ static void backward(nl_layer *l, const nl_layer_call *c)
     job j = {.x = c->x, .y = pooled(l, c), .dy = c->dy, .to = c->dx, .add = c->add_dx};
     if (l->norm[ACT]) {
         nl_args p = nl_layer_norm_args(c);
+        nl_layer_tell(l, c, ACT, NL_POST, c->dy);
         p.x = j.y, p.y = c->y, p.dy = p.dx = c->dy;
         nl_norm_backward(l->norm[ACT], &p);
+        nl_layer_tell(l, c, ACT, NL_PRE, c->dy);
     }
     j.spread = !c->add_dx && tiles(l->self);
     if (c->dx)

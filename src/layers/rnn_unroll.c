@@ -253,7 +253,9 @@ static void output_gradient(unroll *w)
     if (!w->l->norm[NL_RNN_SLOT_ACT])
         return;
     a.dx = w->v[NL_RNN_DY];
+    nl_layer_tell(w->l, w->c, NL_RNN_SLOT_ACT, NL_POST, a.dy);
     nl_norm_backward(w->l->norm[NL_RNN_SLOT_ACT], &a);
+    nl_layer_tell(w->l, w->c, NL_RNN_SLOT_ACT, NL_PRE, a.dx);
     w->dy = a.dx;
 }
 

@@ -213,6 +213,17 @@ static void differentiate(const nl_layer *l, int64_t n, nl_act act, const nl_rea
     nl_add_bias_gradient(r, nl_layer_grad(l, B), (double *)(void *)nl_layer_value(l, SUMS));
 }
 
+/* dL/d(output of the norm before the activation), which the norm takes from g = dL/da itself. */
+static void tell_output(const nl_layer *l, const nl_layer_call *c, nl_act act, const nl_real *a,
+                        const nl_real *g)
+{
+    if (!c->watch || !c->watch->slot)
+        return;
+    if (act != NL_LINEAR)
+        nl_act_kernel()->backward(act, a, g, c->watch->room, values_of(l, c->n));
+    nl_layer_tell(l, c, PREACT, NL_POST, act != NL_LINEAR ? c->watch->room : g);
+}
+
 /* dL/dt, and the gradients of norms and bias on the way. It is made in the memory of dy; with a
  * residual dy keeps dL/d(what the activation saw), which is the residual's. */
 static nl_real *backward_to_product(nl_layer *l, const nl_layer_call *c)
@@ -224,19 +235,25 @@ static nl_real *backward_to_product(nl_layer *l, const nl_layer_call *c)
     const nl_act act = nl_unit_activation(l);
     nl_args p = nl_layer_norm_args(c);
     if (l->norm[ACT]) {
+        nl_layer_tell(l, c, ACT, NL_POST, g);
         p.x = a, p.y = c->y, p.dy = p.dx = g;
         nl_norm_backward(l->norm[ACT], &p);
+        nl_layer_tell(l, c, ACT, NL_PRE, g);
     }
     if (!fused)
         differentiate(l, c->n, act, a, g);
-    if (!l->norm[PREACT])
+    tell_output(l, c, fused ? act : NL_LINEAR, a, g);
+    if (!l->norm[PREACT]) {
+        nl_layer_tell(l, c, PREACT, NL_PRE, g);
         return g;
+    }
     p.x = nl_layer_value(l, T), p.y = a, p.dy = g, p.dx = dt;
     if (fused)
         p.act = act, p.d_residual = c->residual ? g : NULL;
     nl_norm_backward(l->norm[PREACT], &p);
     if (fused) /* a bias stands before the norm */
         differentiate(l, c->n, NL_LINEAR, NULL, dt);
+    nl_layer_tell(l, c, PREACT, NL_PRE, dt);
     return dt;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "core/conv.h"
+#include "train/channels.h"
 #include "train/spec.h"
 
 /* Sorts v; v[0] is the least afterwards. */
@@ -89,13 +90,19 @@ nl_status nl_bench_inference(const nl_run_spec *spec, double seconds,
  * shape is not known without. Threads are spec->threads, 0 being one. Lasts about `seconds`. */
 nl_status nl_bench_step(const nl_run_spec *spec, double seconds, nl_bench_step_row *out) NL_CHECKED;
 
-/* What the statistics of activations and parameters cost a run at its schedule (log=, or the
- * default), written to a run file in the folder for temporary files. */
+/* What the channels of a run's file (channels.h) cost, written to a run file in the folder for
+ * temporary files. */
+typedef struct nl_bench_channel {
+    double row_ms; /* mean, of the statistics of one step, their writing included */
+    int64_t every; /* steps between rows, by log= where that turns it on, else its own schedule */
+    bool on;
+} nl_bench_channel;
 typedef struct nl_bench_logging_row {
-    double step_ms;       /* median, without them */
-    double logged_ms;     /* mean, of the statistics of one step, their writing included */
-    int64_t every, steps; /* logged steps are so far apart; of the run */
-    double share;         /* of the run's time that goes into them, evaluation left out */
+    double step_ms; /* median, without them */
+    int64_t steps;  /* of the run */
+    nl_bench_channel channel[NL_LOG_CHANNELS];
+    /* Of the run's time that goes into them, evaluation left out: those that log= turns on; all. */
+    double share, share_of_all;
 } nl_bench_logging_row;
 nl_status nl_bench_logging(const nl_run_spec *spec, double seconds,
                            nl_bench_logging_row *out) NL_CHECKED;

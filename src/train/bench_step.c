@@ -35,7 +35,8 @@ typedef struct step_bench {
     nl_real *d_logits;
     double *seconds;       /* of each step */
     nl_observer *observer; /* NULL: the steps are not logged */
-    double observing;      /* seconds */
+    nl_real *last_gradient;
+    double observing; /* seconds */
 } step_bench;
 
 /* ---- examples of the data's shape */
@@ -78,6 +79,35 @@ static nl_status draw_examples(step_bench *b)
 
 /* ---- one step */
 
+/* Passes a watch's gradients on and takes the time of it. */
+typedef struct timed_watch {
+    nl_watch is;
+    nl_watch *of;
+    double *seconds;
+} timed_watch;
+
+static void see_timed(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot,
+                      nl_side side, const nl_real *g)
+{
+    const timed_watch *t = (const timed_watch *)w;
+    const double start = nl_wall_seconds();
+    t->of->slot(t->of, l, c, slot, side, g);
+    *t->seconds += nl_wall_seconds() - start;
+}
+
+static void observe_begin(step_bench *b, nl_layer_call *c, timed_watch *timed)
+{
+    if (!b->observer)
+        return;
+    nl_observe_begin(b->observer, b->step + 1, c);
+    if (!c->watch)
+        return;
+    *timed = (timed_watch){.is = {.slot = see_timed, .room = c->watch->room},
+                           .of = c->watch,
+                           .seconds = &b->observing};
+    c->watch = &timed->is;
+}
+
 static void observe_layers(step_bench *b, const nl_layer_call *c)
 {
     const double start = nl_wall_seconds();
@@ -86,11 +116,11 @@ static void observe_layers(step_bench *b, const nl_layer_call *c)
     b->observing += nl_wall_seconds() - start;
 }
 
-static nl_status observe_parameters(step_bench *b)
+static nl_status observe_end(step_bench *b)
 {
     const double start = nl_wall_seconds();
     if (b->observer)
-        NL_TRY(nl_observe_parameters(b->observer, b->step + 1, false));
+        NL_TRY(nl_observe_end(b->observer, nl_optim_next_lr(b->optim)));
     b->observing += nl_wall_seconds() - start;
     return NL_OK;
 }
@@ -102,23 +132,24 @@ static nl_status train_step(step_bench *b)
     if (b->step % b->batches.steps == 0)
         nl_model_epoch_begin(b->model, epoch);
     NL_TRY(nl_feeder_batch(b->feeder, b->step, &batch));
-    const nl_layer_call c = {.n = batch.n,
-                             .phase = NL_TRAIN,
-                             .update = true,
-                             .start = b->step == 0,
-                             .step = b->step,
-                             .epoch = epoch,
-                             .seed = (uint64_t)b->spec->seed,
-                             .carry = batch.carry,
-                             .live = batch.live,
-                             .logged = b->observer != NULL,
-                             .x = batch.x};
+    nl_layer_call c = {.n = batch.n,
+                       .phase = NL_TRAIN,
+                       .update = true,
+                       .start = b->step == 0,
+                       .step = b->step,
+                       .epoch = epoch,
+                       .seed = (uint64_t)b->spec->seed,
+                       .carry = batch.carry,
+                       .live = batch.live,
+                       .x = batch.x};
+    timed_watch timed;
+    observe_begin(b, &c, &timed);
     const nl_real *logits = nl_model_forward(b->model, &c);
     const nl_answers answers = nl_answers_of(&b->data, batch.label, batch.value, batch.n);
     nl_loss_of(&answers, logits, b->d_logits);
     observe_layers(b, &c);
     nl_model_backward(b->model, &c, b->d_logits);
-    NL_TRY(observe_parameters(b));
+    NL_TRY(observe_end(b));
     nl_optim_step(b->optim, false);
     nl_model_after_step(b->model);
     b->step++;
@@ -263,20 +294,32 @@ done:
 
 enum { LOGGED = 64 }; /* rows: two chunks of the file */
 
-static nl_status log_steps(step_bench *b, nl_log *log, nl_bench_logging_row *out)
+/* Every step has a row of the channel. */
+static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, double *row_ms)
 {
-    NL_TRY(nl_observer_open(&b->observer, log, b->model, b->batches.batch));
+    char only[NL_STRING_MAX];
+    nl_log_plan plan;
+    snprintf(only, sizeof only, "none,%s:every=1", nl_log_channels[id].name);
+    NL_TRY(nl_log_plan_parse(only, &plan));
+    const nl_observer_setup s = {.log = log,
+                                 .model = b->model,
+                                 .plan = &plan,
+                                 .n = b->batches.batch,
+                                 .steps = MOST_STEPS,
+                                 .checkpoint = MOST_STEPS,
+                                 .last_gradient = b->last_gradient};
+    NL_TRY(nl_observer_open(&b->observer, &s));
     NL_TRY(nl_log_begin(log));
     NL_TRY(train_step(b));
     b->observing = 0;
     for (int i = 0; i < LOGGED; i++)
         NL_TRY(train_step(b));
-    out->logged_ms = b->observing / LOGGED * 1e3;
+    *row_ms = b->observing / LOGGED * 1e3;
     return NL_OK;
 }
 
 /* The same with a run file, which is removed. */
-static nl_status log_steps_to_file(step_bench *b, nl_bench_logging_row *out)
+static nl_status log_steps_to_file(step_bench *b, nl_log_channel_id id, double *row_ms)
 {
     const char *tmp = getenv("TMPDIR");
     char folder[256], path[300], part[310];
@@ -288,12 +331,41 @@ static nl_status log_steps_to_file(step_bench *b, nl_bench_logging_row *out)
     snprintf(path, sizeof path, "%s/run.h5", folder);
     snprintf(part, sizeof part, "%s.part", path);
     NL_GO(nl_log_open(&log, path));
-    NL_GO(log_steps(b, log, out));
+    NL_GO(log_steps(b, log, id, row_ms));
 done:
+    nl_observer_close(b->observer);
+    b->observer = NULL;
     nl_log_abandon(log);
     unlink(part);
     rmdir(folder);
     return st;
+}
+
+static nl_status log_channels(step_bench *b, nl_bench_logging_row *out)
+{
+    nl_log_plan plan, all;
+    double asked = 0, every = 0; /* ms a step */
+    NL_TRY(nl_log_plan_parse(b->spec->log.is, &plan));
+    NL_TRY(nl_log_plan_parse("all", &all));
+    for (int k = 0; k < NL_LOG_CHANNELS; k++) {
+        nl_bench_channel *c = &out->channel[k];
+        c->on = plan.of[k].on;
+        c->every = nl_log_plan_every(c->on ? &plan : &all, (nl_log_channel_id)k, out->steps);
+        NL_TRY(log_steps_to_file(b, (nl_log_channel_id)k, &c->row_ms));
+        every += c->row_ms / (double)c->every;
+        asked += c->on ? c->row_ms / (double)c->every : 0;
+    }
+    out->share = asked / (out->step_ms + asked);
+    out->share_of_all = every / (out->step_ms + every);
+    return NL_OK;
+}
+
+static nl_status take_last_gradient(step_bench *b)
+{
+    int64_t count;
+    nl_store_grads(nl_model_store(b->model), &count);
+    b->last_gradient = nl_alloc((size_t)count, sizeof *b->last_gradient);
+    return b->last_gradient ? NL_OK : nl_fail(NL_ENOMEM, "bench: a gradient");
 }
 
 nl_status nl_bench_logging(const nl_run_spec *spec, double seconds, nl_bench_logging_row *out)
@@ -303,16 +375,15 @@ nl_status nl_bench_logging(const nl_run_spec *spec, double seconds, nl_bench_log
     step_bench b = {.spec = spec};
     const int before = nl_threads();
     NL_GO(open_step(&b));
+    NL_GO(take_last_gradient(&b));
     nl_threads_set(spec->threads > 0 ? (int)spec->threads : 1);
     out->steps = nl_spec_steps(spec, b.batches.steps);
-    out->every = nl_spec_log_every(spec, out->steps);
     NL_GO(measure(&b, seconds, NULL, &step));
-    NL_GO(log_steps_to_file(&b, out));
     out->step_ms = step.median_ms;
-    out->share = out->logged_ms / ((double)out->every * out->step_ms + out->logged_ms);
+    NL_GO(log_channels(&b, out));
 done:
     nl_threads_set(before);
-    nl_observer_close(b.observer);
+    nl_free(b.last_gradient);
     close_step(&b);
     return st;
 }

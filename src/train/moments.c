@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "kernel/area.h"
+#include "kernel/summary.h"
 
 const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
 
@@ -217,6 +218,7 @@ static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, nl_sum
 
 static nl_rows rows_of(const nl_values *v) { return (nl_rows){v->at, v->c, v->rows, NULL, 1}; }
 
+/* Mean and std of all values from those of the channels. */
 static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
     double *mean = w->channel[0], *m2 = w->channel[1], count = 0, all = 0, among = 0, within = 0;
@@ -235,6 +237,21 @@ static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
     out->std = sqrt((within + among) / (count * (double)v->c));
     out->channel_mean = mean;
     out->channel_std = m2;
+}
+
+/* About the mean that is known by now. */
+static void find_shape(const nl_values *v, nl_summary *out)
+{
+    const int64_t count = v->rows * v->c;
+    double m3 = 0, m4 = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const double d = (double)v->at[i] - out->mean, square = d * d;
+        m3 += square * d;
+        m4 += square * square;
+    }
+    const double var = out->std * out->std;
+    out->skewness = m3 / (double)count / (var * out->std);
+    out->kurtosis = m4 / (double)count / (var * var);
 }
 
 /* Moments of rows of c values, merged row by row (Chan, Golub & LeVeque 1983). */
@@ -298,10 +315,37 @@ static void find_flat(nl_summarizer *w, const nl_values *v, nl_summary *out)
 void nl_summarize(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
     find_channels(w, v, out);
+    find_shape(v, out);
     find_positions(w, v, out);
     find_order(w, v->at, v->rows * v->c, out);
     find_flat(w, v, out);
 }
+
+/* ---- histograms */
+
+static double magnitude(int level)
+{
+    const int octave = level / NL_HISTOGRAM_PARTS, part = level % NL_HISTOGRAM_PARTS;
+    return ldexp(1 + (double)part / NL_HISTOGRAM_PARTS, NL_HISTOGRAM_LEAST + octave);
+}
+
+void nl_histogram_edges(double edge[NL_HISTOGRAM_BINS])
+{
+    edge[0] = -INFINITY;
+    for (int level = 0; level < NL_HISTOGRAM_SIDE; level++) {
+        edge[NL_HISTOGRAM_SIDE - level] = -magnitude(level);
+        edge[NL_HISTOGRAM_SIDE + 1 + level] = magnitude(level);
+    }
+}
+
+void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS], int64_t *nan)
+{
+    memset(bin, 0, NL_HISTOGRAM_BINS * sizeof *bin);
+    *nan = 0;
+    nl_summary_kernel()->count(v, count, NL_HISTOGRAM_LEAST, NL_HISTOGRAM_SIDE, bin, nan);
+}
+
+/* ---- four numbers */
 
 static void find_ends(nl_real *strip, const nl_real *v, int64_t rows, int64_t c, nl_spread *out)
 {

@@ -27,9 +27,7 @@ typedef struct gradient {
 } gradient;
 
 struct nl_step_observer {
-    nl_log *log;
-    nl_model *model;
-    int timeline;
+    const nl_agenda *agenda;
     place *place;
     gradient *gradient;
     int places, gradients;
@@ -38,23 +36,14 @@ struct nl_step_observer {
     nl_summarizer *summarizer;
 };
 
-static bool in_time(const nl_layer *l) { return l->ops->observe_step; }
-
 /* ---- declaring */
 
 static nl_status declare(nl_step_observer *o, const nl_layer *l, const char *name, const char *doc,
                          int *id)
 {
-    char path[256];
-    snprintf(path, sizeof path, "/layers/%s/%s", l->name, name);
-    const nl_channel c = {.path = path,
-                          .timeline = o->timeline,
-                          .type = NL_TYPE_REAL,
-                          .unit = "1",
-                          .doc = doc,
-                          .rank = 1,
-                          .dim = {l->in.s}};
-    NL_TRY(nl_log_channel(o->log, &c, id));
+    const nl_channel c = {
+        .type = NL_TYPE_REAL, .unit = "1", .doc = doc, .rank = 1, .dim = {l->in.s}};
+    NL_TRY(nl_agenda_declare(o->agenda, NL_LOG_ACTIVATIONS, &c, id, "%s/%s", l->name, name));
     return NL_OK;
 }
 
@@ -112,24 +101,29 @@ static nl_status take_buffers(nl_step_observer *o, int64_t n)
     return nl_summarizer_open(&o->summarizer, 1, n, 1, channels);
 }
 
-nl_status nl_step_observer_open(nl_step_observer **out, nl_log *log, int timeline, nl_model *m,
-                                int64_t n)
+static bool is_kept(const nl_agenda *a, const nl_layer *l)
+{
+    return l->ops->observe_step && nl_agenda_keeps(a, NL_LOG_ACTIVATIONS, l->name);
+}
+
+nl_status nl_step_observer_open(nl_step_observer **out, const nl_agenda *a)
 {
     nl_status st = NL_OK;
+    nl_model *m = a->set.model;
     const size_t layers = (size_t)nl_model_layers(m);
     *out = NULL;
     nl_step_observer *o = nl_alloc(1, sizeof *o);
     if (!o)
         return nl_fail(NL_ENOMEM, "the observer of steps");
-    *o = (nl_step_observer){.log = log, .model = m, .timeline = timeline};
+    o->agenda = a;
     o->place = nl_alloc(layers * NL_SLOTS_MAX, sizeof *o->place);
     o->gradient = nl_alloc(layers, sizeof *o->gradient);
     if (!o->place || !o->gradient)
         NL_BAIL(NL_ENOMEM, "observed steps");
     for (int i = 0; i < nl_model_layers(m); i++)
-        if (in_time(nl_model_layer(m, i)))
+        if (is_kept(a, nl_model_layer(m, i)))
             NL_GO(declare_layer(o, nl_model_layer(m, i)));
-    NL_GO(take_buffers(o, n));
+    NL_GO(take_buffers(o, a->set.n));
     *out = o;
     return NL_OK;
 done:
@@ -163,7 +157,7 @@ static void set_step(const side *s, int64_t t, nl_spread v)
 static void put_side(const nl_step_observer *o, const side *s)
 {
     for (int k = 0; k < MOMENTS; k++)
-        nl_log_put(o->log, s->channel[k], s->at[k]);
+        nl_log_put(o->agenda->set.log, s->channel[k], s->at[k]);
 }
 
 static void observe_place(nl_step_observer *o, const place *p, const nl_layer_call *c)
@@ -186,8 +180,8 @@ static void observe_place(nl_step_observer *o, const place *p, const nl_layer_ca
 void nl_observe_steps(nl_step_observer *o, const nl_layer_call *call)
 {
     nl_layer_call c;
-    for (int i = 0; i < o->places; i++) {
-        nl_model_layer_input(o->model, o->place[i].layer, call, &c);
+    for (int i = 0; i < o->places && o->agenda->due[NL_LOG_ACTIVATIONS]; i++) {
+        nl_model_layer_input(o->agenda->set.model, o->place[i].layer, call, &c);
         c.update = false;
         observe_place(o, &o->place[i], &c);
     }
@@ -195,8 +189,8 @@ void nl_observe_steps(nl_step_observer *o, const nl_layer_call *call)
 
 void nl_observe_step_gradients(nl_step_observer *o)
 {
-    for (int i = 0; i < o->gradients; i++) {
+    for (int i = 0; i < o->gradients && o->agenda->due[NL_LOG_ACTIVATIONS]; i++) {
         const gradient *g = &o->gradient[i];
-        nl_log_put(o->log, g->channel, g->layer->ops->step_gradients(g->layer));
+        nl_log_put(o->agenda->set.log, g->channel, g->layer->ops->step_gradients(g->layer));
     }
 }

@@ -9,6 +9,7 @@
 #include "core/model.h"
 #include "core/norm.h"
 #include "core/optim.h"
+#include "train/channels.h"
 #include "train/probe.h"
 
 static const char *const orders[] = {"reshuffle", "fixed", "sequential", NULL};
@@ -50,8 +51,8 @@ const nl_option nl_conduct_options[] = {
     NL_OPT(nl_run_spec, threads, "0", 0, 256, "of one run; 0: 1"),
     NL_OPT(nl_run_spec, jobs, "0", 0, 4096, "runs at the same time (compare); 0: one a core"),
     NL_OPT_TEXT(nl_run_spec, out, "runs", "folder that holds the folders of runs"),
-    NL_OPT(nl_run_spec, log, "0", 0, 1e12,
-           "statistics every so many steps; 0: at least 100 rows a run"),
+    NL_OPT_TEXT(nl_run_spec, log, "0",
+                "what the run file shows of the network, and when: 'normlab channels'"),
     NL_OPT(nl_run_spec, checkpoint, "0", 0, 1e12,
            "checkpoint every so many steps; 0: at each epoch's end"),
     NL_OPT_TEXT(nl_run_spec, record, "", "init, order or init,order: kept for replay elsewhere"),
@@ -71,6 +72,8 @@ static canonical_of owner_of(const nl_option *row)
         return nl_optim_canonical;
     if (row->at == offsetof(nl_run_spec, probe))
         return nl_probes_canonical;
+    if (row->at == offsetof(nl_run_spec, log))
+        return nl_log_plan_canonical;
     if (strncmp(row->key, "norm", 4) == 0)
         return nl_norm_canonical;
     return NULL;
@@ -214,12 +217,6 @@ static nl_status apply_presets(nl_run_spec *spec)
 int64_t nl_spec_steps(const nl_run_spec *spec, int64_t steps_of_epoch)
 {
     return spec->steps > 0 ? spec->steps : spec->epochs * steps_of_epoch;
-}
-
-int64_t nl_spec_log_every(const nl_run_spec *spec, int64_t steps)
-{
-    enum { ROWS = 100 }; /* of a run */
-    return spec->log > 0 ? spec->log : steps > ROWS ? steps / ROWS : 1;
 }
 
 /* Of epochs and steps the one from the stronger source counts. */

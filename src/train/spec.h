@@ -26,8 +26,8 @@ typedef struct nl_run_spec {
     double target;                    /* 0: the data set's */
 
     int64_t threads, jobs; /* 0: one a run; as many runs as there are cores */
-    int64_t log, checkpoint;
-    nl_string out, record;
+    int64_t checkpoint;
+    nl_string log, out, record;     /* log: channels.h */
     bool record_init, record_order; /* what record names */
 } nl_run_spec;
 
@@ -44,9 +44,8 @@ nl_status nl_spec_parse(const nl_words *words, nl_run_spec *out) NL_CHECKED;
 /* The same with pick[k] choosing among the values of row k of nl_run_options (NULL: all 0). */
 nl_status nl_spec_parse_pick(const nl_words *words, const int *pick, nl_run_spec *out) NL_CHECKED;
 
-/* Updates of a run whose epochs have so many; and how far apart its logged ones are. */
+/* Updates of a run whose epochs have so many. */
 int64_t nl_spec_steps(const nl_run_spec *spec, int64_t steps_of_epoch);
-int64_t nl_spec_log_every(const nl_run_spec *spec, int64_t steps);
 
 /* What a run needs of its data: a batch that the training set can fill. */
 nl_status nl_spec_fits(const nl_run_spec *spec, const nl_dataset *data) NL_CHECKED;

@@ -36,7 +36,6 @@ static void plan_schedule(trainer *t)
 {
     const nl_run_spec *s = t->spec;
     t->total = nl_spec_steps(s, t->batches.steps);
-    t->log_every = nl_spec_log_every(s, t->total);
     t->eval_every = pick(s->eval, t->total / 50);
     t->checkpoint_every = pick(s->checkpoint, t->batches.steps);
 }
@@ -69,6 +68,18 @@ static nl_status open_model(trainer *t)
     return NL_OK;
 }
 
+static nl_status take_last_gradient(trainer *t)
+{
+    int64_t count;
+    nl_store_grads(nl_model_store(t->model), &count);
+    NL_TRY(nl_log_plan_parse(t->spec->log.is, &t->plan));
+    if (nl_log_plan_every(&t->plan, NL_LOG_COSINE, t->total) == 0)
+        return NL_OK;
+    t->last_gradient = nl_alloc((size_t)count, sizeof *t->last_gradient);
+    return t->last_gradient ? NL_OK
+                            : nl_fail(NL_ENOMEM, "a gradient of %lld values", (long long)count);
+}
+
 static nl_status take_buffers(trainer *t)
 {
     const int64_t batch = t->batches.batch;
@@ -76,6 +87,7 @@ static nl_status take_buffers(trainer *t)
     t->d_logits = nl_alloc((size_t)(batch * outputs), sizeof *t->d_logits);
     if (!t->d_logits)
         return nl_fail(NL_ENOMEM, "gradients of %lld examples", (long long)batch);
+    NL_TRY(take_last_gradient(t));
     t->scorer = (nl_scorer){
         .model = t->model, .data = t->data, .n = t->eval_batch, .seed = (uint64_t)t->spec->seed};
     NL_TRY(nl_scorer_open(&t->scorer));
@@ -119,28 +131,18 @@ static nl_status next_batch(trainer *t)
     return NL_OK;
 }
 
-/* The first logged row, and the first at or after each checkpoint, which read all tables anyway. */
-static bool reads_tables(const trainer *t, int64_t row)
-{
-    const int64_t every = t->checkpoint_every, before = row - t->log_every;
-    return t->step == 0 || (before > 0 ? before : 0) / every != row / every;
-}
-
 static nl_status train_step(trainer *t)
 {
     NL_TRY(next_batch(t));
     const nl_batch *batch = &t->batch;
     const nl_answers answers = nl_answers_of(t->data, batch->label, batch->value, batch->n);
-    const bool logged = (t->step + 1) % t->log_every == 0 || t->step == 0;
     nl_layer_call c = call_of(t, batch->n, batch->x);
-    c.logged = logged;
+    nl_observe_begin(t->observer, t->step + 1, &c);
     const nl_real *logits = nl_model_forward(t->model, &c);
     const nl_loss_sum sum = nl_loss_of(&answers, logits, t->d_logits);
-    if (logged)
-        nl_observe_layers(t->observer, &c);
+    nl_observe_layers(t->observer, &c);
     nl_model_backward(t->model, &c, t->d_logits);
-    if (logged)
-        NL_TRY(nl_observe_parameters(t->observer, t->step + 1, reads_tables(t, t->step + 1)));
+    NL_TRY(nl_observe_end(t->observer, nl_optim_next_lr(t->optim)));
     t->diverged = !isfinite(sum.loss);
     const bool probed = !t->diverged && nl_probes_due(t->probes, t->step + 1);
     if (probed)
@@ -264,6 +266,7 @@ done:
     nl_feeder_close(t.feeder);
     nl_dataset_close(t.data);
     nl_free(t.d_logits);
+    nl_free(t.last_gradient);
     nl_scorer_close(&t.scorer);
     return st;
 }

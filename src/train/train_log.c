@@ -63,6 +63,19 @@ static nl_status declare_evaluation(trainer *t, int i, const char *split)
     return NL_OK;
 }
 
+static nl_status open_observer(trainer *t)
+{
+    const nl_observer_setup s = {.log = t->log,
+                                 .model = t->model,
+                                 .plan = &t->plan,
+                                 .n = t->batches.batch,
+                                 .steps = t->total,
+                                 .checkpoint = t->checkpoint_every,
+                                 .last_gradient = t->last_gradient};
+    NL_TRY(nl_observer_open(&t->observer, &s));
+    return NL_OK;
+}
+
 static nl_status open_probes(trainer *t)
 {
     const nl_probes_setup s = {.list = t->spec->probe.is,
@@ -86,7 +99,7 @@ static nl_status declare_channels(trainer *t)
                    &t->channel.seconds));
     if (t->spec->record_order)
         NL_TRY(nl_log_record_order(log, t->steps_tl, t->batches.batch, &t->channel.order));
-    NL_TRY(nl_observer_open(&t->observer, log, t->model, t->batches.batch));
+    NL_TRY(open_observer(t));
     NL_TRY(open_probes(t));
     return NL_OK;
 }

@@ -9,12 +9,17 @@
 #include "kernel/cpu.h"
 #include "train/trainer.h"
 
-static int optimizer_slots(trainer *t, nl_slot slot[NL_OPTIM_SLOTS_MAX])
+enum { SLOTS_MAX = NL_OPTIM_SLOTS_MAX + 1 };
+
+/* The optimizer's, and the former gradient where the log wants it. */
+static int slots_of(trainer *t, nl_slot slot[SLOTS_MAX])
 {
     int64_t count;
-    const int slots = nl_optim_slots(t->optim);
+    int slots = nl_optim_slots(t->optim);
     for (int k = 0; k < slots; k++)
         slot[k].name = nl_optim_slot(t->optim, k, &slot[k].slab, &count);
+    if (t->last_gradient)
+        slot[slots++] = (nl_slot){"last_gradient", t->last_gradient};
     return slots;
 }
 
@@ -42,9 +47,9 @@ nl_status nl_trainer_save(trainer *t)
 {
     char path[NL_TRAIN_PATH_MAX];
     nl_checkpoint c = {0};
-    nl_slot slot[NL_OPTIM_SLOTS_MAX];
+    nl_slot slot[SLOTS_MAX];
     nl_status st = NL_OK;
-    const int slots = optimizer_slots(t, slot);
+    const int slots = slots_of(t, slot);
     checkpoint_path(t, path, sizeof path);
     NL_GO(describe_state(t, &c));
     NL_GO(nl_log_sync(t->log));
@@ -89,9 +94,9 @@ nl_status nl_trainer_load(trainer *t, bool *found)
 {
     char path[NL_TRAIN_PATH_MAX];
     nl_checkpoint c = {0};
-    nl_slot slot[NL_OPTIM_SLOTS_MAX];
+    nl_slot slot[SLOTS_MAX];
     nl_status st = NL_OK;
-    const int slots = optimizer_slots(t, slot);
+    const int slots = slots_of(t, slot);
     checkpoint_path(t, path, sizeof path);
     *found = access(path, F_OK) == 0;
     if (!*found)

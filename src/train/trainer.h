@@ -34,7 +34,9 @@ typedef struct trainer {
     nl_real *d_logits;
     nl_scorer scorer;
     double sum[SUMS];
-    int64_t eval_batch, total, log_every, eval_every, checkpoint_every;
+    nl_log_plan plan;
+    nl_real *last_gradient; /* NULL: the plan has no use for it */
+    int64_t eval_batch, total, eval_every, checkpoint_every;
     int64_t step; /* updates made */
     int steps_tl, epochs_tl, evals_tl;
     struct {

@@ -33,6 +33,8 @@ good "eps_mode" optimizers adam
 good "milestones" optimizers sgd
 good "glorot_uniform" initializers
 good "orthogonal(gain), by default 1" initializers orthogonal
+good "What each slot sees" channels
+good "/gradient_histograms of the run file" channels gradient_histograms
 
 bad 2 "a command is wanted"
 bad 2 "did you mean 'norms'?" nroms
@@ -47,6 +49,11 @@ bad 2 "did you mean 'mnist'?" datasets mnits
 bad 2 "did you mean 'hessian'?" probes hesian
 bad 2 "did you mean 'adam'?" optimizers adma
 bad 2 "did you mean 'he_uniform'?" initializers he_unifrom
+bad 2 "did you mean 'activations'?" channels activation
+bad 2 "log: no channel 'histogram'; did you mean 'histograms'?" train log=histogram
+bad 2 "every wants a number of steps, 0 or off, got 'x'" train log=params:every=x
+bad 2 "the network has no layer 'h9'; did you mean 'h1'? (known: h1, h2, out)" \
+    train data=circles model=mlp:hidden=8x2 steps=5 log=histograms:layers=h9
 bad 2 "no probe 'icz'; did you mean 'ics'?" train probe=icz
 bad 2 "did you mean 'batch'?" check bacth
 bad 2 "batch has no option 'epss'" check batch:epss=1

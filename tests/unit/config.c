@@ -61,6 +61,8 @@ START_TEST(scalars_lists_and_mappings_are_read)
     ck_assert_str_eq(flat("model: {name: mlp, hidden: [500, 300]}\n"), "model=mlp:hidden=500/300");
     ck_assert_str_eq(flat("a: &x {name: rms}\nb: [*x, *x]\n"), "a=rms b=rms b=rms");
     ck_assert_str_eq(flat("init: ''\n"), "init=");
+    ck_assert_str_eq(flat("log: {activations: {every: 50, layers: [h1, h3]}, gradients: {}}\n"),
+                     "log=activations:every=50:layers=h1/h3 log=gradients");
 }
 END_TEST
 
@@ -88,6 +90,9 @@ START_TEST(refusals_point_at_the_place)
                                                "batch, eps: 1e-3}");
     ck_assert_str_eq(refusal("n: {name: b, e: {name: c}}\n"),
                      ":1:17: a single value is wanted here");
+    ck_assert_str_eq(refusal("n: {b: {e: {f: 1}}}\n"), ":1:12: a single value is wanted here");
+    ck_assert_str_eq(refusal("n: {b: {e: 1}, c: 2}\n"), ":1:8: a single value is wanted here");
+    ck_assert_str_eq(refusal("n: {b: {name: c}}\n"), ":1:9: 'name' is given twice");
     ck_assert_str_eq(refusal("n: {name: b, e: 'c:d'}\n"),
                      ":1:17: a value inside a mapping holds no ':'");
     ck_assert_str_eq(refusal("a: \"x\\0y\"\n"), ":1:4: a value is one line of text");
@@ -116,7 +121,7 @@ END_TEST
 
 START_TEST(every_failing_allocation_is_survived)
 {
-    const char *text = "norm: [none, {name: batch, eps: 1e-3}]\nbatch: 60\n";
+    const char *text = "norm: [none, {name: batch, eps: 1e-3}, {rms: {eps: 1}}]\nbatch: 60\n";
     nl_config c;
     for (long k = 0;; k++) {
         const long live = nl_alloc_live();

@@ -1,21 +1,17 @@
 /* What evaluation sees differently from training, for each norm with population statistics, at w0
- * on the step's batch. With N(mean, var) of the batch and N(run_mean, run_var) of the norm's own
- * policy at evaluation, per channel,
- *     kl = log(run_std / std) + (var + (mean - run_mean)^2) / (2 run_var) - 1/2
- * is the Kullback-Leibler divergence of the batch's Gaussian from the other, and
+ * on the step's batch: kl of population.h, and
  *     gap = ||y_train - y_eval|| / ||y_train||
  * the relative distance of the slot's outputs on the same input in both phases. */
 #include <math.h>
-#include <string.h>
 
 #include "base/alloc.h"
+#include "train/population.h"
 #include "train/probe.h"
 
 typedef struct place {
     nl_layer *layer;
     int slot;
-    const nl_item *run_mean, *run_spread; /* NULL: the norm has none per channel */
-    bool spread_is_std;
+    nl_running running;
     int kl, gap; /* channels */
 } place;
 
@@ -29,35 +25,13 @@ struct gap {
 
 static const nl_option options[] = {NL_PROBE_EVERY(struct gap), NL_OPT_END};
 
-static bool is_of(const nl_item *it, const place *p)
-{
-    const size_t n = strlen(p->layer->name);
-    return strncmp(it->owner, p->layer->name, n) == 0 && it->owner[n] == '/' &&
-           strcmp(it->owner + n + 1, p->layer->ops->slots[p->slot].name) == 0 &&
-           it->count == p->layer->out.c;
-}
-
-static void find_running(place *p, nl_store *store)
-{
-    for (int i = 0; i < nl_store_count(store); i++) {
-        const nl_item *it = nl_store_at(store, i);
-        if (!is_of(it, p))
-            continue;
-        if (it->decl->purpose == NL_RUN_MEAN)
-            p->run_mean = it;
-        if (it->decl->purpose == NL_RUN_SPREAD)
-            p->run_spread = it;
-    }
-    p->spread_is_std = p->run_spread && strstr(p->run_spread->decl->name, "std");
-}
-
 static nl_status declare(place *p, const nl_probe_setup *s)
 {
     const char *layer = p->layer->name, *slot = p->layer->ops->slots[p->slot].name;
-    find_running(p, nl_model_store(s->model));
+    p->running = nl_running_of(p->layer, p->slot);
     NL_TRY(nl_probe_channel(s, &p->gap, "1", "relative distance of training and evaluation output",
                             1, NULL, "%s/%s/gap", layer, slot));
-    if (p->run_mean)
+    if (p->running.mean)
         NL_TRY(nl_probe_channel(s, &p->kl, "nats", "divergence of the batch from what runs along",
                                 p->layer->out.c, NULL, "%s/%s/kl", layer, slot));
     return NL_OK;
@@ -91,31 +65,14 @@ static nl_status open(void *self, const nl_probe_setup *s)
     for (int i = 0; i < 3; i++)
         if (!(*room[i] = nl_alloc((size_t)(s->n * widest), sizeof(nl_real))))
             return nl_fail(NL_ENOMEM, "gap: %lld values", (long long)(s->n * widest));
-    o->kl = nl_alloc((size_t)widest, sizeof *o->kl);
+    o->kl = nl_alloc((size_t)(2 * widest), sizeof *o->kl);
     return o->kl ? NL_OK : nl_fail(NL_ENOMEM, "gap: %lld channels", (long long)widest);
-}
-
-/* Of channel c of x (rows, channels), which has var > 0. */
-static double divergence(const place *p, const nl_real *x, int64_t rows, int64_t channels,
-                         int64_t c)
-{
-    double mean = 0, var = 0;
-    for (int64_t r = 0; r < rows; r++)
-        mean += (double)x[r * channels + c];
-    mean /= (double)rows;
-    for (int64_t r = 0; r < rows; r++)
-        var += ((double)x[r * channels + c] - mean) * ((double)x[r * channels + c] - mean);
-    var /= (double)rows;
-    const double run_mean = (double)((const nl_real *)p->run_mean->val)[c];
-    const double spread = (double)((const nl_real *)p->run_spread->val)[c];
-    const double run_var = p->spread_is_std ? spread * spread : spread, d = mean - run_mean;
-    return 0.5 * log(run_var / var) + (var + d * d) / (2 * run_var) - 0.5;
 }
 
 static void look_at(const struct gap *o, const place *p, nl_probe_look *s)
 {
     const nl_layer *l = p->layer;
-    const int64_t rows = s->n * l->out.s, channels = l->out.c, values = rows * channels;
+    const int64_t rows = s->n * l->out.s, values = rows * l->out.c;
     nl_layer_call c;
     nl_model_layer_input(s->model, l, s->call, &c);
     l->ops->observe(p->layer, &c, p->slot, o->pre, o->train);
@@ -127,10 +84,10 @@ static void look_at(const struct gap *o, const place *p, nl_probe_look *s)
     const double gap = nl_probe_distance(o->train, o->eval, values) /
                        sqrt(nl_probe_dot(o->train, o->train, values));
     nl_log_put(s->log, p->gap, &gap);
-    for (int64_t k = 0; p->run_mean && k < channels; k++)
-        o->kl[k] = divergence(p, o->pre, rows, channels, k);
-    if (p->run_mean)
-        nl_log_put(s->log, p->kl, o->kl);
+    if (!p->running.mean)
+        return;
+    nl_running_divergence(&p->running, o->pre, rows, o->kl);
+    nl_log_put(s->log, p->kl, o->kl);
 }
 
 static void look(void *self, nl_probe_look *s)
