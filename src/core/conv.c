@@ -28,7 +28,7 @@ enum {
     FRAMED_CHANNELS = 4, /* up to so many, an image is copied into a frame of zeros */
     STRIDE_MAX = 4,      /* above, the gradient of x has too many classes */
     PAD_MOST = 1024,
-    WANTED_BLOCKS = 16, /* of few images, rows are blocks too */
+    WANTED_BLOCKS = 64, /* of few images, rows are blocks too */
     SLACK = 64          /* reals behind the planes that a register may read */
 };
 

@@ -1,8 +1,8 @@
 /* The parallel loop. Worker 0 is the caller; the others are threads that start when they are first
- * needed and stay. Each is offered a share of the blocks; a share that its worker has not begun
- * when the caller is done with its own is done by the caller, so that nobody waits for a thread
- * that the system has no core for. Who waits looks for a moment, then sleeps: other processes have
- * the cores. */
+ * needed and stay. Each is offered a share of the blocks, the same in every loop of as many blocks,
+ * so that it finds in its cache what it wrote there; who is done with its own goes on with the
+ * others', so that nobody waits for a thread that the system has no core for. Who waits looks for a
+ * moment, then sleeps: other processes have the cores. */
 #include "par/par.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@
 #endif
 
 enum {
-    WORK_PER_THREAD = 1 << 18, /* bytes or flops worth a share of its own: some 5 us */
+    WORK_PER_THREAD = 1 << 16, /* bytes or flops worth a share of its own: some us */
     LOOKS = 2500 /* before sleeping: some 50 us, what falling asleep and waking take */
 };
 
@@ -62,24 +62,23 @@ static void note_workers(int n)
 
 /* ---- workers */
 
-typedef struct team {
-    int64_t nblocks;
-    void (*body)(int64_t b, void *arg);
-    void *arg;
-    int size;
-    atomic_int ran; /* workers that did at least one block */
-} team;
-
 /* What becomes of a worker's share: offered by the caller, then begun by the worker's thread, or
  * taken back. */
 enum { NOTHING, OFFERED, BEGUN };
 
+/* What caller and worker tell each other is one cache line: passing it on is what a fork costs. */
 typedef struct member {
-    _Alignas(128) atomic_int share; /* alone in its cache lines */
-    atomic_int sleepers;
+    _Alignas(128) atomic_int share;
+    int team; /* shares of this loop */
+    void (*body)(int64_t b, void *arg);
+    void *arg;
+    atomic_llong next; /* blocks next .. end-1 of the share are not begun */
+    int64_t end;
+    bool did_some;
+
+    _Alignas(64) atomic_int sleepers;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* share has, while somebody slept */
-    team *t;
     int number;
     bool started;
 } member;
@@ -124,15 +123,23 @@ static bool turn_share(member *m, int from, int to)
     return atomic_compare_exchange_strong(&m->share, &from, to);
 }
 
-/* Worker w of the team does every block of its contiguous share. */
-static void do_share(team *t, int w)
+static bool take_block(member *of, int64_t *b)
 {
-    const int64_t from = t->nblocks * w / t->size, to = t->nblocks * (w + 1) / t->size;
-    const int before = worker;
+    *b = atomic_fetch_add(&of->next, 1);
+    return *b < of->end;
+}
+
+/* The blocks of m's share, then those that the others have not begun. */
+static void do_blocks(member *m, int w)
+{
+    const int shares = ignore_work ? 1 : m->team, before = worker;
+    int64_t b;
     worker = w;
     nl_flush_denormals();
-    for (int64_t b = from; b < to; b++)
-        t->body(b, t->arg);
+    m->did_some = false;
+    for (int k = 0; k < shares; k++)
+        for (member *of = &members[(w + k) % m->team]; take_block(of, &b); m->did_some = true)
+            m->body(b, m->arg);
     worker = before;
 }
 
@@ -143,8 +150,7 @@ static void *serve(void *arg)
         wait_for_share(m, OFFERED);
         if (!turn_share(m, OFFERED, BEGUN))
             continue; /* taken back */
-        do_share(m->t, m->number);
-        atomic_fetch_add(&m->t->ran, 1);
+        do_blocks(m, m->number);
         set_share(m, NOTHING);
     }
     return NULL;
@@ -161,38 +167,48 @@ static void start(member *m, int number)
         pthread_detach(id);
 }
 
-static void run_team(team *t)
+static void deal(int64_t nblocks, void (*body)(int64_t b, void *arg), void *arg, int team)
 {
-    for (int w = 1; w < t->size; w++) {
+    for (int w = 0; w < team; w++) {
         member *m = &members[w];
-        if (!m->started)
-            start(m, w);
-        m->t = t;
-        set_share(m, OFFERED);
+        m->team = team, m->body = body, m->arg = arg;
+        m->end = nblocks * (w + 1) / team;
+        atomic_store_explicit(&m->next, nblocks * w / team, memory_order_relaxed);
     }
-    do_share(t, 0);
-    for (int w = 1; w < t->size; w++) {
+}
+
+/* How many took part. */
+static int run_team(int team)
+{
+    int took_part = 1;
+    for (int w = 1; w < team; w++) {
+        if (!members[w].started)
+            start(&members[w], w);
+        set_share(&members[w], OFFERED);
+    }
+    do_blocks(&members[0], 0);
+    for (int w = 1; w < team; w++) {
         member *m = &members[w];
-        const bool wants_worker = ignore_work && m->started;
-        if (!wants_worker && turn_share(m, OFFERED, NOTHING))
-            do_share(t, w);
-        else
-            wait_for_share(m, NOTHING);
+        const bool must_take_part = ignore_work && m->started;
+        if (!must_take_part && turn_share(m, OFFERED, NOTHING))
+            continue;
+        wait_for_share(m, NOTHING);
+        took_part += m->did_some;
     }
+    return took_part;
 }
 
 void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
 {
-    const int size = team_size(nblocks, work);
-    if (size <= 1 || atomic_flag_test_and_set(&in_use)) {
+    const int team = team_size(nblocks, work);
+    if (team <= 1 || atomic_flag_test_and_set(&in_use)) {
         nl_flush_denormals();
         for (int64_t b = 0; b < nblocks; b++)
             body(b, arg);
         return;
     }
-    team t = {.nblocks = nblocks, .body = body, .arg = arg, .size = size, .ran = 1};
-    run_team(&t);
-    note_workers(atomic_load(&t.ran));
+    deal(nblocks, body, arg, team);
+    note_workers(run_team(team));
     atomic_flag_clear(&in_use);
 }
 

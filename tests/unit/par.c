@@ -2,6 +2,7 @@
 #include <check.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -114,6 +115,31 @@ START_TEST(workers_that_sleep_wake_again)
 }
 END_TEST
 
+typedef struct queue {
+    atomic_int done, waits;
+} queue;
+
+/* The first block of the second worker ends when all others are done. */
+static void wait_for_the_others(int64_t b, void *arg)
+{
+    queue *q = arg;
+    for (int ms = 0; b == BLOCKS / 2 && atomic_load(&q->done) < BLOCKS - 1 && ms < 10000; ms++) {
+        atomic_store(&q->waits, ms);
+        sleep_a_little(b, NULL);
+    }
+    atomic_fetch_add(&q->done, 1);
+}
+
+START_TEST(blocks_that_their_worker_has_not_begun_are_done_by_others)
+{
+    queue q = {0};
+    nl_threads_set(2);
+    nl_for(BLOCKS, INT64_C(1) << 40, wait_for_the_others, &q);
+    ck_assert_int_eq(q.done, BLOCKS);
+    ck_assert_int_lt(q.waits, 9999);
+}
+END_TEST
+
 START_TEST(little_work_does_not_fork)
 {
     loop l = {0};
@@ -181,6 +207,7 @@ int main(void)
     tcase_add_test(t, a_loop_in_a_loop_runs_on_its_thread);
     tcase_add_test(t, loops_of_two_threads_do_not_meet);
     tcase_add_test(t, workers_that_sleep_wake_again);
+    tcase_add_test(t, blocks_that_their_worker_has_not_begun_are_done_by_others);
     tcase_add_test(t, little_work_does_not_fork);
     tcase_add_test(t, fold_adds_every_block_in_a_fixed_tree);
     tcase_add_test(t, background_worker_hands_back_the_result_and_the_message);
