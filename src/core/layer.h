@@ -12,7 +12,7 @@
 #include "core/norm.h"
 #include "core/store.h"
 
-enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 4, NL_LAYER_VARS_MAX = 48, NL_LAYER_NAME_MAX = 48 };
+enum { NL_LAYER_ABI = 1, NL_SLOTS_MAX = 5, NL_LAYER_VARS_MAX = 56, NL_LAYER_NAME_MAX = 48 };
 
 enum { NL_FROM_INPUT = -1, NL_NO_RESIDUAL = -2 };
 
@@ -20,6 +20,7 @@ typedef struct nl_slot_decl {
     const char *name; /* as in norm.NAME= and in the run file */
     unsigned site;    /* NL_AT_* */
     const char *doc;
+    const char *follows; /* the slot whose method it has, by a norm of its own; NULL: none */
 } nl_slot_decl;
 
 struct nl_layer;

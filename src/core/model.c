@@ -178,11 +178,17 @@ static bool is_default_slot(const nl_model *m, const char *slot)
     return false;
 }
 
+/* The name whose norm.NAME= this slot heeds. */
+static const char *chosen_by(const nl_slot_decl *slot)
+{
+    return slot->follows ? slot->follows : slot->name;
+}
+
 /* The part of "a+b" that belongs in this slot, copied into part; "" when there is none. */
 static nl_status part_for_slot(const nl_model *m, const nl_slot_decl *slot, unsigned normed,
                                char *part, size_t room)
 {
-    const bool is_default = is_default_slot(m, slot->name);
+    const bool is_default = is_default_slot(m, chosen_by(slot));
     part[0] = 0;
     for (const char *at = m->setup.norm ? m->setup.norm : ""; *at;) {
         char one[NL_STRING_MAX], name[NL_STRING_MAX];
@@ -212,7 +218,7 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
     const nl_norm_ops *ops;
     const bool free = (normed | NL_AT_WEIGHT) & slot->site;
     for (int i = 0; nl_model_slot_names[i]; i++)
-        if (strcmp(nl_model_slot_names[i], slot->name) == 0) {
+        if (strcmp(nl_model_slot_names[i], chosen_by(slot)) == 0) {
             override = m->setup.norm_slot[i];
             m->has_slot[i] |= free;
         }

@@ -2,7 +2,7 @@
 
 #include "kernel/act_inline.h"
 
-enum { LSTM_GATES = 4, GRU_GATES = 3 };
+enum { LSTM_GATES = 4, GRU_GATES = 3, EARLY_GATES = 2 /* of them in h of gru_before */ };
 
 /* ---- lanes of a row */
 
@@ -288,16 +288,17 @@ static void gru_finish(const nl_cell_step *c, int64_t from, int64_t to)
             hold(c, r);
 }
 
-static void gru_finish_back_row(const nl_cell_step *c, int64_t r)
+/* h_gates: in d_h */
+NL_INLINE void gru_finish_back_row(const nl_cell_step *c, int64_t r, int64_t h_gates)
 {
-    const int64_t u = c->u, gates = r * GRU_GATES * u;
+    const int64_t u = c->u, gates = r * GRU_GATES * u, of_h = r * h_gates * u;
     for (int64_t k = 0, row = r * u; k < u; k += NL_LANES) {
         const nl_part t = part_at(k, u);
         const nl_vec dh = total_dh(c, r, k, t), z = get(c->gate + gates + k, t);
         const nl_vec n = get(c->gate + gates + 2 * u + k, t);
         const nl_vec to_z = dh * (get(c->h_prev + row + k, t) - n) * (z * (1 - z));
         put(c->dx + gates + k, to_z, t);
-        put(c->d_h + gates + k, to_z, t);
+        put(c->d_h + of_h + k, to_z, t);
         put(c->dz + row + k, dh * (1 - z) * (1 - n * n), t);
         put(c->dh + row + k, dh * z, t);
     }
@@ -307,7 +308,7 @@ static void gru_finish_back(const nl_cell_step *c, int64_t from, int64_t to)
 {
     for (int64_t r = from; r < to; r++)
         if (is_live(c, r))
-            gru_finish_back_row(c, r);
+            gru_finish_back_row(c, r, GRU_GATES);
 }
 
 static void gru_prepare_back_row(const nl_cell_step *c, int64_t r)
@@ -335,8 +336,102 @@ static void gru_prepare_back(const nl_cell_step *c, int64_t from, int64_t to)
         }
 }
 
+/* ---- gru whose candidate is reset before its product */
+
+static void early_reset_row(const nl_cell_step *c, int64_t r)
+{
+    const int64_t u = c->u, of_x = r * GRU_GATES * u, of_h = r * EARLY_GATES * u;
+    for (int64_t k = 0; k < EARLY_GATES * u; k += NL_LANES) {
+        const nl_part t = part_at(k, EARLY_GATES * u);
+        const nl_vec sum = get(c->x + of_x + k, t) + get(c->h + of_h + k, t);
+        put(c->gate + of_x + k, nl_vec_sigmoid(sum + get_or_0(c->b, k, t)), t);
+    }
+    for (int64_t k = 0; k < u; k += NL_LANES) {
+        const nl_part t = part_at(k, u);
+        const nl_vec reset = get(c->gate + of_x + u + k, t);
+        put(c->v + r * u + k, reset * get(c->h_seen + r * u + k, t), t);
+    }
+}
+
+static void early_reset(const nl_cell_step *c, int64_t from, int64_t to)
+{
+    for (int64_t r = from; r < to; r++)
+        if (is_live(c, r))
+            early_reset_row(c, r);
+        else
+            clear(c->v, r, c->u);
+}
+
+static void early_prepare_row(const nl_cell_step *c, int64_t r)
+{
+    const int64_t u = c->u, n = (r * GRU_GATES + 2) * u;
+    for (int64_t k = 0, row = r * u; k < u; k += NL_LANES) {
+        const nl_part t = part_at(k, u);
+        const nl_vec x = get(c->x + n + k, t) + get_or_0(c->b, 2 * u + k, t);
+        put(c->s + row + k, x + get(c->q + row + k, t), t);
+    }
+}
+
+static void early_prepare(const nl_cell_step *c, int64_t from, int64_t to)
+{
+    for (int64_t r = from; r < to; r++)
+        if (is_live(c, r))
+            early_prepare_row(c, r);
+}
+
+static void early_finish_back(const nl_cell_step *c, int64_t from, int64_t to)
+{
+    for (int64_t r = from; r < to; r++)
+        if (is_live(c, r))
+            gru_finish_back_row(c, r, EARLY_GATES);
+}
+
+static void early_prepare_back(const nl_cell_step *c, int64_t from, int64_t to)
+{
+    const size_t bytes = (size_t)c->u * sizeof *c->dz;
+    for (int64_t r = from; r < to; r++)
+        if (is_live(c, r)) {
+            memcpy(c->dx + (r * GRU_GATES + 2) * c->u, c->dz + r * c->u, bytes);
+            copy(c->dq, c->dz, r, c->u);
+        } else {
+            clear(c->dq, r, c->u);
+        }
+}
+
+static void early_reset_back_row(const nl_cell_step *c, int64_t r)
+{
+    const int64_t u = c->u, of_x = (r * GRU_GATES + 1) * u, of_h = (r * EARLY_GATES + 1) * u;
+    for (int64_t k = 0, row = r * u; k < u; k += NL_LANES) {
+        const nl_part t = part_at(k, u);
+        const nl_vec dv = get(c->dv + row + k, t), reset = get(c->gate + of_x + k, t);
+        const nl_vec to_reset = dv * get(c->h_seen + row + k, t) * (reset * (1 - reset));
+        nl_vec seen = dv * reset;
+        if (c->d_seen == c->dh)
+            seen += get(c->dh + row + k, t);
+        put(c->dx + of_x + k, to_reset, t);
+        put(c->d_h + of_h + k, to_reset, t);
+        put(c->d_seen + row + k, seen, t);
+    }
+}
+
+static void early_reset_back(const nl_cell_step *c, int64_t from, int64_t to)
+{
+    for (int64_t r = from; r < to; r++) {
+        if (is_live(c, r)) {
+            early_reset_back_row(c, r);
+            continue;
+        }
+        clear(c->dx, r, GRU_GATES * c->u);
+        clear(c->d_h, r, EARLY_GATES * c->u);
+        if (c->d_seen != c->dh)
+            clear(c->d_seen, r, c->u);
+    }
+}
+
 const nl_cell_kernels NL_VARIANT(nl_cell_kernels_of) = {
     .rnn = {rnn_prepare, rnn_finish, rnn_finish_back, rnn_prepare_back},
     .lstm = {lstm_prepare, lstm_finish, lstm_finish_back, lstm_prepare_back},
     .gru = {gru_prepare, gru_finish, gru_finish_back, gru_prepare_back},
+    .gru_before = {early_prepare, gru_finish, early_finish_back, early_prepare_back, early_reset,
+                   early_reset_back},
 };

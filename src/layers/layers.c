@@ -4,12 +4,12 @@
 #include "core/layer.h"
 
 extern const nl_layer_ops nl_layer_conv, nl_layer_dense, nl_layer_dropout, nl_layer_embedding,
-    nl_layer_gru, nl_layer_join, nl_layer_lstm, nl_layer_onehot, nl_layer_pool, nl_layer_rnn,
-    nl_layer_scalar, nl_layer_shortcut;
+    nl_layer_gru, nl_layer_gru_before, nl_layer_join, nl_layer_lstm, nl_layer_onehot, nl_layer_pool,
+    nl_layer_rnn, nl_layer_scalar, nl_layer_shortcut;
 static const nl_layer_ops *const table[] = {
-    &nl_layer_conv, &nl_layer_dense, &nl_layer_dropout, &nl_layer_embedding,
-    &nl_layer_gru,  &nl_layer_join,  &nl_layer_lstm,    &nl_layer_onehot,
-    &nl_layer_pool, &nl_layer_rnn,   &nl_layer_scalar,  &nl_layer_shortcut};
+    &nl_layer_conv,       &nl_layer_dense,  &nl_layer_dropout, &nl_layer_embedding, &nl_layer_gru,
+    &nl_layer_gru_before, &nl_layer_join,   &nl_layer_lstm,    &nl_layer_onehot,    &nl_layer_pool,
+    &nl_layer_rnn,        &nl_layer_scalar, &nl_layer_shortcut};
 
 const nl_layer_ops *nl_layer_find(const char *name)
 {

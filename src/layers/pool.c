@@ -26,7 +26,8 @@ static const nl_option options[] = {
     NL_OPT_TEXT(struct pool, pad, "valid", "same, valid, or pixels on every side"), NL_OPT_END};
 
 enum { ACT };
-static const nl_slot_decl slots[] = {{"act", NL_AT_ACT, "after the pooling"}, {0}};
+static const nl_slot_decl slots[] = {{.name = "act", .site = NL_AT_ACT, .doc = "after the pooling"},
+                                     {0}};
 
 enum { A, VARIABLES };
 static const nl_variable variables[] = {

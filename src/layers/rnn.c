@@ -1,15 +1,21 @@
-/* Recurrent layers: rnn, lstm, gru. x (n, t, c) -> all h_t (n, t, units) or the last one.
+/* Recurrent layers: rnn, lstm, gru, gru_before. x (n, t, c) -> all h_t (n, t, units) or the last one.
  *
  *     a_t = N_x(x_t Wx) + N_h(h_{t-1} U) + b         N_x, N_h, N_c: the norms in slots x, h, c
  *     rnn    h_t = act(N_c(a_t))
  *     lstm   i, f, o = sigmoid(a_t), g = tanh(a_t);  c_t = f c_{t-1} + i g,  h_t = o tanh(N_c(c_t))
  *     gru    z, r = sigmoid(a_t);  n = tanh(N_c(x part + r (h part)));  h_t = (1 - z) n + z h_{t-1}
+ *     gru_before   n = tanh(N_c(x part + N_h((r h_{t-1}) U_n)))
  *
  * The norm in slot act, if any, then sees the output (n, t, units), as one between stacked layers.
  *
  * Layer normalization in x, h and c is Ba et al. 2016 (arXiv:1607.06450), eq. 20-22; batch
  * normalization there with statistics per time step is Cooijmans et al. 2017 (arXiv:1603.09025),
  * eq. 6-8. In both c_t is carried as it is; carry=normalized carries N_c(c_t).
+ *
+ * gru_before is Cho et al. 2014 (arXiv:1406.1078), eq. 5-8, Keras's reset_after=False: h is reset
+ * before the candidate's product, so that this product comes after the gates and the norm in slot h
+ * is two: one of the gates' part (2 units), one of the candidate's (slot h_n). gru resets what the
+ * product gave, as PyTorch and Keras do unless told otherwise.
  *
  * Gates stand in Wx, U and b as in Keras: lstm i f g o (PyTorch's too), gru z r n (PyTorch: r z n).
  * One bias b is the sum of PyTorch's two, but for the gru's candidate, whose recurrent bias is bh.
@@ -55,11 +61,19 @@ static const nl_option lstm_options[] = {
     NL_OPT_END};
 static const nl_option gru_options[] = {COMMON, NL_OPT_END};
 
-static const nl_slot_decl slots[] = {{"x", NL_AT_RNN, "on the input projection"},
-                                     {"h", NL_AT_RNN, "on the recurrent projection"},
-                                     {"c", NL_AT_RNN, "on the inner state, before its activation"},
-                                     {"act", NL_AT_ACT, "on the layer's output"},
-                                     {0}};
+#define SLOTS                                                                      \
+    {.name = "x", .site = NL_AT_RNN, .doc = "on the input projection"},            \
+        {.name = "h", .site = NL_AT_RNN, .doc = "on the recurrent projection"},    \
+        {.name = "c", .site = NL_AT_RNN, .doc = "on the inner state, before act"}, \
+    {                                                                              \
+        .name = "act", .site = NL_AT_ACT, .doc = "on the layer's output"           \
+    }
+
+static const nl_slot_decl slots[] = {SLOTS, {0}};
+static const nl_slot_decl early_slots[] = {
+    SLOTS,
+    {.name = "h_n", .site = NL_AT_RNN, .doc = "on the candidate's projection", .follows = "h"},
+    {0}};
 
 /* ---- variables */
 
@@ -73,6 +87,7 @@ static const nl_slot_decl slots[] = {{"x", NL_AT_RNN, "on the input projection"}
 static const nl_variable variables[] = {
     PARAM(NL_RNN_WX, "wx", NL_DECAYS | NL_OVERWRITES, "weights of the input (in, gates units)"),
     PARAM(NL_RNN_WH, "wh", NL_DECAYS | NL_OVERWRITES, "recurrent weights (units, gates units)"),
+    PARAM(NL_RNN_WHN, "wh_n", NL_DECAYS | NL_OVERWRITES, "those of the candidate (units, units)"),
     PARAM(NL_RNN_B, "b", 0, "bias (gates units)"),
     PARAM(NL_RNN_BH, "bh", 0, "recurrent bias of the candidate (units)"),
     PARAM(NL_RNN_H0, "h0", 0, "initial output (units)"),
@@ -85,6 +100,7 @@ static const nl_variable variables[] = {
     ROW(NL_RNN_LIVE, "live", NL_SAVED, NL_TYPE_INT64, 0, "bytes: which rows are live"),
     SAVED(NL_RNN_PX, "px", "projected input"),
     SAVED(NL_RNN_PH, "ph", "projected state"),
+    SAVED(NL_RNN_PHN, "ph_n", "projected state, reset before"),
     SAVED(NL_RNN_GATE, "gate", "activated gates"),
     SAVED(NL_RNN_V, "v", "what the cell keeps"),
     SAVED(NL_RNN_HS, "h", "outputs"),
@@ -99,16 +115,19 @@ static const nl_variable variables[] = {
     ROW(NL_RNN_SEEN, "seen", NL_SAVED, NL_TYPE_DOUBLE, 0, "lengths of the gradients of outputs"),
     SCRATCH(NL_RNN_NX, "nx", "normalized px of a step"),
     SCRATCH(NL_RNN_NH, "nh", "normalized ph of a step"),
+    SCRATCH(NL_RNN_NHN, "nh_n", "normalized ph_n of a step"),
     SCRATCH(NL_RNN_SWAP, "by_example", "px or its gradient by example"),
     SCRATCH(NL_RNN_DGATE, "dgate", "gradient of the gates"),
     SCRATCH(NL_RNN_DGATE_H, "dgate_h", "the same for the state's part"),
     SCRATCH(NL_RNN_DPX, "dpx", "gradient of px"),
     SCRATCH(NL_RNN_DPH, "dph", "gradient of ph"),
+    SCRATCH(NL_RNN_DPHN, "dph_n", "gradient of ph_n"),
     SCRATCH(NL_RNN_DIN, "din", "gradient of in"),
     SCRATCH(NL_RNN_DH, "dh", "gradient of an output"),
     SCRATCH(NL_RNN_DK, "dk", "gradient of what is carried"),
     SCRATCH(NL_RNN_DZ, "dz", "gradient of an inner state"),
     SCRATCH(NL_RNN_DU, "du", "gradient of an output through U"),
+    SCRATCH(NL_RNN_DV, "dv", "gradient of what the cell keeps"),
     SCRATCH(NL_RNN_DY, "dout", "gradient of the output before its norm"),
     ROW(NL_RNN_SUMS, "sums", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "column sums of blocks"),
     [NL_RNN_VARIABLES] = NL_ENDS_VARIABLES};
@@ -117,6 +136,13 @@ static const nl_rnn *rnn_of(const nl_layer *l) { return l->self; }
 static int64_t gate_values(const nl_layer *l)
 {
     return nl_rnn_cell_of(l)->gates * rnn_of(l)->units;
+}
+
+/* Of the product with wh. */
+static int64_t recurrent_values(const nl_layer *l)
+{
+    const nl_rnn_cell *cell = nl_rnn_cell_of(l);
+    return (cell->gates - cell->early) * rnn_of(l)->units;
 }
 
 static int64_t blocks_of(const nl_layer *l)
@@ -131,16 +157,18 @@ static nl_geom size_of(const nl_layer *l, int id)
 {
     const nl_rnn *o = l->self;
     const nl_rnn_cell *cell = nl_rnn_cell_of(l);
-    const int64_t u = o->units, g = gate_values(l), in = l->in.c, n = l->n, all = l->in.s * n;
+    const int64_t u = o->units, g = gate_values(l), gh = recurrent_values(l);
+    const int64_t in = l->in.c, n = l->n, all = l->in.s * n;
     const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
     const bool act = l->norm[NL_RNN_SLOT_ACT];
     const bool pools = nl_norm_takes_sequence(l->norm[NL_RNN_SLOT_X]);
     const bool drops = o->recurrent_dropout > 0;
     switch (id) {
     case NL_RNN_WX: return (nl_geom){.n = in, .c = g};
-    case NL_RNN_WH: return (nl_geom){.n = u, .c = g};
+    case NL_RNN_WH: return (nl_geom){.n = u, .c = gh};
+    case NL_RNN_WHN: return (nl_geom){.n = cell->early ? u : 0, .c = u};
     case NL_RNN_B: return (nl_geom){.n = o->bias, .c = g};
-    case NL_RNN_BH: return (nl_geom){.n = o->bias && cell->apart, .c = u};
+    case NL_RNN_BH: return (nl_geom){.n = o->bias && cell->apart && !cell->early, .c = u};
     case NL_RNN_H0: return (nl_geom){.n = o->learn_initial, .c = u};
     case NL_RNN_K0: return (nl_geom){.n = o->learn_initial && cell->carries, .c = u};
     case NL_RNN_LAST_H: return (nl_geom){.n = l->stateful ? l->batch : 0, .c = u};
@@ -150,7 +178,9 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_IN: return (nl_geom){.n = all, .c = in};
     case NL_RNN_LIVE: return (nl_geom){.n = 1, .c = (all + 7) / 8};
     case NL_RNN_PX: return (nl_geom){.n = all, .c = g};
-    case NL_RNN_PH: return (nl_geom){.n = h || pools || cell->apart ? all : 0, .c = g};
+    case NL_RNN_PH: return (nl_geom){.n = h || pools || cell->apart ? all : 0, .c = gh};
+    case NL_RNN_PHN:
+    case NL_RNN_DPHN: return (nl_geom){.n = cell->early ? all : 0, .c = u};
     case NL_RNN_GATE: return (nl_geom){.n = x ? all : 0, .c = g};
     case NL_RNN_V: return (nl_geom){.n = cell->saves_v ? all : 0, .c = u};
     case NL_RNN_HS:
@@ -164,16 +194,18 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_NORMED:
     case NL_RNN_SWAP: return (nl_geom){.n = pools ? all : 0, .c = g};
     case NL_RNN_NX: return (nl_geom){.n = x && !pools ? n : 0, .c = g};
-    case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = g};
+    case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = gh};
+    case NL_RNN_NHN: return (nl_geom){.n = h && cell->early ? n : 0, .c = u};
     case NL_RNN_DGATE: return (nl_geom){.n = all, .c = g};
-    case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? all : 0, .c = g};
+    case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? all : 0, .c = gh};
     case NL_RNN_DPX: return (nl_geom){.n = x ? all : 0, .c = g};
-    case NL_RNN_DPH: return (nl_geom){.n = h ? all : 0, .c = g};
+    case NL_RNN_DPH: return (nl_geom){.n = h ? all : 0, .c = gh};
     case NL_RNN_DIN: return (nl_geom){.n = all, .c = in};
     case NL_RNN_DH:
     case NL_RNN_DZ: return (nl_geom){.n = n, .c = u};
     case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
     case NL_RNN_DU: return (nl_geom){.n = drops ? n : 0, .c = u};
+    case NL_RNN_DV: return (nl_geom){.n = cell->early ? n : 0, .c = u};
     case NL_RNN_Y:
     case NL_RNN_DY: return (nl_geom){.n = act ? n * l->out.s : 0, .c = u};
     default: return (nl_geom){.n = blocks_of(l), .c = g};
@@ -203,9 +235,16 @@ static nl_status shape(nl_layer *l)
     return NL_OK;
 }
 
+int64_t nl_rnn_slot_width(const nl_layer *l, int slot)
+{
+    return slot == NL_RNN_SLOT_X   ? gate_values(l)
+           : slot == NL_RNN_SLOT_H ? recurrent_values(l)
+                                   : rnn_of(l)->units;
+}
+
 static nl_geom slot_geom(const nl_layer *l, int slot)
 {
-    const int64_t c = slot >= NL_RNN_SLOT_C ? rnn_of(l)->units : gate_values(l);
+    const int64_t c = nl_rnn_slot_width(l, slot);
     if (slot == NL_RNN_SLOT_ACT)
         return (nl_geom){.n = l->n, .s = l->out.s, .c = c, .steps = 1, .batch = l->batch};
     return (nl_geom){.n = l->n,
@@ -218,14 +257,18 @@ static nl_geom slot_geom(const nl_layer *l, int slot)
 
 static nl_status open(nl_layer *l)
 {
-    const int64_t u = rnn_of(l)->units, g = gate_values(l), all = l->in.s * l->n;
+    const int64_t u = rnn_of(l)->units, all = l->in.s * l->n;
     nl_rnn_plans *p = nl_alloc(1, sizeof *p);
     if (!p)
         return nl_fail(NL_ENOMEM, "%s: its plans", l->name);
     l->work = p;
-    NL_TRY(nl_gemm_open(&p->x, all, l->in.c, g, true));
-    NL_TRY(nl_gemm_open(&p->h, l->n, u, g, true));
-    NL_TRY(nl_gemm_open(&p->dh, all, u, g, false));
+    NL_TRY(nl_gemm_open(&p->x, all, l->in.c, gate_values(l), true));
+    NL_TRY(nl_gemm_open(&p->h, l->n, u, recurrent_values(l), true));
+    NL_TRY(nl_gemm_open(&p->dh, all, u, recurrent_values(l), false));
+    if (!nl_rnn_cell_of(l)->early)
+        return NL_OK;
+    NL_TRY(nl_gemm_open(&p->hn, l->n, u, u, true));
+    NL_TRY(nl_gemm_open(&p->dhn, all, u, u, false));
     return NL_OK;
 }
 
@@ -237,6 +280,8 @@ static void close(nl_layer *l)
     nl_gemm_close(p->x);
     nl_gemm_close(p->h);
     nl_gemm_close(p->dh);
+    nl_gemm_close(p->hn);
+    nl_gemm_close(p->dhn);
     nl_free(p);
 }
 
@@ -250,52 +295,91 @@ static void part_of(const char *spec, int k, char *part)
     snprintf(part, NL_STRING_MAX, "%.*s", (int)strcspn(spec, "+"), spec);
 }
 
-static nl_status init_gate(nl_layer *l, const char *spec, uint64_t seed, int id, int gate)
+/* A matrix (rows, gates units) on its way into the parameter or parameters called `name`. */
+typedef struct drawing {
+    const nl_layer *l;
+    const char *spec, *name;
+    uint64_t seed;
+    int64_t rows;
+    nl_real *to;
+} drawing;
+
+static nl_status draw_gate(const drawing *d, int gate)
 {
-    const int64_t u = rnn_of(l)->units, g = gate_values(l), rows = size_of(l, id).n;
+    const int64_t u = rnn_of(d->l)->units, g = gate_values(d->l);
     char part[NL_STRING_MAX], name[32];
-    nl_real *w = nl_layer_value(l, id), *own = nl_alloc((size_t)(rows * u), sizeof *own);
+    nl_real *own = nl_alloc((size_t)(d->rows * u), sizeof *own);
     if (!own)
-        return nl_fail(NL_ENOMEM, "%s: its weights", l->name);
-    part_of(spec, gate, part);
-    snprintf(name, sizeof name, "%s.%d", variables[id].name, gate);
-    const nl_status st =
-        nl_init_weights(part, seed, l->name, name, (nl_weight_shape){.rows = rows, .cols = u}, own);
-    for (int64_t r = 0; st == NL_OK && r < rows; r++)
-        memcpy(w + r * g + gate * u, own + r * u, (size_t)u * sizeof *w);
+        return nl_fail(NL_ENOMEM, "%s: its weights", d->l->name);
+    part_of(d->spec, gate, part);
+    snprintf(name, sizeof name, "%s.%d", d->name, gate);
+    const nl_status st = nl_init_weights(part, d->seed, d->l->name, name,
+                                         (nl_weight_shape){.rows = d->rows, .cols = u}, own);
+    for (int64_t r = 0; st == NL_OK && r < d->rows; r++)
+        memcpy(d->to + r * g + gate * u, own + r * u, (size_t)u * sizeof *own);
     nl_free(own);
     return st;
 }
 
-/* One matrix (in, gates units) as Keras draws it; gate by gate where each has its own, and for
- * `identity`. */
-static nl_status init_matrix(nl_layer *l, const char *spec, uint64_t seed, int id)
+/* As one, as Keras draws it; gate by gate where each has its own, and for `identity`. */
+static nl_status draw(const drawing *d)
 {
-    const nl_geom size = size_of(l, id);
-    const int gates = nl_rnn_cell_of(l)->gates;
+    const int gates = nl_rnn_cell_of(d->l)->gates;
     int parts = 1;
-    for (const char *at = spec; (at = strchr(at, '+')); at++)
+    for (const char *at = d->spec; (at = strchr(at, '+')); at++)
         parts++;
     if (parts > 1 && parts != gates)
-        return nl_fail(NL_EOPTION, "%s: %s has %d initializers, wanted 1 or %d", l->name, spec,
-                       parts, gates);
-    if (parts == 1 && strncmp(spec, "identity", strlen("identity")) != 0) {
-        NL_TRY(nl_init_weights(spec, seed, l->name, variables[id].name,
-                               (nl_weight_shape){.rows = size.n, .cols = size.c},
-                               nl_layer_value(l, id)));
+        return nl_fail(NL_EOPTION, "%s: %s has %d initializers, wanted 1 or %d", d->l->name,
+                       d->spec, parts, gates);
+    if (parts == 1 && strncmp(d->spec, "identity", strlen("identity")) != 0) {
+        NL_TRY(nl_init_weights(d->spec, d->seed, d->l->name, d->name,
+                               (nl_weight_shape){.rows = d->rows, .cols = gate_values(d->l)},
+                               d->to));
         return NL_OK;
     }
     for (int k = 0; k < gates; k++)
-        NL_TRY(init_gate(l, spec, seed, id, k));
+        NL_TRY(draw_gate(d, k));
     return NL_OK;
+}
+
+/* The candidate's columns of U are a parameter of their own where it is reset before. */
+static void deal_out(const nl_layer *l, const nl_real *all)
+{
+    const int64_t u = rnn_of(l)->units, g = gate_values(l), gh = recurrent_values(l);
+    nl_real *wh = nl_layer_value(l, NL_RNN_WH), *whn = nl_layer_value(l, NL_RNN_WHN);
+    for (int64_t r = 0; r < u; r++) {
+        memcpy(wh + r * gh, all + r * g, (size_t)gh * sizeof *wh);
+        if (whn)
+            memcpy(whn + r * u, all + r * g + gh, (size_t)u * sizeof *whn);
+    }
+}
+
+static nl_status init_recurrent(nl_layer *l, uint64_t seed)
+{
+    const int64_t u = rnn_of(l)->units;
+    nl_real *all = nl_alloc((size_t)(u * gate_values(l)), sizeof *all);
+    if (!all)
+        return nl_fail(NL_ENOMEM, "%s: its weights", l->name);
+    const drawing d = {l, rnn_of(l)->recurrent_init.is, variables[NL_RNN_WH].name, seed, u, all};
+    const nl_status st = draw(&d);
+    if (st == NL_OK)
+        deal_out(l, all);
+    nl_free(all);
+    return st;
 }
 
 static nl_status init(nl_layer *l, const char *model_init, uint64_t seed)
 {
     const nl_rnn *o = l->self;
     nl_real *b = nl_layer_value(l, NL_RNN_B);
-    NL_TRY(init_matrix(l, o->init.is[0] ? o->init.is : model_init, seed, NL_RNN_WX));
-    NL_TRY(init_matrix(l, o->recurrent_init.is, seed, NL_RNN_WH));
+    const drawing input = {l,
+                           o->init.is[0] ? o->init.is : model_init,
+                           variables[NL_RNN_WX].name,
+                           seed,
+                           l->in.c,
+                           nl_layer_value(l, NL_RNN_WX)};
+    NL_TRY(draw(&input));
+    NL_TRY(init_recurrent(l, seed));
     for (int64_t k = o->units; b && nl_rnn_cell_of(l)->carries && k < 2 * o->units; k++)
         b[k] = (nl_real)o->forget_bias;
     return NL_OK;
@@ -303,14 +387,14 @@ static nl_status init(nl_layer *l, const char *model_init, uint64_t seed)
 
 /* ---- the layers */
 
-#define LAYER(id, heading, table)                                            \
+#define LAYER(id, heading, table, where)                                     \
     const nl_layer_ops nl_layer_##id = {NL_LAYER_HEADER,                     \
                                         .name = #id,                         \
                                         .title = heading,                    \
                                         .self_size = sizeof(nl_rnn),         \
                                         .options = table,                    \
                                         .variables = variables,              \
-                                        .slots = slots,                      \
+                                        .slots = where,                      \
                                         .shape = shape,                      \
                                         .slot_geom = slot_geom,              \
                                         .extent = extent,                    \
@@ -322,15 +406,24 @@ static nl_status init(nl_layer *l, const char *model_init, uint64_t seed)
                                         .observe = nl_rnn_observe,           \
                                         .observe_step = nl_rnn_observe_step, \
                                         .step_gradients = nl_rnn_step_gradients}
-extern const nl_layer_ops nl_layer_rnn, nl_layer_lstm, nl_layer_gru;
-LAYER(rnn, "Recurrent layer", rnn_options);
-LAYER(lstm, "Long short-term memory", lstm_options);
-LAYER(gru, "Gated recurrent unit", gru_options);
+extern const nl_layer_ops nl_layer_rnn, nl_layer_lstm, nl_layer_gru, nl_layer_gru_before;
+LAYER(rnn, "Recurrent layer", rnn_options, slots);
+LAYER(lstm, "Long short-term memory", lstm_options, slots);
+LAYER(gru, "Gated recurrent unit", gru_options, slots);
+LAYER(gru_before, "Gated recurrent unit, reset before the product", gru_options, early_slots);
 
 const nl_rnn_cell *nl_rnn_cell_of(const nl_layer *l)
 {
-    static const nl_rnn_cell rnn = {.gates = 1};
-    static const nl_rnn_cell lstm = {.gates = 4, .carries = true, .saves_v = true};
-    static const nl_rnn_cell gru = {.gates = 3, .apart = true, .saves_v = true};
-    return l->ops == &nl_layer_lstm ? &lstm : l->ops == &nl_layer_gru ? &gru : &rnn;
+    static const struct {
+        const nl_layer_ops *ops;
+        nl_rnn_cell cell;
+    } table[] = {
+        {&nl_layer_rnn, {.gates = 1}},
+        {&nl_layer_lstm, {.gates = 4, .carries = true, .saves_v = true}},
+        {&nl_layer_gru, {.gates = 3, .apart = true, .saves_v = true}},
+        {&nl_layer_gru_before, {.gates = 3, .apart = true, .early = true, .saves_v = true}}};
+    int k = 0;
+    while (table[k].ops != l->ops)
+        k++;
+    return &table[k].cell;
 }

@@ -18,12 +18,13 @@ typedef struct nl_rnn {
 
 enum { NL_CARRY_RAW, NL_CARRY_NORMALIZED };
 
-enum { NL_RNN_SLOT_X, NL_RNN_SLOT_H, NL_RNN_SLOT_C, NL_RNN_SLOT_ACT };
+enum { NL_RNN_SLOT_X, NL_RNN_SLOT_H, NL_RNN_SLOT_C, NL_RNN_SLOT_ACT, NL_RNN_SLOT_HN };
 
 /* Variables. Arrays over time are (t, n, ...), of the n examples of the call, without gaps. */
 enum {
     NL_RNN_WX, /* parameters */
     NL_RNN_WH,
+    NL_RNN_WHN, /* a candidate's, where it is reset before the product */
     NL_RNN_B,
     NL_RNN_BH,
     NL_RNN_H0,
@@ -36,6 +37,7 @@ enum {
     NL_RNN_LIVE,
     NL_RNN_PX, /* x Wx */
     NL_RNN_PH, /* h U, where something stands between it and the sum */
+    NL_RNN_PHN,
     NL_RNN_GATE,
     NL_RNN_V,
     NL_RNN_HS, /* t + 1 of them, the initial state first */
@@ -50,16 +52,19 @@ enum {
     NL_RNN_SEEN,   /* what the log sees: doubles, by position */
     NL_RNN_NX,     /* scratch: normed projections of one step */
     NL_RNN_NH,
+    NL_RNN_NHN,
     NL_RNN_SWAP,  /* an array by example on its way */
     NL_RNN_DGATE, /* gradients: of the gates as the input's part sees them */
     NL_RNN_DGATE_H,
     NL_RNN_DPX,
     NL_RNN_DPH,
+    NL_RNN_DPHN,
     NL_RNN_DIN,
     NL_RNN_DH,
     NL_RNN_DK,
     NL_RNN_DZ,
     NL_RNN_DU,
+    NL_RNN_DV,
     NL_RNN_DY,
     NL_RNN_SUMS,
     NL_RNN_VARIABLES
@@ -70,14 +75,17 @@ typedef struct nl_rnn_cell {
     int gates;
     bool carries; /* has a state k beside h */
     bool apart;   /* the parts of x and h are never only added */
+    bool early;   /* the candidate's h is reset before its product: one more product a step */
     bool saves_v;
 } nl_rnn_cell;
 
 const nl_rnn_cell *nl_rnn_cell_of(const nl_layer *l);
+int64_t nl_rnn_slot_width(const nl_layer *l, int slot); /* channels of what a norm there sees */
 
-/* Products of a layer: x Wx over all time steps, h U of one step, dU over all steps. */
+/* Products of a layer: x Wx over all time steps, h U of one step, dU over all steps; the same two
+ * of an early candidate. */
 typedef struct nl_rnn_plans {
-    nl_gemm *x, *h, *dh;
+    nl_gemm *x, *h, *dh, *hn, *dhn;
 } nl_rnn_plans;
 
 void nl_rnn_forward(nl_layer *l, const nl_layer_call *c);

@@ -28,9 +28,9 @@ typedef struct unroll {
     const nl_rnn_cell *is;
     const nl_rnn_plans *plan;
     const nl_cell_kernel *cell;
-    int64_t n, steps, in, u, g; /* g: values of all gates */
-    uint8_t *live;              /* (t, n) or NULL */
-    nl_real *y;                 /* the output, before its norm */
+    int64_t n, steps, in, u, g, gh; /* g: values of all gates; gh: those that wh gives */
+    uint8_t *live;                  /* (t, n) or NULL */
+    nl_real *y;                     /* the output, before its norm */
     const nl_real *dy;
     nl_real *v[NL_RNN_VARIABLES];
     int64_t t;         /* the step at hand ... */
@@ -41,7 +41,10 @@ typedef struct unroll {
 static const nl_cell_kernel *kernel_of(const nl_rnn_cell *is)
 {
     const nl_cell_kernels *all = nl_cell_kernels_of();
-    return is->carries ? &all->lstm : is->apart ? &all->gru : &all->rnn;
+    return is->carries ? &all->lstm
+           : is->early ? &all->gru_before
+           : is->apart ? &all->gru
+                       : &all->rnn;
 }
 
 static unroll begin(const nl_layer *l, const nl_layer_call *c)
@@ -58,7 +61,8 @@ static unroll begin(const nl_layer *l, const nl_layer_call *c)
                 .steps = l->in.s,
                 .in = l->in.c,
                 .u = o->units,
-                .g = is->gates * o->units};
+                .g = is->gates * o->units,
+                .gh = nl_rnn_slot_width(l, NL_RNN_SLOT_H)};
     for (int id = 0; id < NL_RNN_VARIABLES; id++)
         w.v[id] = nl_layer_value(l, id);
     w.y = w.v[NL_RNN_Y] ? w.v[NL_RNN_Y] : c->y;
@@ -359,6 +363,7 @@ static void prepare_step(unroll *w, int64_t t)
                              .b = w->v[NL_RNN_B],
                              .bh = w->v[NL_RNN_BH],
                              .h_prev = at(w, NL_RNN_HS, t, w->u),
+                             .h_seen = at(w, NL_RNN_DROPPED, t, w->u),
                              .k_prev = w->is->carries ? at(w, carried, t, w->u) : NULL,
                              .gate = at(w, NL_RNN_GATE, t, w->g),
                              .s = at(w, NL_RNN_S, t + 1, w->u),
@@ -406,17 +411,28 @@ static void project(unroll *w, int64_t t)
 {
     nl_real *x = pools(w) ? at(w, NL_RNN_NORMED, t, w->g)
                           : normalize(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->v[NL_RNN_NX]);
-    nl_real *own = at(w, NL_RNN_PH, t, w->g);
-    nl_gemm_nn(w->plan->h, w->n, dropped_state(w, t), w->u, w->v[NL_RNN_WH], own ? own : x, w->g,
+    nl_real *own = at(w, NL_RNN_PH, t, w->gh);
+    nl_gemm_nn(w->plan->h, w->n, dropped_state(w, t), w->u, w->v[NL_RNN_WH], own ? own : x, w->gh,
                !own);
     w->step.x = x;
     w->step.h = own ? normalize(w, NL_RNN_SLOT_H, own, w->v[NL_RNN_NH]) : NULL;
+}
+
+/* An early candidate's own product, once the gates are there. */
+static void project_candidate(unroll *w, int64_t t)
+{
+    nl_real *q = at(w, NL_RNN_PHN, t, w->u);
+    run(w, w->cell->reset, NULL);
+    nl_gemm_nn(w->plan->hn, w->n, w->step.v, w->u, w->v[NL_RNN_WHN], q, w->u, false);
+    w->step.q = normalize(w, NL_RNN_SLOT_HN, q, w->v[NL_RNN_NHN]);
 }
 
 static void step_forward(unroll *w, int64_t t)
 {
     prepare_step(w, t);
     project(w, t);
+    if (w->is->early)
+        project_candidate(w, t);
     if (!w->l->norm[NL_RNN_SLOT_C]) {
         run(w, w->cell->prepare, w->cell->finish);
         return;
@@ -451,7 +467,10 @@ static void prepare_step_back(unroll *w, int64_t t)
     w->step.dk = w->v[NL_RNN_DK];
     w->step.dz = w->v[NL_RNN_DZ];
     w->step.dx = at(w, NL_RNN_DGATE, t, w->g);
-    w->step.d_h = at(w, NL_RNN_DGATE_H, t, w->g);
+    w->step.d_h = at(w, NL_RNN_DGATE_H, t, w->gh);
+    w->step.dq = at(w, NL_RNN_DPHN, t, w->u);
+    w->step.dv = w->v[NL_RNN_DV];
+    w->step.d_seen = w->v[w->v[NL_RNN_DU] ? NL_RNN_DU : NL_RNN_DH];
     if (w->o->sequences) {
         w->step.dy = w->dy + position_of(w, t) * w->u;
         w->step.lddy = w->steps * w->u;
@@ -469,11 +488,21 @@ static void cell_back(unroll *w)
     run(w, w->cell->prepare_back, NULL);
 }
 
+/* dL/dq of an early candidate goes back to its gates and its h. */
+static void candidate_back(unroll *w, int64_t t, bool fresh)
+{
+    nl_real *dq = w->step.dq;
+    normalize_back(w, NL_RNN_SLOT_HN, at(w, NL_RNN_PHN, t, w->u), dq, dq);
+    nl_gemm_nt(w->plan->hn, w->n, dq, w->u, w->v[NL_RNN_WHN], fresh, w->v[NL_RNN_DV], w->u, false);
+    run(w, w->cell->reset_back, NULL);
+}
+
 /* dL/dh_{t-1} += dL/d(h U) U^T */
 static void through_weights(const unroll *w, const nl_real *dph, bool fresh)
 {
     nl_real *own = w->v[NL_RNN_DU], *dh = w->v[NL_RNN_DH];
-    nl_gemm_nt(w->plan->h, w->n, dph, w->g, w->v[NL_RNN_WH], fresh, own ? own : dh, w->u, !own);
+    nl_gemm_nt(w->plan->h, w->n, dph, w->gh, w->v[NL_RNN_WH], fresh, own ? own : dh, w->u,
+               !own || w->is->early);
     if (own)
         scale(dh, own, w->v[NL_RNN_KEEP_H], w->n * w->u, true);
 }
@@ -525,11 +554,13 @@ static void step_back(unroll *w, int64_t t, bool *fresh)
     if (w->c->logged)
         keep_gradient_length(w, t);
     cell_back(w);
+    if (w->is->early)
+        candidate_back(w, t, t == w->steps - 1);
     if (!pools(w))
         normalize_back(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->step.dx,
                        at(w, NL_RNN_DPX, t, w->g));
-    const nl_real *dph = normalize_back(w, NL_RNN_SLOT_H, at(w, NL_RNN_PH, t, w->g), w->step.d_h,
-                                        at(w, NL_RNN_DPH, t, w->g));
+    const nl_real *dph = normalize_back(w, NL_RNN_SLOT_H, at(w, NL_RNN_PH, t, w->gh), w->step.d_h,
+                                        at(w, NL_RNN_DPH, t, w->gh));
     if (is_cut(w, t)) {
         forget_gradient(w);
     } else if (t > 0 || learns_initial(w)) {
@@ -559,8 +590,11 @@ static void parameter_gradients(const unroll *w)
     const bool add = w->c->accumulate;
     nl_gemm_tn(w->plan->x, rows, w->v[NL_RNN_IN], w->in, w->v[NL_RNN_DPX], w->g,
                nl_layer_grad(w->l, NL_RNN_WX), add);
-    nl_gemm_tn(w->plan->dh, rows, w->v[NL_RNN_DROPPED], w->u, w->v[NL_RNN_DPH], w->g,
+    nl_gemm_tn(w->plan->dh, rows, w->v[NL_RNN_DROPPED], w->u, w->v[NL_RNN_DPH], w->gh,
                nl_layer_grad(w->l, NL_RNN_WH), add);
+    if (w->is->early)
+        nl_gemm_tn(w->plan->dhn, rows, w->v[NL_RNN_V], w->u, w->v[NL_RNN_DPHN], w->u,
+                   nl_layer_grad(w->l, NL_RNN_WHN), add);
     add_column_sums(w, NL_RNN_B, w->v[NL_RNN_DGATE], rows, w->g);
     add_column_sums(w, NL_RNN_BH, w->v[NL_RNN_DGATE_H] + w->g - w->u, rows, w->g);
     if (!learns_initial(w))
@@ -618,10 +652,11 @@ void nl_rnn_observe(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre,
 /* Products that a norm kept are looked at, others are made once more. */
 static void look_before(const unroll *w, int slot, nl_real *pre)
 {
-    const int64_t width = slot < NL_RNN_SLOT_C ? w->g : w->u;
+    const int64_t width = nl_rnn_slot_width(w->l, slot);
     const nl_real *kept[] = {[NL_RNN_SLOT_X] =
                                  w->l->norm[NL_RNN_SLOT_X] ? at(w, NL_RNN_PX, w->t, w->g) : NULL,
-                             [NL_RNN_SLOT_H] = at(w, NL_RNN_PH, w->t, w->g),
+                             [NL_RNN_SLOT_H] = at(w, NL_RNN_PH, w->t, w->gh),
+                             [NL_RNN_SLOT_HN] = at(w, NL_RNN_PHN, w->t, w->u),
                              [NL_RNN_SLOT_C] = at(w, NL_RNN_S, w->t + 1, w->u),
                              [NL_RNN_SLOT_ACT] = at(w, NL_RNN_HS, w->t + 1, w->u)};
     if (kept[slot])
@@ -631,14 +666,14 @@ static void look_before(const unroll *w, int slot, nl_real *pre)
                    w->g, false);
     else
         nl_gemm_nn(w->plan->h, w->n, at(w, NL_RNN_DROPPED, w->t, w->u), w->u, w->v[NL_RNN_WH], pre,
-                   w->g, false);
+                   w->gh, false);
 }
 
 int64_t nl_rnn_observe_step(nl_layer *l, const nl_layer_call *c, int slot, int64_t position,
                             nl_real *pre, nl_real *post)
 {
     unroll w = begin(l, c);
-    const int64_t width = slot < NL_RNN_SLOT_C ? w.g : w.u;
+    const int64_t width = nl_rnn_slot_width(l, slot);
     w.t = position_of(&w, position); /* its own inverse */
     look_before(&w, slot, pre);
     if (post && slot == NL_RNN_SLOT_X && pools(&w))

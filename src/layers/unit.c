@@ -12,10 +12,11 @@ const char *const nl_unit_biases[] = {"before", "after", "off", NULL};
 enum { BEFORE, AFTER, OFF };
 
 enum { PREACT, ACT, WEIGHT };
-const nl_slot_decl nl_unit_slots[] = {{"preact", NL_AT_PREACT, "before the activation"},
-                                      {"act", NL_AT_ACT, "after the activation"},
-                                      {"weight", NL_AT_WEIGHT, "on the weights"},
-                                      {0}};
+const nl_slot_decl nl_unit_slots[] = {
+    {.name = "preact", .site = NL_AT_PREACT, .doc = "before the activation"},
+    {.name = "act", .site = NL_AT_ACT, .doc = "after the activation"},
+    {.name = "weight", .site = NL_AT_WEIGHT, .doc = "on the weights"},
+    {0}};
 
 enum { W, B, FB, T, A, WEFF, DT, DWEFF, SUMS, VARIABLES };
 const nl_variable nl_unit_variables[] = {

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Writes rnn.inc: outputs and gradients of recurrent layers in double. Without norms they are
 PyTorch's nn.RNN, nn.LSTM and nn.GRU (sequences of unequal length packed, backwards as the second
-half of a bidirectional layer); with norms a loop over the steps written down from the papers'
-equations, with autograd.
+half of a bidirectional layer); with norms, and where a GRU resets before the product, a loop over the
+steps written down from the papers' equations, with autograd.
 
     python3 tests/golden/rnn.py > tests/golden/rnn.inc        (Debian: python3-torch)
 
@@ -16,13 +16,17 @@ from draws import draw
 torch.set_default_dtype(torch.float64)
 N, T, IN, UNITS = 5, 4, 3, 4
 RAGGED = [4, 2, 3, 1, 4]
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "gru_before": 3}
+RECURRENT = GATES | {"gru_before": 2}  # of them in wh
 EPS = 1e-5
 
 
 def parameters(cell, initial):
     g = GATES[cell] * UNITS
-    p = {"wx": draw(400, IN, g) / 2, "wh": draw(500, UNITS, g) / 2, "b": draw(600, g) / 4}
+    p = {"wx": draw(400, IN, g) / 2, "wh": draw(500, UNITS, RECURRENT[cell] * UNITS) / 2}
+    if cell == "gru_before":
+        p["wh_n"] = draw(501, UNITS, UNITS) / 2
+    p["b"] = draw(600, g) / 4
     if cell == "gru":
         p["bh"] = draw(700, UNITS) / 4
     if initial:
@@ -97,6 +101,8 @@ class Norm:
 
 
 def one_step(cell, act, p, norms, x, h, c, live, carry):
+    if cell == "gru_before":
+        return reset_before(p, norms, x, h, live), c
     a = norms[0](x @ p["wx"], live)
     b = norms[1](h @ p["wh"], live)
     if cell == "rnn":
@@ -111,6 +117,15 @@ def one_step(cell, act, p, norms, x, h, c, live, carry):
     z, r = (az + bz).sigmoid(), (ar + br).sigmoid()
     n = norms[2](an + r * (bn + p["bh"]), live).tanh()
     return (1 - z) * n + z * h, c
+
+
+def reset_before(p, norms, x, h, live):
+    """Cho et al. 2014, eq. 5-8."""
+    xz, xr, xn = (norms[0](x @ p["wx"], live) + p["b"]).chunk(3, -1)
+    hz, hr = norms[1](h @ p["wh"], live).chunk(2, -1)
+    z, r = (xz + hz).sigmoid(), (xr + hr).sigmoid()
+    n = norms[2](xn + norms[3]((r * h) @ p["wh_n"], live), live).tanh()
+    return (1 - z) * n + z * h
 
 
 def loop(cell, act, p, norms, x, lengths, carry):
@@ -139,19 +154,21 @@ def case(name, cell, lengths, *, act="tanh", kind=None, slots="", carry="raw", i
          backwards=False):
     p = parameters(cell, initial)
     x = draw(0, N, T, IN).requires_grad_()
-    widths = [GATES[cell] * UNITS, GATES[cell] * UNITS, UNITS]
-    norms = [Norm(kind if s in slots else None, k, widths[k]) for k, s in enumerate("xhc")]
-    if kind:
+    widths = [GATES[cell] * UNITS, RECURRENT[cell] * UNITS, UNITS, UNITS]
+    places = ["x", "h", "c"] + (["h_n"] if cell == "gru_before" else [])
+    norms = [Norm(kind if s[0] in slots else None, k, widths[k]) for k, s in enumerate(places)]
+    looped = kind or cell == "gru_before"
+    if looped:
         y, lengths_of_dh = loop(cell, act, p, norms, x, lengths, carry)
     else:
         y, fetch = torch_layer(cell, act, p, x, lengths, backwards)
     y.backward(draw(100, N, T, UNITS))
-    if not kind:
+    if not looped:
         fetch()
     out = {"y": y, "dx": x.grad} | {f"d{k}": v.grad for k, v in p.items()}
-    if kind:
+    if looped:
         out["dh"] = lengths_of_dh()
-    for norm, slot in zip(norms, "xhc"):
+    for norm, slot in zip(norms, places):
         if norm.kind:
             out[f"dgamma_{slot}"], out[f"dbeta_{slot}"] = norm.gamma.grad, norm.beta.grad
     spec = f"{cell}:units={UNITS}:sequences=true"
@@ -167,7 +184,8 @@ def all_cases():
     for cell in GATES:
         case(cell, cell, full)
         case(f"{cell}_ragged", cell, RAGGED, initial=True)
-        case(f"{cell}_backwards", cell, RAGGED, backwards=True)
+        if cell != "gru_before":
+            case(f"{cell}_backwards", cell, RAGGED, backwards=True)
         case(f"{cell}_layer", cell, full, kind="layer", slots="xhc")
         case(f"{cell}_layer_ragged", cell, RAGGED, kind="layer", slots="xhc", initial=True)
         case(f"{cell}_batch", cell, full, kind="batch", slots="xhc", initial=True)

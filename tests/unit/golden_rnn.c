@@ -17,8 +17,9 @@ typedef struct golden_rnn {
     int length[N];
     const char *norm[3];       /* in slots x, h, c; NULL: none */
     const double *y, *dx, *dh; /* dh: mean length of dL/dh_t */
-    const double *dwx, *dwh, *db, *dbh, *dh0, *dc0;
+    const double *dwx, *dwh, *dwh_n, *db, *dbh, *dh0, *dc0;
     const double *dgamma_x, *dgamma_h, *dgamma_c, *dbeta_x, *dbeta_h, *dbeta_c;
+    const double *dgamma_h_n, *dbeta_h_n; /* of the norm in slot h that a candidate has */
 } golden_rnn;
 
 #include "golden/rnn.inc"
@@ -30,10 +31,11 @@ static void fill_parameters(nl_store *s)
         uint64_t seed;
         double per, plus;
     } row[] = {
-        {"l", "wx", 400, 2, 0},      {"l", "wh", 500, 2, 0},      {"l", "b", 600, 4, 0},
-        {"l", "bh", 700, 4, 0},      {"l", "h0", 800, 2, 0},      {"l", "c0", 900, 2, 0},
-        {"l/x", "gamma", 200, 4, 1}, {"l/x", "beta", 300, 2, 0},  {"l/h", "gamma", 201, 4, 1},
-        {"l/h", "beta", 301, 2, 0},  {"l/c", "gamma", 202, 4, 1}, {"l/c", "beta", 302, 2, 0}};
+        {"l", "wx", 400, 2, 0},      {"l", "wh", 500, 2, 0},        {"l", "wh_n", 501, 2, 0},
+        {"l", "b", 600, 4, 0},       {"l", "bh", 700, 4, 0},        {"l", "h0", 800, 2, 0},
+        {"l", "c0", 900, 2, 0},      {"l/x", "gamma", 200, 4, 1},   {"l/x", "beta", 300, 2, 0},
+        {"l/h", "gamma", 201, 4, 1}, {"l/h", "beta", 301, 2, 0},    {"l/c", "gamma", 202, 4, 1},
+        {"l/c", "beta", 302, 2, 0},  {"l/h_n", "gamma", 203, 4, 1}, {"l/h_n", "beta", 303, 2, 0}};
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
         if (it)
@@ -62,11 +64,21 @@ static void same_gradients(const golden_rnn *g, nl_store *s)
     const struct {
         const char *owner, *name;
         const double *wanted;
-    } row[] = {
-        {"l", "wx", g->dwx},           {"l", "wh", g->dwh},           {"l", "b", g->db},
-        {"l", "bh", g->dbh},           {"l", "h0", g->dh0},           {"l", "c0", g->dc0},
-        {"l/x", "gamma", g->dgamma_x}, {"l/x", "beta", g->dbeta_x},   {"l/h", "gamma", g->dgamma_h},
-        {"l/h", "beta", g->dbeta_h},   {"l/c", "gamma", g->dgamma_c}, {"l/c", "beta", g->dbeta_c}};
+    } row[] = {{"l", "wx", g->dwx},
+               {"l", "wh", g->dwh},
+               {"l", "b", g->db},
+               {"l", "wh_n", g->dwh_n},
+               {"l", "bh", g->dbh},
+               {"l", "h0", g->dh0},
+               {"l", "c0", g->dc0},
+               {"l/x", "gamma", g->dgamma_x},
+               {"l/x", "beta", g->dbeta_x},
+               {"l/h", "gamma", g->dgamma_h},
+               {"l/h", "beta", g->dbeta_h},
+               {"l/c", "gamma", g->dgamma_c},
+               {"l/c", "beta", g->dbeta_c},
+               {"l/h_n", "gamma", g->dgamma_h_n},
+               {"l/h_n", "beta", g->dbeta_h_n}};
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
         ck_assert_msg(!it == !row[k].wanted, "%s: %s", g->name, row[k].name);

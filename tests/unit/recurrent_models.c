@@ -90,6 +90,7 @@ START_TEST(gradients_go_through_stacked_layers)
     static const char *const specs[] = {"rnn:hidden=4:layers=2",
                                         "lstm:hidden=5/3",
                                         "gru:hidden=3:layers=3",
+                                        "gru:hidden=4/3:reset=before",
                                         "lstm:hidden=4x2:dropout=0.3:recurrent_dropout=0.2",
                                         "lstm:hidden=3/4:bidirectional=true",
                                         "rnn:hidden=4:bidirectional=true"};
@@ -126,6 +127,10 @@ START_TEST(norms_fill_the_slots_of_the_model)
     open_net(&r, "gru:hidden=4", "layer", "batch");
     ck_assert(has(r.model, "r1/x") && has(r.model, "r1/c"));
     ck_assert_ptr_nonnull(nl_store_find(nl_model_store(r.model), "r1/h", "run_mean"));
+    nl_model_close(r.model);
+    open_net(&r, "gru:hidden=4:reset=before", "layer", "rms");
+    ck_assert(has(r.model, "r1/h_n") && !nl_store_find(nl_model_store(r.model), "r1/h_n", "beta"));
+    ck_assert(nl_store_find(nl_model_store(r.model), "r1/c", "beta"));
     nl_model_close(r.model);
 }
 END_TEST
@@ -169,9 +174,10 @@ static double loss_after_training(const char *spec, const char *norm)
 
 START_TEST(a_class_is_learned_from_a_first_step)
 {
-    static const char *const specs[] = {"rnn:hidden=8", "lstm:hidden=8", "gru:hidden=8"};
+    static const char *const specs[] = {"rnn:hidden=8", "lstm:hidden=8", "gru:hidden=8",
+                                        "gru:hidden=8:reset=before"};
     static const char *const norms[] = {"none", "layer", "rms"};
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < 4; k++)
         for (int i = 0; i < 3; i++)
             ck_assert_double_lt(loss_after_training(specs[k], norms[i]), 0.1);
 }

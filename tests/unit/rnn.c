@@ -192,7 +192,9 @@ static bool gradients_agree(what k, bool padded)
     return true;
 }
 
-static const char *const cells[] = {"rnn:units=4", "lstm:units=4", "gru:units=4"};
+enum { CELLS = 4 };
+static const char *const cells[CELLS] = {"rnn:units=4", "lstm:units=4", "gru:units=4",
+                                         "gru_before:units=4"};
 
 /* A method's spec as gradient checks want it: group sizes that fit, in float smooth functions. */
 static void spec_of(const nl_norm_ops *ops, bool pooled, char *spec)
@@ -210,7 +212,7 @@ static int check_method(const char *spec)
 {
     static const char *const where[] = {"x", "h", "c", "act", NULL};
     int checked = 0;
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < CELLS; k++)
         for (int s = 0; s < 5; s++) {
             char cell[64];
             snprintf(cell, sizeof cell, "%s:sequences=%d", cells[k], (k + s) % 2);
@@ -232,7 +234,7 @@ START_TEST(gradients_of_every_cell_with_every_method_in_every_slot)
         spec_of(ops, false, spec);
         checked += check_method(spec);
     }
-    ck_assert_int_ge(checked, 6 * 3 * 5 * 2);
+    ck_assert_int_ge(checked, 6 * CELLS * 5 * 2);
 }
 END_TEST
 
@@ -247,7 +249,7 @@ START_TEST(gradients_of_every_method_that_can_pool_time)
         methods++;
         spec_of(ops, true, spec);
         ck_assert_msg(check_method(spec) > 0, "%s", spec);
-        for (int k = 0; k < 3; k++) { /* a sequence from its end, and rows over all its steps */
+        for (int k = 0; k < CELLS; k++) { /* a sequence from its end, and rows over all its steps */
             char cell[64];
             snprintf(cell, sizeof cell, "%s:reverse=true:recurrent_dropout=0.3", cells[k]);
             ck_assert_msg(gradients_agree((what){cell, spec, "x", 4, 3, 3}, true), "%s", spec);
@@ -270,7 +272,7 @@ START_TEST(gradients_under_every_option)
         "recurrent_dropout=0.4:learn_initial=true",
         "initial_noise=0.3:learn_initial=true",
     };
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < CELLS; k++)
         for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
             char spec[128];
             snprintf(spec, sizeof spec, "%s:%s", cells[k], more[i]);
@@ -357,6 +359,7 @@ START_TEST(padding_is_as_if_the_sequence_were_shorter)
 {
     static const char *const specs[] = {"rnn:units=5", "lstm:units=5:learn_initial=true",
                                         "gru:units=5:dropout=0.3:recurrent_dropout=0.2",
+                                        "gru_before:units=5:recurrent_dropout=0.2",
                                         "lstm:units=5:carry=normalized"};
     static const char *const norms[] = {"none", "layer", "batch", "rms", "batch_layer:m=live"};
     for (size_t k = 0; k < sizeof specs / sizeof *specs; k++)
@@ -398,7 +401,7 @@ END_TEST
 
 START_TEST(every_output_of_padding_is_zero_and_the_last_one_is_the_last_live_one)
 {
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < CELLS; k++) {
         char spec[64];
         rig all, last;
         snprintf(spec, sizeof spec, "%s:sequences=true", cells[k]);
@@ -425,7 +428,7 @@ END_TEST
 
 START_TEST(reading_backwards_is_reading_the_reversed_sequence)
 {
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < CELLS; k++) {
         char spec[64];
         rig forth, back;
         snprintf(spec, sizeof spec, "%s:sequences=true", cells[k]);
@@ -450,7 +453,7 @@ END_TEST
 /* The loss is that of the last output, the fifth; the cuts lie before the third and the fifth. */
 START_TEST(truncated_gradients_do_not_reach_behind_the_cut)
 {
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < CELLS; k++) {
         char spec[64];
         rig whole, cut;
         open_rig(&whole, (what){cells[k], "layer", NULL, 3, 5, 3});
@@ -510,6 +513,7 @@ START_TEST(a_call_that_carries_goes_on_where_the_latest_of_its_phase_ended)
     static const char *const specs[] = {"rnn",
                                         "lstm",
                                         "gru",
+                                        "gru_before",
                                         "lstm:carry=normalized",
                                         "lstm:learn_initial=true",
                                         "gru:learn_initial=true"};
@@ -636,10 +640,11 @@ static void same_bytes_on_any_threads(const char *spec, const char *norm)
 START_TEST(a_step_is_the_same_bytes_on_any_number_of_threads)
 {
     static const char *const specs[] = {"rnn:units=70:sequences=true", "lstm:units=70",
-                                        "gru:units=70:recurrent_dropout=0.1"};
+                                        "gru:units=70:recurrent_dropout=0.1",
+                                        "gru_before:units=70"};
     const nl_norm_ops *ops;
     nl_par_ignore_work(true);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < CELLS; k++) {
         same_bytes_on_any_threads(specs[k], "none");
         for (int i = 0; (ops = nl_norm_at(i)); i++)
             for (int pooled = 0; pooled < 2; pooled++) {

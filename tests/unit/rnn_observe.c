@@ -8,7 +8,18 @@
 #include "registry.h"
 #include "suite.h"
 
-enum { N = 6, STEPS = 4, IN = 3, U = 5, WIDEST = 4 * U, SLOT_X = 0, SLOT_H, SLOT_C, SLOT_OUT };
+enum {
+    N = 6,
+    STEPS = 4,
+    IN = 3,
+    U = 5,
+    WIDEST = 4 * U,
+    SLOT_X = 0,
+    SLOT_H,
+    SLOT_C,
+    SLOT_OUT,
+    SLOT_HN
+};
 
 typedef struct rig {
     nl_model *model;
@@ -121,6 +132,56 @@ START_TEST(an_lstm_gates_what_its_slots_give)
                     same("lstm", norms[m], "h", (double)r.h[at],
                          sigmoid(sum_of(&r, 4, i, 3, k)) * tanh((double)r.c_post[at]));
                 }
+        }
+        nl_model_close(r.model);
+    }
+}
+END_TEST
+
+/* (r h_{t-1}) U_n */
+static double early_product(nl_model *m, const double *r, const double *h, int k)
+{
+    const nl_real *un = nl_store_find(nl_model_store(m), "l", "wh_n")->val;
+    double sum = 0;
+    for (int j = 0; j < U; j++)
+        sum += r[j] * h[j] * (double)un[j * U + k];
+    return sum;
+}
+
+/* Gates of row i, from slots x (z r n) and h (z r): sigmoid of gate g for every unit. */
+static void early_gate(const rig *r, int i, int g, double *gate)
+{
+    const nl_real *b = nl_store_find(nl_model_store(r->model), "l", "b")->val;
+    for (int k = 0; k < U; k++)
+        gate[k] = sigmoid((double)r->x_post[(i * 3 + g) * U + k] +
+                          (double)r->h_post[(i * 2 + g) * U + k] + (double)b[g * U + k]);
+}
+
+START_TEST(a_gru_that_resets_before_projects_the_reset_state)
+{
+    for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+        rig r;
+        double h[N * U] = {0}, update[U], reset[U];
+        nl_real pre[N * U], post[N * U];
+        open_rig(&r, "gru_before:units=5", norms[m]);
+        const nl_real *b = nl_store_find(nl_model_store(r.model), "l", "b")->val;
+        for (int64_t t = 0; t < STEPS; t++) {
+            look(&r, t);
+            r.layer->ops->observe_step(r.layer, &r.call, SLOT_HN, t, pre, post);
+            for (int i = 0; i < N; i++) {
+                early_gate(&r, i, 0, update), early_gate(&r, i, 1, reset);
+                for (int k = 0; k < U; k++)
+                    same("gru", norms[m], "(r h) U", (double)pre[i * U + k],
+                         early_product(r.model, reset, h + i * U, k));
+                for (int k = 0; k < U; k++) {
+                    const int at = i * U + k, of_n = (i * 3 + 2) * U + k;
+                    const double n = tanh((double)r.c_post[at]);
+                    same("gru", norms[m], "sum", (double)r.c_pre[at],
+                         (double)r.x_post[of_n] + (double)b[2 * U + k] + (double)post[at]);
+                    h[at] = (1 - update[k]) * n + update[k] * h[at];
+                    same("gru", norms[m], "h", (double)r.h[at], h[at]);
+                }
+            }
         }
         nl_model_close(r.model);
     }
@@ -288,6 +349,7 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_test(t, an_rnn_adds_what_its_slots_give);
     tcase_add_test(t, an_lstm_gates_what_its_slots_give);
+    tcase_add_test(t, a_gru_that_resets_before_projects_the_reset_state);
     tcase_add_test(t, pooled_over_time_the_projection_is_standardized_as_a_whole);
     tcase_add_test(t, a_pooled_population_weighs_the_steps_of_a_batch_alike);
     tcase_add_test(t, rows_of_padding_are_left_out);
