@@ -13,7 +13,8 @@ typedef struct nl_act_kernels {
     /* y = act(x); y may be x. Beside the exact value, of all numbers (tests/unit/act.c):
      *     sigmoid  2.1 units in the last place, at most 9e-8 (double: 1.7e-16)
      *     tanh     2.5 units in the last place, at most 1.5e-7 (double: 2.8e-16)
-     * but that sigmoid gives 0 below -87 (double: -708). Infinities give the limits, NaN gives NaN. */
+     * but that sigmoid gives 0 below -87 (double: -708). Infinities give the limits, NaN gives
+     * NaN. */
     void (*forward)(nl_act act, const nl_real *x, nl_real *y, int64_t count);
     /* dx = dy * act'(x), written from y = act(x); dx may be dy. relu: 0 where y is 0;
      * linear: y is not read. */

@@ -1,4 +1,4 @@
-/* Recurrent layers: rnn, lstm, gru, gru_before. x (n, t, c) -> all h_t (n, t, units) or the last one.
+/* Recurrent layers: rnn, lstm, gru, gru_before. x (n, t, c) -> every h_t (n, t, units) or the last.
  *
  *     a_t = N_x(x_t Wx) + N_h(h_{t-1} U) + b         N_x, N_h, N_c: the norms in slots x, h, c
  *     rnn    h_t = act(N_c(a_t))
