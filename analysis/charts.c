@@ -87,9 +87,9 @@ static const nl_chart_kind kinds[] = {
      SHARE, .rare = true},
 
     {KIND("gradients", gradients, "at the norm's output"),
-     .channel = "/layers/@/post/gradient_percentiles", SEVEN},
+     .channel = "/gradients/@/post/percentiles", SEVEN},
     {KIND("gradients-before", gradients, "at the norm's input"),
-     .channel = "/layers/@/pre/gradient_percentiles", SEVEN},
+     .channel = "/gradients/@/pre/percentiles", SEVEN},
 
     {KIND("gamma", gains, "gamma"), .channel = "/norms/@/gamma", CHANNELS},
     {KIND("beta", gains, "beta"), .channel = "/norms/@/beta", CHANNELS},
@@ -172,8 +172,7 @@ static bool shows(const nl_chart_kind *kind, const nl_track *v)
 typedef struct finding {
     nl_charts *to;
     int64_t room;
-    nl_text layers; /* names seen, each between two line ends, in order */
-    int64_t layer_count;
+    nl_text layers, places; /* names seen, each between two line ends, in order */
 } finding;
 
 static nl_chart *append(finding *f, const nl_chart_kind *kind)
@@ -199,6 +198,7 @@ static nl_chart *append(finding *f, const nl_chart_kind *kind)
                         .end = "",
                         .channel = "",
                         .layer = -1,
+                        .place = -1,
                         .ref = NAN};
     return chart;
 }
@@ -214,20 +214,18 @@ void nl_chart_add_title(const nl_chart *chart, nl_text *out)
 
 size_t nl_chart_layer_length(const nl_chart *chart) { return strcspn(chart->of, "/"); }
 
-/* The number of a layer, by first appearance. */
-static int64_t number_of(finding *f, const char *name, size_t n)
+/* The number of a name, by first appearance; it is added to those seen. */
+static int64_t number_of(nl_text *seen, const char *name, size_t n)
 {
     char line[160];
-    int64_t number = 0;
+    int64_t ends = 0;
     snprintf(line, sizeof line, "\n%.*s\n", (int)n, name);
-    const char *all = nl_text_of(&f->layers), *at = strstr(all, line);
-    if (!at) {
-        nl_text_add(&f->layers, "%s", line);
-        return f->layer_count++;
-    }
-    for (; all < at; all++)
-        number += *all == '\n';
-    return number / 2;
+    if (!strstr(nl_text_of(seen), line))
+        nl_text_add(seen, "%s", line);
+    const char *all = nl_text_of(seen), *at = strstr(all, line);
+    for (; at && all < at; all++)
+        ends += *all == '\n';
+    return ends / 2;
 }
 
 /* A probe's channel: percentiles of a unit, many values, or one. */
@@ -249,8 +247,10 @@ static nl_status add_chart(finding *f, const nl_chart_kind *kind, const nl_track
     chart->step = tracks + runs;
     chart->channel = v->name;
     snprintf(chart->of, sizeof chart->of, "%.*s", (int)n, of);
-    if (n)
-        chart->layer = number_of(f, of, nl_chart_layer_length(chart));
+    if (n) {
+        chart->layer = number_of(&f->layers, of, nl_chart_layer_length(chart));
+        chart->place = number_of(&f->places, of, n);
+    }
     if (kind->is_probe)
         shape_probe(chart, v);
     if (strcmp(v->name, "/evals/test_accuracy") == 0)
@@ -293,8 +293,9 @@ static int by_section_and_layer(const void *left, const void *right)
         return s < t ? -1 : 1;
     if (a->layer != b->layer)
         return a->layer < b->layer ? -1 : 1;
-    const int of = strcmp(a->of, b->of);
-    return of ? of : (a->is > b->is) - (a->is < b->is);
+    if (a->place != b->place)
+        return a->place < b->place ? -1 : 1;
+    return (a->is > b->is) - (a->is < b->is);
 }
 
 /* A forest of one method, or of nothing measured, shows nothing. */
@@ -336,11 +337,13 @@ nl_status nl_charts_find(nl_charts *out, const nl_compare *c)
         for (int64_t i = 0; i < nl_rundata_tracks(c->runs[r]); i++)
             NL_GO(take_channel(&f, r, nl_rundata_track_at(c->runs[r], i)));
     NL_GO(nl_text_status(&f.layers));
+    NL_GO(nl_text_status(&f.places));
     NL_GO(add_forests(&f));
     if (out->count)
         qsort(out->at, (size_t)out->count, sizeof *out->at, by_section_and_layer);
 done:
     nl_text_free(&f.layers);
+    nl_text_free(&f.places);
     if (st != NL_OK)
         nl_charts_free(out);
     return st;
@@ -382,14 +385,23 @@ static bool is_hidden(const nl_chart *chart)
     return n != 3 || strncmp(chart->of, "out", 3) != 0;
 }
 
-const nl_chart *nl_charts_one(const nl_charts *s, const char *kind, const char *of)
+/* All of its name, or what comes before " at " or the first "/". */
+static bool is_of(const nl_chart *chart, const char *of)
+{
+    const size_t n = strlen(of);
+    const char *rest = chart->of + n;
+    return strncmp(chart->of, of, n) == 0 &&
+           (!*rest || *rest == '/' || strncmp(rest, " at ", 4) == 0);
+}
+
+const nl_chart *nl_charts_one(const nl_charts *s, const nl_chart_kind *kind, const char *of)
 {
     const nl_chart *best = NULL;
     for (int64_t i = 0; i < s->count; i++) {
         const nl_chart *chart = &s->at[i];
-        if (strcmp(chart->is->name, kind) != 0 || (of && strcmp(chart->of, of) != 0))
+        if (chart->is != kind || (of && !is_of(chart, of)))
             continue;
-        if (!best || (is_hidden(chart) && chart->layer > best->layer))
+        if (!best || (!of && is_hidden(chart) && chart->layer > best->layer))
             best = chart;
     }
     return best;

@@ -7,13 +7,13 @@
 
 #include "analysis/study.h"
 
-typedef enum nl_shape {
+typedef enum nl_chart_shape {
     NL_LINE,   /* one value a step, a curve for each method */
     NL_BANDS,  /* percentiles 5, 15, 50, 85, 95 a step, a panel for each method */
     NL_HEAT,   /* many values a step, as colours, a panel for each method */
     NL_FOREST, /* one interval for each method, with the values of its runs */
     NL_VIEW    /* the score over a key that differs between tasks, a curve for each method */
-} nl_shape;
+} nl_chart_shape;
 
 /* What a forest shows of a method: the interval, and its runs' values in at[m->count]; how many
  * values there are is returned. */
@@ -27,7 +27,7 @@ typedef struct nl_chart_kind {
     nl_forest *forest;   /* of NL_FOREST */
     double nothing;      /* where a forest's methods do not differ; NaN: nowhere */
     double scale;        /* from the file's unit to the chart's; 0 means 1 */
-    nl_shape shape;
+    nl_chart_shape shape;
     bool logarithmic; /* ordinate, or colours */
     bool rare;        /* not drawn where all is 0 */
     bool percentiles; /* NL_BANDS: the channel holds the seven of run files, else values to sort */
@@ -40,7 +40,7 @@ const nl_chart_kind *nl_chart_kind_at(int i);
 
 typedef struct nl_chart {
     const nl_chart_kind *is;
-    nl_shape shape;
+    nl_chart_shape shape;
     bool percentiles;
     double scale;                   /* never 0 */
     const char *unit;               /* never NULL */
@@ -50,7 +50,7 @@ typedef struct nl_chart {
     char of[128];                   /* what @ stands for: "h3/preact"; "" without */
     const nl_track **value, **step; /* one a run of the comparison; NULL where it was not logged */
     double ref;                     /* a line across; NaN: none */
-    int64_t layer;                  /* its place among the layers, in the network's order */
+    int64_t layer, place;           /* of layer and of `of` among all, in the network's order */
 } nl_chart;
 
 typedef struct nl_charts {
@@ -71,7 +71,8 @@ void nl_chart_add_title(const nl_chart *chart, nl_text *out);
 /* "h3" of "h3/preact": what a page filters by. */
 size_t nl_chart_layer_length(const nl_chart *chart);
 
-/* The chart of a kind, of what is said or else of the last hidden layer. NULL: there is none. */
-const nl_chart *nl_charts_one(const nl_charts *s, const char *kind, const char *of);
+/* The chart of a kind: of what is said ("h3/preact", or "h3" for the first there; "optimizer.lr" of
+ * a view), else of the last hidden layer. NULL: there is none. */
+const nl_chart *nl_charts_one(const nl_charts *s, const nl_chart_kind *kind, const char *of);
 
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/escape.h"
 #include "analysis/figure.h"
@@ -13,8 +14,9 @@
 enum { TICS = 4, LEAST = -999 /* the logarithm of 0 */ };
 
 /* In letters' sizes. */
-static const double panel_least = 17, panel_height = 11, margin_left = 4.6, margin_right = 0.8,
-                    margin_bottom = 3.2, margin_top = 1.6, panel_gap = 1.2, colours_width = 6;
+static const double panel_least = 13, panel_height = 11, margin_left = 4.4, margin_right = 2.4,
+                    margin_bottom = 3.2, margin_top = 2, panel_gap = 3, tics_height = 2.8,
+                    colours_width = 7;
 
 /* ---- Methods */
 
@@ -84,15 +86,30 @@ void nl_draw_fit(const nl_charts *s, const nl_chart *chart, nl_look *look)
     if (look->height > 0)
         return;
     if (chart->shape == NL_FOREST)
-        look->height = look->font * (1.9 * rows + 4.5);
+        look->height = look->font * (1.7 * rows + 4);
     else if (has_panels(chart))
-        look->height = look->font * ((panel_height + margin_top) * (double)rows_of(s, chart, look) +
-                                     margin_bottom);
+        look->height =
+            look->font * ((panel_height + margin_top) * (double)rows_of(s, chart, look) +
+                          tics_height * (double)(rows_of(s, chart, look) - 1) + margin_bottom);
     else
         look->height = 0.62 * look->width;
 }
 
 /* ---- Parts of programs */
+
+/* 1, 2 or 5 times a power of ten, so that the span has at most so many. */
+static double tic_step(double span, double most)
+{
+    const double least = span > 0 ? span / fmax(most, 1) : 1, unit = pow(10, floor(log10(least)));
+    const double share = least / unit * (1 - 1e-9);
+    return unit * (share <= 1 ? 1 : share <= 2 ? 2 : share <= 5 ? 5 : 10);
+}
+
+/* Tics that a length has room for, labels of so many letters apart. */
+static double tics_on(double points, const nl_look *look, double letters)
+{
+    return points / (letters * look->font);
+}
 
 static void add_label(nl_text *out, const char *command, const char *text)
 {
@@ -114,12 +131,33 @@ static void add_title(const nl_charts *s, int64_t m, nl_text *out)
     nl_escape_gnuplot(out, label_of(s, m));
 }
 
-static void add_axes(const nl_chart *chart, const char *abscissa, nl_text *out)
+static double last_step(const nl_charts *s, const nl_chart *chart)
 {
-    add_label(out, "set xlabel", abscissa);
-    add_label(out, "set ylabel", chart->unit[0] ? chart->unit : chart->is->title);
-    nl_text_add(out, "set key above samplen 1.5 spacing 1.1 maxrows 3\nset format y '%%g'\n%s",
-                chart->is->logarithmic ? "set logscale y\n" : "");
+    double last = 0;
+    for (int64_t r = 0; r < s->c->runs_count; r++)
+        if (chart->value[r])
+            last = fmax(last, chart->step[r]->at[chart->step[r]->rows - 1]);
+    return last;
+}
+
+/* Shares end at 100 %, logarithmic ordinates where data do. A long title would not fit beside. */
+static void add_axes(const nl_chart *chart, nl_text *out)
+{
+    enum { LONG = 20 };
+    const char *title = strlen(chart->is->title) > LONG ? chart->is->name : chart->is->title;
+    add_label(out, "set ylabel offset 1,0", chart->unit[0] ? chart->unit : title);
+    nl_text_add(
+        out,
+        "set key above center Left reverse samplen 1 width -1 spacing 1.1 maxrows 3\nset format y "
+        "'%%g'\n%s%s",
+        chart->is->logarithmic ? "set logscale y\nset autoscale yfix\n" : "",
+        strchr(chart->unit, '%') ? "set yrange [*:*<100]\n" : "");
+}
+
+/* As many as half the height has room for; the rest is the key and the abscissa's. */
+static void add_ordinate_tics(double low, double high, const nl_look *look, nl_text *out)
+{
+    nl_text_add(out, "set ytics %g\n", tic_step(high - low, tics_on(look->height / 2, look, 2)));
 }
 
 static void add_line_across(double ref, bool upright, nl_text *out)
@@ -135,8 +173,12 @@ static void add_line_across(double ref, bool upright, nl_text *out)
 
 /* ---- Curves */
 
+typedef struct range {
+    double low, high;
+} range;
+
 static nl_status add_curve_data(const nl_charts *s, const nl_chart *chart, int64_t m, nl_text *out,
-                                bool *some)
+                                bool *some, range *seen)
 {
     nl_status st = NL_OK;
     const int64_t first = first_run(s->c, m), runs = s->c->methods[m].count;
@@ -162,6 +204,8 @@ static nl_status add_curve_data(const nl_charts *s, const nl_chart *chart, int64
         if (!*some)
             nl_text_add(out, "$d%" PRId64 " << EOD\n", m);
         *some = true;
+        seen->low = fmin(seen->low, b.low);
+        seen->high = fmax(seen->high, b.high);
         nl_text_add(out, "%.6g %.5g %.5g %.5g\n", series[longest].x[i], b.mean, b.low, b.high);
     }
     if (*some)
@@ -174,13 +218,15 @@ done:
     return st;
 }
 
-static nl_status draw_curves(const nl_charts *s, const nl_chart *chart, nl_text *out)
+static nl_status draw_curves(const nl_charts *s, const nl_chart *chart, const nl_look *look,
+                             nl_text *out)
 {
     nl_status st = NL_OK;
     nl_text bands = {0}, lines = {0};
+    range seen = {INFINITY, -INFINITY};
     for (int64_t m = 0; m < s->c->count; m++) {
         bool some;
-        NL_GO(add_curve_data(s, chart, m, out, &some));
+        NL_GO(add_curve_data(s, chart, m, out, &some, &seen));
         if (!some)
             continue;
         nl_text_add(&bands, "%s$d%" PRId64 " u 1:3:4 w filledcurves lc rgb '%s' notitle",
@@ -189,7 +235,11 @@ static nl_status draw_curves(const nl_charts *s, const nl_chart *chart, nl_text 
         add_style(s, m, &lines);
         add_title(s, m, &lines);
     }
-    add_axes(chart, "step", out);
+    add_axes(chart, out);
+    if (!chart->is->logarithmic)
+        add_ordinate_tics(seen.low, seen.high, look, out);
+    nl_text_add(out, "set xlabel 'step' offset 0,0.5\nset xtics %g\n",
+                tic_step(last_step(s, chart), tics_on(look->width, look, 6)));
     add_line_across(chart->ref, false, out);
     nl_text_add(out, "plot %s%s\n", nl_text_of(&bands), nl_text_of(&lines));
 done:
@@ -199,14 +249,6 @@ done:
 }
 
 /* ---- Panels, one a method */
-
-/* 1, 2 or 5 times a power of ten, so that a small panel has three to five tics. */
-static double tic_step(double span)
-{
-    const double unit = pow(10, floor(log10(span / 3)));
-    const double share = span / 3 / unit;
-    return unit * (share >= 5 ? 5 : share >= 2 ? 2 : 1);
-}
 
 static double seen(const nl_chart *chart, double v)
 {
@@ -275,19 +317,22 @@ static void add_bands(const nl_series *p, int64_t m, nl_text *out)
                 colour, colour, colour);
 }
 
-/* Cells have the same size, logged steps are not evenly spaced: tics name them. */
+/* Cells have the same size, logged steps are not evenly spaced: tics name them, or are bare. */
 static void add_tics(const char *axis, int64_t cells, const double *names, nl_text *out)
 {
     const int64_t tics = cells < TICS ? cells : TICS;
     nl_text_add(out, "set %s (", axis);
     for (int64_t k = 0; k < tics; k++) {
         const int64_t cell = tics > 1 ? k * (cells - 1) / (tics - 1) : 0;
-        nl_text_add(out, "%s'%.0f' %" PRId64, k ? ", " : "", names[cell], cell);
+        nl_text_add(out, k ? ", '" : "'");
+        if (names)
+            nl_text_add(out, "%.0f", names[cell]);
+        nl_text_add(out, "' %" PRId64, cell);
     }
     nl_text_add(out, ")\n");
 }
 
-static nl_status add_cells(const nl_chart *chart, const nl_series *p, nl_text *out)
+static nl_status add_cells(const nl_chart *chart, const nl_series *p, bool with_rows, nl_text *out)
 {
     double *rows = nl_alloc((size_t)p->width, sizeof *rows);
     if (!rows)
@@ -303,7 +348,7 @@ static nl_status add_cells(const nl_chart *chart, const nl_series *p, nl_text *o
         }
     nl_text_add(out, "EOD\n");
     add_tics("xtics", p->points, p->x, out);
-    add_tics("ytics", p->width, rows, out);
+    add_tics("ytics", p->width, with_rows ? rows : NULL, out);
     nl_text_add(out, "set xrange [-0.5:%g]\nset yrange [-0.5:%g]\nplot $m u 1:2:3 w image\n",
                 (double)p->points - 0.5, (double)p->width - 0.5);
     nl_free(rows);
@@ -319,7 +364,8 @@ static void add_layout(const nl_charts *s, const nl_chart *chart, const nl_look 
                 "set multiplot layout %" PRId64 ",%" PRId64 " margins %.4f,%.4f,%.4f,%.4f "
                 "spacing %.4f,%.4f\nunset key\n",
                 rows_of(s, chart, look), columns_of(s, chart, look), margin_left * x, 1 - right * x,
-                margin_bottom * y, 1 - margin_top * y, panel_gap * x, (margin_top + 1.4) * y);
+                margin_bottom * y, 1 - margin_top * y, panel_gap * x,
+                (margin_top + tics_height) * y);
 }
 
 /* The scale of colours stands once, beside the last panel. */
@@ -338,7 +384,7 @@ static nl_status add_panel(const nl_charts *s, const nl_chart *chart, const nl_l
     nl_series p;
     NL_TRY(nl_series_take(&p, s, chart, run_of_panel(s, chart, m)));
     add_label(out, "set title offset 0,-0.6", label_of(s, m));
-    add_label(out, "set xlabel", panel + columns >= panels ? "step" : "");
+    add_label(out, "set xlabel offset 0,0.5", panel + columns >= panels ? "step" : "");
     nl_text_add(out, "set format y '%s'\n", panel % columns ? "" : "%g");
     nl_status st = NL_OK;
     if (chart->shape == NL_BANDS) {
@@ -347,22 +393,14 @@ static nl_status add_panel(const nl_charts *s, const nl_chart *chart, const nl_l
         if (panel == panels - 1)
             nl_text_add(out,
                         "set colorbox user origin screen %.4f, screen 0.25 size screen 0.02, "
-                        "screen 0.55\nset format cb '%s'\n",
+                        "screen 0.55\nset format cb '%s'\n%s",
                         1 - (colours_width - 1) * look->font / look->width,
-                        chart->is->logarithmic ? "1e%g" : "%g");
-        st = add_cells(chart, &p, out);
+                        chart->is->logarithmic ? "1e%g" : "%g",
+                        chart->is->logarithmic ? "set cbtics 1\n" : "");
+        st = add_cells(chart, &p, panel % columns == 0, out);
     }
     nl_series_free(&p);
     return st;
-}
-
-static double last_step(const nl_charts *s, const nl_chart *chart)
-{
-    double last = 0;
-    for (int64_t r = 0; r < s->c->runs_count; r++)
-        if (chart->value[r])
-            last = fmax(last, chart->step[r]->at[chart->step[r]->rows - 1]);
-    return last;
 }
 
 static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl_look *look,
@@ -374,8 +412,10 @@ static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl
     if (chart->shape == NL_HEAT) {
         add_colours(low, high, out);
     } else {
-        nl_text_add(out, "set xtics %g\nset ytics %g\n", tic_step(last_step(s, chart)),
-                    tic_step(low < high ? high - low : 1));
+        const double across = look->width / (double)columns_of(s, chart, look);
+        nl_text_add(out, "set xtics %g\nset ytics %g\n",
+                    tic_step(last_step(s, chart), tics_on(across, look, 6)),
+                    tic_step(low < high ? high - low : 1, panel_height / 2));
         if (low < high)
             nl_text_add(out, "set yrange [%.5g:%.5g]\n", low, high);
     }
@@ -389,15 +429,19 @@ static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl
 
 /* ---- Intervals, one a method, the first at the top */
 
-static nl_status draw_forest(const nl_charts *s, const nl_chart *chart, nl_text *out)
+static nl_status draw_forest(const nl_charts *s, const nl_chart *chart, const nl_look *look,
+                             nl_text *out)
 {
     nl_text tics = {0}, plots = {0};
     nl_forest_row row = {0};
     nl_status st = NL_OK;
     int64_t rows = 0;
+    double low = INFINITY, high = -INFINITY;
     for (int64_t m = s->c->count - 1; m >= 0; m--) {
         NL_GO(nl_forest_take(&row, s, chart, m));
         if (row.is.n) {
+            low = fmin(low, fmin(row.is.mean, row.is.low));
+            high = fmax(high, fmax(row.is.mean, row.is.high));
             nl_text_add(out, "$r%" PRId64 " << EOD\n%.6g %.6g %.6g %" PRId64 "\nEOD\n", m,
                         row.is.mean, isnan(row.is.low) ? row.is.mean : row.is.low,
                         isnan(row.is.high) ? row.is.mean : row.is.high, rows);
@@ -417,7 +461,9 @@ static nl_status draw_forest(const nl_charts *s, const nl_chart *chart, nl_text 
         }
         nl_forest_free(&row);
     }
-    add_label(out, "set xlabel", chart->unit);
+    add_label(out, "set xlabel offset 0,0.5", chart->unit);
+    if (!chart->is->logarithmic)
+        nl_text_add(out, "set xtics %g\n", tic_step(high - low, tics_on(look->width, look, 6)));
     nl_text_add(out,
                 "unset key\nset errorbars 0\nset format x '%%g'\nset yrange [-0.6:%g]\nset ytics "
                 "(%s)\n%s",
@@ -452,11 +498,13 @@ static bool values_of(const nl_study *s, const nl_view *v, double *at, bool *wid
     return true;
 }
 
-static nl_status draw_view(const nl_charts *s, const nl_chart *chart, nl_text *out)
+static nl_status draw_view(const nl_charts *s, const nl_chart *chart, const nl_look *look,
+                           nl_text *out)
 {
     const nl_view *v = chart->view;
     nl_text plots = {0}, tics = {0};
     nl_status st = NL_OK;
+    double low = INFINITY, high = -INFINITY;
     bool wide;
     double *at = nl_alloc((size_t)v->count, sizeof *at);
     if (!at)
@@ -467,14 +515,18 @@ static nl_status draw_view(const nl_charts *s, const nl_chart *chart, nl_text *o
         for (int64_t k = 0; k < v->count; k++) {
             nl_band b;
             NL_GO(nl_view_take(&b, s, chart, k, m));
-            if (isfinite(b.mean))
-                nl_text_add(out, "%.6g %.6g %.6g %.6g\n", at[k], b.mean, b.low, b.high);
+            if (!isfinite(b.mean))
+                continue;
+            nl_text_add(out, "%.6g %.6g %.6g %.6g\n", at[k], b.mean, b.low, b.high);
+            low = fmin(low, b.low);
+            high = fmax(high, b.high);
         }
         nl_text_add(out, "NaN NaN NaN NaN\nEOD\n");
         nl_text_add(&plots,
-                    "%s$d%" PRId64 " w yerrorbars ps 0 lw 1.2 lc rgb '%s' notitle, $d%" PRId64
-                    " u 1:2 w lp pt 7 ps 0.5",
-                    plots.used ? ", " : "", m, nl_figure_colour(m), m);
+                    "%s$d%" PRId64
+                    " u 1:3:(0):($4-$3) w vectors nohead lw 1.2 lc rgb '%s' notitle, "
+                    "$d%" PRId64 " w p pt 7 ps 0.5 lc rgb '%s' notitle, $d%" PRId64 " u 1:2 w l",
+                    plots.used ? ", " : "", m, nl_figure_colour(m), m, nl_figure_colour(m), m);
         add_style(s, m, &plots);
         add_title(s, m, &plots);
     }
@@ -483,9 +535,11 @@ static nl_status draw_view(const nl_charts *s, const nl_chart *chart, nl_text *o
         nl_escape_gnuplot(&tics, nl_facts_find(&s->study->task[v->task[k]].facts, v->key));
         nl_text_add(&tics, " %.6g", at[k]);
     }
-    add_axes(chart, chart->of, out);
-    nl_text_add(out,
-                "set errorbars 0\nset offsets graph 0.04, graph 0.04, 0, 0\nset xtics (%s)\n%s",
+    add_axes(chart, out);
+    add_ordinate_tics(low, high, look, out);
+    add_label(out, "set xlabel offset 0,0.5", v->key);
+    add_label(out, "set title offset 0,-0.5", nl_text_of(&v->rest));
+    nl_text_add(out, "set offsets graph 0.04, graph 0.04, 0, 0\nset xtics (%s)\n%s",
                 nl_text_of(&tics), wide ? "set logscale x\n" : "");
     nl_text_add(out, "plot %s\n", nl_text_of(&plots));
 done:
@@ -500,11 +554,11 @@ done:
 nl_status nl_draw(const nl_charts *s, const nl_chart *chart, const nl_look *look, nl_text *out)
 {
     switch (chart->shape) {
-    case NL_LINE: NL_TRY(draw_curves(s, chart, out)); break;
+    case NL_LINE: NL_TRY(draw_curves(s, chart, look, out)); break;
     case NL_BANDS:
     case NL_HEAT: NL_TRY(draw_panels(s, chart, look, out)); break;
-    case NL_FOREST: NL_TRY(draw_forest(s, chart, out)); break;
-    case NL_VIEW: NL_TRY(draw_view(s, chart, out)); break;
+    case NL_FOREST: NL_TRY(draw_forest(s, chart, look, out)); break;
+    case NL_VIEW: NL_TRY(draw_view(s, chart, look, out)); break;
     }
     return nl_text_status(out);
 }

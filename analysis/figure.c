@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "analysis/escape.h"
+#include "io/file.h"
 
 extern char **environ;
 
@@ -228,7 +229,9 @@ static void term_pdf(const nl_figure *f, const nl_print *p, nl_text *out)
 
 static void term_svg(const nl_figure *f, const nl_print *p, nl_text *out)
 {
-    nl_text_add(out, "set term svg noenhanced standalone size %.0f,%.0f fixed background '#ffffff'",
+    nl_text_add(out,
+                "set term svg noenhanced standalone size %.0f,%.0f fixed linewidth 0.5 background "
+                "'#ffffff'",
                 f->width, f->height);
     add_font(p, out);
 }
@@ -239,7 +242,7 @@ static void term_png(const nl_figure *f, const nl_print *p, nl_text *out)
     nl_text_add(out,
                 "set term pngcairo noenhanced size %.0f,%.0f fontscale %.4f linewidth %.4f "
                 "pointscale %.4f",
-                f->width * scale, f->height * scale, scale, scale, scale);
+                f->width * scale, f->height * scale, scale, scale / 2, scale);
     add_font(p, out);
 }
 
@@ -248,19 +251,23 @@ static const struct {
     void (*add_terminal)(const nl_figure *f, const nl_print *p, nl_text *out);
 } formats[] = {{"pdf", term_pdf}, {"svg", term_svg}, {"png", term_png}};
 
-const char *nl_figure_ending(int i)
-{
-    return i < (int)(sizeof formats / sizeof *formats) ? formats[i].ending : NULL;
-}
+enum { FORMATS = sizeof formats / sizeof *formats };
 
-/* -1: none of ours. */
+/* FORMATS: none of ours. */
 static int format_of(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    for (int i = 0; dot && nl_figure_ending(i); i++)
-        if (strcmp(dot + 1, nl_figure_ending(i)) == 0)
-            return i;
-    return -1;
+    int i = 0;
+    while (i < FORMATS && !(dot && strcmp(dot + 1, formats[i].ending) == 0))
+        i++;
+    return i;
+}
+
+nl_status nl_figure_check_ending(const char *path)
+{
+    return format_of(path) < FORMATS
+               ? NL_OK
+               : nl_fail(NL_EOPTION, "%s: a figure ends with .pdf, .svg or .png", path);
 }
 
 /* gnuplot's lengths are bare numbers, which browsers and editors take for pixels: here they are
@@ -285,8 +292,7 @@ nl_status nl_figure_save(const nl_figure *f, const nl_print *print, const char *
     nl_text program = {0}, drawing = {0};
     char folder[PATH_CHARS / 2], drawn[PATH_CHARS];
     const int format = format_of(path);
-    if (format < 0)
-        return nl_fail(NL_EOPTION, "%s: a figure ends with .pdf, .svg or .png", path);
+    NL_TRY(nl_figure_check_ending(path));
     NL_TRY(make_folder(folder));
     name_in(folder, "drawing", drawn);
     formats[format].add_terminal(f, print, &program);
@@ -297,7 +303,7 @@ nl_status nl_figure_save(const nl_figure *f, const nl_print *print, const char *
     NL_GO(read_text(drawn, &drawing));
     if (formats[format].add_terminal == term_svg)
         NL_GO(print_in_points(&drawing, f));
-    NL_GO(write_text(path, &drawing));
+    NL_GO(nl_file_replace(path, nl_text_of(&drawing), drawing.used));
 done:
     nl_text_free(&program);
     nl_text_free(&drawing);

@@ -28,8 +28,8 @@ typedef struct nl_print {
     int64_t dpi;      /* of PNG */
 } nl_print;
 
-/* The endings of files that can be written, NULL past the end: "pdf". */
-const char *nl_figure_ending(int i);
+/* Whether a file of this name can be written: .pdf, .svg or .png. */
+nl_status nl_figure_check_ending(const char *path) NL_CHECKED;
 
 /* Writes one figure at its size to a file, whose name says the format. The same figure gives the
  * same bytes, but for the date in a PDF. Fails as nl_figures_draw; the file is written whole or not

@@ -31,6 +31,7 @@ int cli_check(int argc, char **argv);
 int cli_sweep(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_report(int argc, char **argv);
+int cli_figure(int argc, char **argv);
 int cli_collect(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_reproduce(int argc, char **argv);

@@ -21,6 +21,7 @@ const cli_command cli_commands[] = {
     {"sweep", "any grid of runs, and the sensitivity to what varies", cli_sweep},
     {"stats", "statistics of finished runs, over any number of tasks", cli_stats},
     {"report", "the page of any finished runs", cli_report},
+    {"figure", "one chart of finished runs, for a paper", cli_figure},
     {"collect", "many runs as one table, one row a run", cli_collect},
     {"export", "runs as CSV, JSON or TensorBoard event files", cli_export},
     {"reproduce", "a paper: its study, and a verdict for each of its claims", cli_reproduce},

@@ -106,6 +106,22 @@ bad 2 "no run has the key 'optimizer.lrr'; did you mean 'optimizer.lr'?" report 
 bad 2 "report wants a folder with runs" report
 bad 1 "nowhere: No such file or directory" report nowhere
 bad 1 "no/page.html: No such file or directory" report grid -o no/page.html
+good "3.30 x" figure percentiles many -o p.pdf
+good "h1: after the norm" figure percentiles many --of=h1 -o p.svg
+good "6.80 x" figure test-accuracy grid optimizer.lr=0.3 --width=double --dpi=100 -o p.png
+good "3.00 x 2.00 in" figure sensitivity grid --of=optimizer.lr --width=216pt --height=50.8mm -o v.svg
+bad 2 "there is no figure 'percentile'; did you mean 'percentiles'?" figure percentile many -o p.pdf
+bad 2 "p.gif: a figure ends with .pdf, .svg or .png" figure loss many -o p.gif
+bad 2 "figure wants -o FILE" figure loss many
+bad 2 "figure wants a kind and a folder" figure
+bad 2 "there is no 'h7/preact'; did you mean 'h1/preact'?" figure percentiles many --of=h7/preact -o p.pdf
+bad 2 "the runs have nothing to show of it (/layers/@/gradient_norm)" figure gradient-steps many -o p.pdf
+bad 2 "is of one task, these are 2; key=value chooses, as in 'optimizer.lr=0.1'" figure loss grid -o p.pdf
+bad 2 "wants runs that differ in a key" figure sensitivity many -o p.pdf
+bad 2 "--width wants single, double or a length from 0.5in to 40in" figure loss many -o p.pdf --width=3
+bad 2 "--letters wants points from 3 to 72, got 'big'" figure loss many -o p.pdf --letters=big
+bad 2 "--dpi wants a whole number from 30 to 2400" figure loss many -o p.pdf --dpi=0
+bad 1 "no/p.pdf" figure loss many -o no/p.pdf
 bad 2 "report: --output wants a value" report grid -o
 mkdir -p empty
 bad 2 "empty: no run.h5 in or below it" stats empty
