@@ -272,14 +272,11 @@ static void choose_lanes(nl_conv *c)
 
 static int64_t planes_of(const nl_conv *c) { return c->inner.in * c->inner.h * c->inner.w; }
 
-/* One row of dx with what reaches beyond its ends, and its pieces before they are put together. */
-static int64_t wide_row(const nl_conv_geom *g)
-{
-    return ((g->out_w - 1) * g->stride + g->kernel_w + g->w) * g->in;
-}
+/* The sums of a row's pixels of dy, apart by a register of zeros. */
 static int64_t row_room(const nl_conv_geom *g)
 {
-    return wide_row(g) + g->out_w * g->kernel_w * g->in;
+    const int64_t lanes = nl_conv_kernel()->lanes;
+    return lanes + g->out_w * (g->kernel_w * g->in + lanes);
 }
 
 nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
@@ -597,27 +594,26 @@ static void back_block(int64_t b, void *arg)
 static void run_row(const pass *p, const nl_real *dy, int64_t i, nl_real *room, nl_real *dx)
 {
     const nl_conv_geom *g = &p->c->g;
-    const int64_t s = g->stride, run = g->kernel_w * g->in, row = g->w * g->in;
+    const int64_t s = g->stride, run = g->kernel_w * g->in, lanes = nl_conv_kernel()->lanes;
     const int64_t last = i + g->pad_top, after = last - (g->out_h - 1) * s;
     int64_t a = last % s; /* taps a, a + s, ... meet rows of dy */
     if (after > a)
         a += ceil_div(after - a, s) * s;
-    nl_real *wide = room, *pieces = room + wide_row(g);
-    nl_correlation t = {.y = pieces, .pixels = g->out_w, .out = run, .cols = 1, .run = g->out};
-    memset(wide, 0, (size_t)wide_row(g) * sizeof *wide);
+    nl_correlation t = {.y = room + lanes, .pixels = g->out_w, .out = run, .cols = 1};
+    nl_runs sums = {.runs = t.y, .to = dx, .run = run, .step = s * g->in, .add = p->add};
+    sums.shift = g->pad_left * g->in, sums.count = g->w * g->in;
     t.rows = a <= last && a < g->kernel_h ? (least(last, g->kernel_h - 1) - a) / s + 1 : 0;
     if (t.rows > 0) {
         t.x = dy + (last - a) / s * g->out_w * g->out;
         t.w = p->c->flipped + a * g->out * run;
+        t.run = g->out;
         t.ldx = g->out, t.x_row = -g->out_w * g->out;
         t.ldw = run, t.w_row = s * g->out * run;
-        t.ldy = run;
+        t.ldy = run + lanes;
         nl_conv_kernel()->correlate(&t);
-        nl_conv_kernel()->overlap(g->out_w, run, pieces, run, wide, s * g->in);
+        sums.pixels = g->out_w;
     }
-    const nl_real *from = wide + g->pad_left * g->in;
-    for (int64_t k = 0; k < row; k++)
-        dx[k] = p->add ? dx[k] + from[k] : from[k];
+    nl_conv_kernel()->sum_runs(&sums);
 }
 
 static void run_block(int64_t n, void *arg)

@@ -190,16 +190,32 @@ static void correlate_planes(const nl_planes *whole)
     }
 }
 
-static void overlap(int64_t pixels, int64_t run, const nl_real *from, int64_t ldfrom, nl_real *to,
-                    int64_t step)
+/* The first run that does not end before place e, and the first that begins after e + lanes. */
+static inline int64_t first_run(const nl_runs *t, int64_t e)
 {
-    const nl_part last = nl_part_of((int)((run - 1) % NL_LANES) + 1);
-    for (int64_t p = 0; p < pixels; p++, from += ldfrom, to += step)
-        for (int64_t q = 0; q < run; q += NL_LANES) {
-            const nl_part part = run - q < NL_LANES ? last : nl_part_of(NL_LANES);
-            nl_vec_store_part(
-                to + q, nl_vec_load_part(to + q, part) + nl_vec_load_part(from + q, part), part);
-        }
+    const int64_t ended = e + t->shift - t->run;
+    return ended < 0 ? 0 : ended / t->step + 1;
+}
+static inline int64_t run_behind(const nl_runs *t, int64_t e)
+{
+    const int64_t begun = (e + t->shift + NL_LANES - 1) / t->step + 1;
+    return begun < t->pixels ? begun : t->pixels;
+}
+
+static void sum_runs(const nl_runs *t)
+{
+    const int64_t to_next = t->run + NL_LANES - t->step;
+    for (int64_t e = 0; e < t->count; e += NL_LANES) {
+        const nl_part part = nl_part_of(t->count - e < NL_LANES ? (int)(t->count - e) : NL_LANES);
+        const int64_t from = first_run(t, e), end = run_behind(t, e);
+        const nl_real *at = t->runs + from * to_next + e + t->shift;
+        nl_vec sum = {0};
+        for (int64_t p = from; p < end; p++, at += to_next)
+            sum += nl_vec_load(at);
+        if (t->add)
+            sum += nl_vec_load_part(t->to + e, part);
+        nl_vec_store_part(t->to + e, sum, part);
+    }
 }
 
 static void outer_sum(const nl_outer_sum *whole)
@@ -276,7 +292,7 @@ const nl_conv_kernels NL_VARIANT(nl_conv_kernel) = {
     .lanes = NL_LANES,
     .correlate = correlate,
     .correlate_planes = correlate_planes,
-    .overlap = overlap,
+    .sum_runs = sum_runs,
     .outer_sum = outer_sum,
     .depthwise = depthwise,
     .depthwise_sum = depthwise_sum,

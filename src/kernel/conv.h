@@ -43,6 +43,17 @@ typedef struct nl_planes {
     int64_t pixels, out, planes, rows, cols, plane, x_row;
 } nl_planes;
 
+/* Runs of values that overlap, run p from place p step - shift on:
+ * to[e] (+)= sum over p < pixels with 0 <= e + shift - p step < run of
+ *     runs[p (run + lanes) + e + shift - p step]                                      e < count
+ * lanes zeros stand before the first run and after each. */
+typedef struct nl_runs {
+    const nl_real *runs;
+    nl_real *to;
+    int64_t pixels, run, step, shift, count;
+    bool add;
+} nl_runs;
+
 /* One tap of a depthwise convolution adds to rows of pixels: y[p ldy + c] += x[p ldx + c] w[c]; and
  * its gradient w[c] += sum over p of x[p ldx + c] y[p ldy + c]. */
 typedef struct nl_conv_kernels {
@@ -50,9 +61,7 @@ typedef struct nl_conv_kernels {
     void (*correlate)(const nl_correlation *t);
     void (*correlate_planes)(const nl_planes *t);
     void (*outer_sum)(const nl_outer_sum *t);
-    /* to[p step + q] += from[p ldfrom + q], q < run, for overlapping runs of `to` */
-    void (*overlap)(int64_t pixels, int64_t run, const nl_real *from, int64_t ldfrom, nl_real *to,
-                    int64_t step);
+    void (*sum_runs)(const nl_runs *t);
     void (*depthwise)(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx, const nl_real *w,
                       nl_real *y, int64_t ldy);
     void (*depthwise_sum)(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx,

@@ -102,19 +102,6 @@ static void multiply(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_rea
     }
 }
 
-/* Lane i of the result is lane which[i] of a followed by b. */
-static inline __attribute__((always_inline)) nl_vec pick(nl_vec a, nl_vec b, nl_lanes which)
-{
-#ifdef __clang__ /* knows no shuffle by a variable; the fuzz targets are its only use */
-    nl_vec out;
-    for (int i = 0; i < NL_LANES; i++)
-        out[i] = which[i] < NL_LANES ? a[which[i]] : b[which[i] - NL_LANES];
-    return out;
-#else
-    return __builtin_shuffle(a, b, which);
-#endif
-}
-
 /* A square of NL_LANES registers is transposed by swapping its off-diagonal halves, then those of
  * the quarters, and so on down to single values. */
 static inline __attribute__((always_inline)) void swap_halves(nl_vec *v, int side)
@@ -129,8 +116,8 @@ static inline __attribute__((always_inline)) void swap_halves(nl_vec *v, int sid
         if (i & side)
             continue;
         const nl_vec a = v[i], b = v[i + side];
-        v[i] = pick(a, b, low);
-        v[i + side] = pick(a, b, high);
+        v[i] = nl_vec_shuffle(a, b, low);
+        v[i + side] = nl_vec_shuffle(a, b, high);
     }
 }
 
@@ -149,6 +136,41 @@ transpose_square(const nl_real *from, int64_t ldfrom, nl_real *to, int64_t ldto)
         nl_vec_store(to + i * ldto, v[i]);
 }
 
+enum { FEW = 4 }; /* columns */
+
+/* Columns without gaps, n of them: lane l of column j is value n l + j of n registers. */
+static inline __attribute__((always_inline)) void deal_out(int64_t rows, int n, const nl_real *from,
+                                                           nl_real *to, int64_t ldto)
+{
+    enum { PAIR = 2 * NL_LANES };
+    const nl_lanes lane = nl_lane_numbers();
+    for (int64_t i = 0; i < rows; i += NL_LANES) {
+        nl_vec v[FEW];
+        for (int k = 0; k < n; k++)
+            v[k] = nl_vec_load(from + i * n + k * NL_LANES);
+        for (int j = 0; j < n; j++) {
+            const nl_lanes at = lane * n + j;
+            nl_vec column = nl_vec_shuffle(v[0], v[1], at & (PAIR - 1));
+            for (int k = 2; k < n; k++) {
+                const nl_lanes there = at >= k * NL_LANES;
+                const nl_lanes of_next = (at - (k - 1) * NL_LANES) & (PAIR - 1);
+                column = nl_vec_shuffle(column, v[k], (there & of_next) | (~there & lane));
+            }
+            nl_vec_store(to + j * ldto + i, column);
+        }
+    }
+}
+
+static void deal_out_few(int64_t rows, int64_t n, const nl_real *from, nl_real *to, int64_t ldto)
+{
+    if (n == 2)
+        deal_out(rows, 2, from, to, ldto);
+    else if (n == 3)
+        deal_out(rows, 3, from, to, ldto);
+    else
+        deal_out(rows, 4, from, to, ldto);
+}
+
 static void transpose_edge(int64_t m, int64_t n, const nl_real *from, int64_t ldfrom, nl_real *to,
                            int64_t ldto)
 {
@@ -161,6 +183,11 @@ static void transpose(int64_t m, int64_t n, const nl_real *from, int64_t ldfrom,
                       int64_t ldto)
 {
     const int64_t squares_m = m - m % NL_LANES, squares_n = n - n % NL_LANES;
+    if (n >= 2 && n <= FEW && n < NL_LANES && ldfrom == n) {
+        deal_out_few(squares_m, n, from, to, ldto);
+        transpose_edge(m - squares_m, n, from + squares_m * n, n, to + squares_m, ldto);
+        return;
+    }
     for (int64_t j = 0; j < squares_n; j += NL_LANES)
         for (int64_t i = 0; i < squares_m; i += NL_LANES)
             transpose_square(from + i * ldfrom + j, ldfrom, to + j * ldto + i, ldto);

@@ -21,7 +21,7 @@ typedef struct nl_small_gemm_kernels {
      * k-1, from 0 or from C: it depends on nothing but its row of A, its column of B and k. */
     void (*multiply)(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_real *b, int64_t ldb,
                      nl_real *c, int64_t ldc, bool add);
-    /* to (n, m) = from (m, n)^T, both row-major and without gaps. No overlap. */
+    /* to (n, m) = from (m, n)^T, both row-major. No overlap. */
     void (*transpose)(int64_t m, int64_t n, const nl_real *from, int64_t ldfrom, nl_real *to,
                       int64_t ldto);
 } nl_small_gemm_kernels;

@@ -266,8 +266,8 @@ START_TEST(every_variant_of_the_plain_kernel_agrees)
     const nl_small_gemm_kernels *all[] = {&nl_small_gemm_base, &nl_small_gemm_avx2,
                                           &nl_small_gemm_avx512};
     for (int v = 0; v <= (int)nl_cpu_level(); v++)
-        for (int64_t n = 1; n < 150; n += 7)
-            for (int64_t m = 1; m < 16; m += 2) {
+        for (int64_t n = 1; n < 150; n += 13)
+            for (int64_t m = 1; m < 16; m++) {
                 nl_real *a = filled(m * 23, v), *b = filled(23 * n, v + 1),
                         *c = filled(m * n, v + 2);
                 nl_real *t = filled(m * n, 0);
@@ -276,6 +276,9 @@ START_TEST(every_variant_of_the_plain_kernel_agrees)
                 all[v]->transpose(m, n, c, n, t, m);
                 for (int64_t i = 0; i < m * n; i++)
                     ck_assert(t[i % n * m + i / n] == c[i]);
+                all[v]->transpose(n, m, c, m, t, n);
+                for (int64_t i = 0; i < m * n; i++)
+                    ck_assert(t[i % m * n + i / m] == c[i]);
                 nl_free(a);
                 nl_free(b);
                 nl_free(c);
