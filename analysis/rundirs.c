@@ -25,8 +25,9 @@ static bool holds_run(const char *folder)
     return false;
 }
 
-static nl_status take(nl_rundirs *d, const char *path)
+static nl_status take(void *arg, const char *path)
 {
+    nl_rundirs *d = arg;
     if (d->count == d->room) {
         const int64_t room = d->room ? 2 * d->room : 64;
         nl_rundata **run = nl_alloc((size_t)room, sizeof *run);
@@ -48,45 +49,55 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static nl_status visit(nl_rundirs *d, FTS *tree, FTSENT *entry)
+typedef struct walking {
+    nl_status (*f)(void *arg, const char *path);
+    void *arg;
+    int64_t found;
+} walking;
+
+static nl_status visit(walking *w, FTS *tree, FTSENT *entry)
 {
     const bool given = entry->fts_level == FTS_ROOTLEVEL;
     if (entry->fts_info == FTS_NS || entry->fts_info == FTS_DNR)
         return nl_fail(NL_EIO, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
-    if (entry->fts_info == FTS_F && given)
-        return take(d, entry->fts_path);
-    if (entry->fts_info != FTS_D)
-        return NL_OK;
-    const bool run = holds_run(entry->fts_path);
-    if (run || (!given && entry->fts_name[0] == '.'))
+    const bool folder = entry->fts_info == FTS_D;
+    const bool run = folder ? holds_run(entry->fts_path) : entry->fts_info == FTS_F && given;
+    if (folder && (run || (!given && entry->fts_name[0] == '.')))
         fts_set(tree, entry, FTS_SKIP);
-    return run ? take(d, entry->fts_path) : NL_OK;
+    w->found += run;
+    return run ? w->f(w->arg, entry->fts_path) : NL_OK;
 }
 
-static nl_status walk(nl_rundirs *d, const char *path)
+static nl_status walk(walking *w, const char *path)
 {
     char *roots[] = {(char *)(uintptr_t)path, NULL};
     FTS *tree = fts_open(roots, FTS_NOCHDIR | FTS_LOGICAL, by_name);
     FTSENT *entry;
     nl_status st = NL_OK;
-    const int64_t before = d->count;
+    const int64_t before = w->found;
     if (!tree)
         return nl_fail(NL_EIO, "%s: %s", path, strerror(errno));
     while (st == NL_OK && (entry = fts_read(tree)) != NULL)
-        st = visit(d, tree, entry);
+        st = visit(w, tree, entry);
     fts_close(tree);
-    if (st == NL_OK && d->count == before)
+    if (st == NL_OK && w->found == before)
         return nl_fail(NL_ENAME, "%s: no run.h5 in or below it", path);
     return st;
 }
 
+nl_status nl_rundirs_each(const char *const *paths, int64_t count,
+                          nl_status (*f)(void *arg, const char *path), void *arg)
+{
+    walking w = {f, arg, 0};
+    for (int64_t i = 0; i < count; i++)
+        NL_TRY(walk(&w, paths[i]));
+    return NL_OK;
+}
+
 nl_status nl_rundirs_read(nl_rundirs *out, const char *const *paths, int64_t count)
 {
-    nl_status st = NL_OK;
     *out = (nl_rundirs){0};
-    for (int64_t i = 0; i < count; i++)
-        NL_GO(walk(out, paths[i]));
-done:
+    const nl_status st = nl_rundirs_each(paths, count, take, out);
     if (st != NL_OK)
         nl_rundirs_close(out);
     return st;

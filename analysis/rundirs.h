@@ -11,6 +11,11 @@ typedef struct nl_rundirs {
     int64_t count, room;
 } nl_rundirs;
 
+/* Calls f with the folder or file of every run below the paths, sorted by name, as the next
+ * function finds them; a failure of f ends it and is the result. */
+nl_status nl_rundirs_each(const char *const *paths, int64_t count,
+                          nl_status (*f)(void *arg, const char *path), void *arg) NL_CHECKED;
+
 /* Reads every run below the paths, sorted by name: folders that hold run.h5, or run.h5.part where
  * the run has not ended. A path may be such a folder or a run file itself. NL_ENAME: none is there.
  * What training logged inside of layers is left out. */

@@ -36,6 +36,7 @@ int cli_collect(int argc, char **argv);
 int cli_export(int argc, char **argv);
 int cli_reproduce(int argc, char **argv);
 int cli_show(int argc, char **argv);
+int cli_watch(int argc, char **argv);
 int cli_recover(int argc, char **argv);
 int cli_apply(int argc, char **argv);
 int cli_bench(int argc, char **argv);

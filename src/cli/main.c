@@ -34,6 +34,7 @@ const cli_command cli_commands[] = {
     {"channels", "list what a run file may hold, or describe one channel", cli_channels},
     {"check", "the contract on a method or plugin", cli_check},
     {"show", "one run in the terminal", cli_show},
+    {"watch", "how far runs are, while they go on", cli_watch},
     {"recover", "make the file of a killed run an ordinary one", cli_recover},
     {"apply", "one method on arrays of an HDF5 file", cli_apply},
     {"bench", "time norm kernels and training steps", cli_bench},

@@ -121,6 +121,7 @@ nl_status nl_trainer_open_log(trainer *t, bool resume)
         NL_TRY(nl_log_open(&t->log, path));
     NL_TRY(declare_channels(t));
     NL_TRY(nl_provenance_write(t->log, t->spec, t->data, t->model, t->set->threads));
+    NL_TRY(nl_log_set_int(t->log, "total_steps", t->total));
     if (t->spec->record_init && !resume)
         NL_TRY(nl_log_record_init(t->log, nl_model_store(t->model)));
     NL_TRY(nl_log_begin(t->log));

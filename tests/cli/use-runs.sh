@@ -122,6 +122,10 @@ bad 2 "--width wants single, double or a length from 0.5in to 40in" figure loss 
 bad 2 "--letters wants points from 3 to 72, got 'big'" figure loss many -o p.pdf --letters=big
 bad 2 "--dpi wants a whole number from 30 to 2400" figure loss many -o p.pdf --dpi=0
 bad 1 "no/p.pdf" figure loss many -o no/p.pdf
+good "4 finished" watch many
+bad 2 "watch wants a folder with runs" watch
+bad 1 "nowhere: No such file or directory" watch nowhere
+bad 2 "did you mean 'once'?" watch many --onec
 bad 2 "report: --output wants a value" report grid -o
 mkdir -p empty
 bad 2 "empty: no run.h5 in or below it" stats empty
