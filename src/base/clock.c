@@ -11,4 +11,3 @@ static double seconds(clockid_t which)
 
 double nl_wall_seconds(void) { return seconds(CLOCK_MONOTONIC); }
 double nl_process_cpu_seconds(void) { return seconds(CLOCK_PROCESS_CPUTIME_ID); }
-double nl_thread_cpu_seconds(void) { return seconds(CLOCK_THREAD_CPUTIME_ID); }

@@ -4,6 +4,5 @@
 
 double nl_wall_seconds(void);        /* monotonic */
 double nl_process_cpu_seconds(void); /* all threads */
-double nl_thread_cpu_seconds(void);  /* the calling thread */
 
 #endif

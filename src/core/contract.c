@@ -238,15 +238,6 @@ static const struct {
 };
 enum { PROPERTIES = sizeof properties / sizeof *properties };
 
-const char *nl_contract_property(int i, const char **says)
-{
-    if (i < 0 || i >= PROPERTIES)
-        return NULL;
-    if (says)
-        *says = properties[i].says;
-    return properties[i].name;
-}
-
 nl_status nl_contract_check(const char *spec, void (*report)(void *to, const nl_finding *f),
                             void *to, int *broken)
 {

@@ -26,7 +26,4 @@ typedef struct nl_finding {
 nl_status nl_contract_check(const char *spec, void (*report)(void *to, const nl_finding *f),
                             void *to, int *broken) NL_CHECKED;
 
-/* Name and statement of property i; NULL past the end. */
-const char *nl_contract_property(int i, const char **says);
-
 #endif

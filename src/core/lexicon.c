@@ -150,12 +150,6 @@ nl_status nl_lexicon_add(nl_lexicon *l, const char *text, int64_t length, int64_
 
 int64_t nl_lexicon_words(const nl_lexicon *l) { return l->words; }
 
-const char *nl_lexicon_word(const nl_lexicon *l, int32_t number, int64_t *length)
-{
-    *length = l->word[number].length;
-    return l->letters.at + l->word[number].at;
-}
-
 /* ---- order */
 
 typedef struct ranked {

@@ -25,8 +25,6 @@ nl_status nl_lexicon_add(nl_lexicon *l, const char *word, int64_t length, int64_
                          int32_t *number) NL_CHECKED;
 
 int64_t nl_lexicon_words(const nl_lexicon *l);
-/* Not terminated: *length bytes. Valid until the next add. */
-const char *nl_lexicon_word(const nl_lexicon *l, int32_t number, int64_t *length);
 
 /* rank (words) becomes each word's place by count, 1 for the most frequent; equals in the order of
  * their bytes. 0 for a word of count 0. */

@@ -22,7 +22,6 @@ enum {
 static int threads = 1;
 static bool ignore_work;
 static atomic_int workers_seen;
-static _Thread_local int worker;
 
 void nl_threads_set(int n) { threads = n < 1 ? 1 : n > NL_THREADS_MAX ? NL_THREADS_MAX : n; }
 int nl_threads(void) { return threads; }
@@ -33,7 +32,6 @@ int nl_cores(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }
 
-int nl_worker(void) { return worker; }
 void nl_par_ignore_work(bool on) { ignore_work = on; }
 int nl_par_workers_seen(void) { return atomic_exchange(&workers_seen, 0); }
 
@@ -132,15 +130,13 @@ static bool take_block(member *of, int64_t *b)
 /* The blocks of m's share, then those that the others have not begun. */
 static void do_blocks(member *m, int w)
 {
-    const int shares = ignore_work ? 1 : m->team, before = worker;
+    const int shares = ignore_work ? 1 : m->team;
     int64_t b;
-    worker = w;
     nl_flush_denormals();
     m->did_some = false;
     for (int k = 0; k < shares; k++)
         for (member *of = &members[(w + k) % m->team]; take_block(of, &b); m->did_some = true)
             m->body(b, m->arg);
-    worker = before;
 }
 
 static void *serve(void *arg)

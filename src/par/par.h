@@ -25,9 +25,6 @@ int nl_cores(void); /* that this process may use */
  * loop within a loop. Denormals are flushed alike in every worker. */
 NL_API void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg);
 
-/* 0 .. nl_threads()-1 inside a body: for scratch memory only, never for results. */
-NL_API int nl_worker(void);
-
 /* For tests: forks however little the work is, waits for every worker to do its share, and counts
  * the workers that did. */
 void nl_par_ignore_work(bool on);
