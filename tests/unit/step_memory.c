@@ -31,6 +31,12 @@ static const kind recurrent = {"lstm:hidden=30x2:dropout=0.1:recurrent_dropout=0
 static const kind tokens = {"lstm_bln:embedding=20:units1=8:units2=6:units3=6",
                             {.s = 28, .c = 1, .vocabulary = 500}};
 
+static const kind images[] = {
+    {"vgg:width=16:stages=2:convs=2:hidden=20:dropout=0.1", {.s = 1, .c = IN, .h = 28, .w = 28}},
+    {"lenet_bln", {.s = 1, .c = IN, .h = 28, .w = 28}},
+    {"resnet:depth=8:width=8:shortcut=b", {.s = 1, .c = IN, .h = 28, .w = 28}},
+};
+
 static nl_status open_net(net *n, const kind *k, const char *norm)
 {
     const nl_model_setup setup = {
@@ -160,5 +166,9 @@ int main(void)
         for (int threads = 1; threads <= 2; threads++)
             failures += requests_of(&recurrent, cell_norms[k], threads) +
                         requests_of(&tokens, cell_norms[k], threads);
+    for (size_t k = 0; k < sizeof images / sizeof *images; k++)
+        for (int threads = 1; threads <= 2; threads++)
+            failures +=
+                requests_of(&images[k], k ? "batch" : "batch_layer:inference=FFFF", threads);
     return failures != 0;
 }
