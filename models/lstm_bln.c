@@ -34,7 +34,7 @@ static const char *const protocol[] = {"batch=25",
                                        "optimizer=adam:lr=0.003:eps=1e-8:eps_mode=keras",
                                        NULL};
 static const char *const slots[] = {"act", NULL};
-static const char *const norms[] = {"batch:eps=1e-3:keras_momentum=0.99", "layer:area=c:eps=1e-3",
+static const char *const norms[] = {"batch:eps=1e-3:momentum=0.01", "layer:area=c:eps=1e-3",
                                     "batch_layer:inference=FFFF", NULL};
 
 static nl_status add_lstm(const struct lstm_bln *o, nl_model *m, const char *name, int64_t units,

@@ -94,6 +94,25 @@ START_TEST(words_override_defaults)
 }
 END_TEST
 
+START_TEST(a_model_brings_the_protocol_of_its_paper)
+{
+    nl_run_spec spec = parsed("model=lenet_bln norm=batch");
+    ck_assert_int_eq(spec.batch, 25);
+    ck_assert_int_eq(spec.epochs, 15);
+    ck_assert_int_eq(spec.order.is, NL_ORDER_FIXED);
+    ck_assert_int_eq(spec.last.is, NL_LAST_DROP);
+    ck_assert_str_eq(spec.optimizer.is, "adam:lr=0.002:eps=1e-8:eps_mode=keras");
+    ck_assert_str_eq(spec.norm.is, "batch:eps=1e-3:momentum=0.01");
+    spec = parsed("model=lenet_bln norm=batch:momentum=0.3+weight batch=7 steps=3 optimizer=sgd");
+    ck_assert_int_eq(spec.batch, 7);
+    ck_assert_int_eq(spec.epochs, 0);
+    ck_assert_int_eq(spec.steps, 3);
+    ck_assert_int_eq(spec.order.is, NL_ORDER_FIXED);
+    ck_assert_str_eq(spec.optimizer.is, "sgd");
+    ck_assert_str_eq(spec.norm.is, "batch:eps=1e-3:momentum=0.3+weight");
+}
+END_TEST
+
 START_TEST(the_command_line_overrides_the_file)
 {
     nl_words w = {0};
@@ -276,6 +295,7 @@ int main(void)
     Suite *s = suite_create("spec");
     TCase *t = tcase_create("all");
     tcase_add_test(t, words_override_defaults);
+    tcase_add_test(t, a_model_brings_the_protocol_of_its_paper);
     tcase_add_test(t, the_command_line_overrides_the_file);
     tcase_add_test(t, refusals_name_the_key_and_the_nearest_known_one);
     tcase_add_test(t, refusals_of_a_file_say_where);

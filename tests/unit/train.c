@@ -236,6 +236,21 @@ START_TEST(evaluation_does_not_depend_on_its_batches)
 }
 END_TEST
 
+/* Unless the spec says otherwise: where its statistics are needed or state is tied to its size. */
+START_TEST(evaluation_takes_the_batch_of_training_where_that_matters)
+{
+    static const char *const norms[] = {"batch:eval=batch", "batch_layer:inference=FFFF",
+                                        "batch_layer:inference=TTTT"};
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
+        char alone[192], told[224];
+        snprintf(alone, sizeof alone, SMALL "norm=%s batch=25 steps=24", norms[i]);
+        snprintf(told, sizeof told, "%s eval_batch=25", alone);
+        const double loss = run_done(alone).test_loss; /* room for more may round otherwise */
+        ck_assert_double_eq_tol(loss, run_done(told).test_loss, 1e-6);
+    }
+}
+END_TEST
+
 START_TEST(a_stopped_run_goes_on_where_it_was)
 {
     static const char *const words = SMALL "norm=batch optimizer=adam:lr=1e-3 batch=30 steps=6000 "
@@ -325,6 +340,7 @@ int main(void)
     tcase_add_test(t, nothing_is_left_allocated);
     TCase *evaluation = tcase_create("evaluation");
     tcase_add_test(evaluation, evaluation_does_not_depend_on_its_batches);
+    tcase_add_test(evaluation, evaluation_takes_the_batch_of_training_where_that_matters);
     TCase *resumed = tcase_create("resumed");
     tcase_set_timeout(resumed, 300);
     tcase_add_test(resumed, a_run_resumed_at_its_end_stays_whole);
