@@ -15,6 +15,7 @@
 #ifndef NL_COMPARE_H
 #define NL_COMPARE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,17 +1,11 @@
 /* normlab compare: methods x seeds. */
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "analysis/compare.h"
-#include "analysis/report.h"
-#include "base/alloc.h"
-#include "base/random.h"
 #include "cli/cli.h"
 #include "cli/grid.h"
+#include "cli/page.h"
 
 /* What is compared unless told otherwise. */
 static const char *const usual[] = {"norm=none,batch,layer,batch_layer,batch_renorm,rms", "seeds=3",
@@ -114,34 +108,6 @@ static nl_status check_data(const nl_grid *g)
     return NL_OK;
 }
 
-/* The same runs, the same name. */
-static nl_status name_report(const nl_compare *c, char *name, size_t room)
-{
-    nl_text hashes = {0};
-    for (int64_t i = 0; i < c->runs_count; i++)
-        nl_text_add(&hashes, "%s ", nl_rundata_text(c->runs[i], "hash", ""));
-    const nl_status st = nl_text_status(&hashes);
-    snprintf(name, room, "report-%08llx.html",
-             (unsigned long long)(nl_hash_text(nl_text_of(&hashes)) >> 32));
-    nl_text_free(&hashes);
-    return st;
-}
-
-/* The page lies beside the folders of the runs; report.html is a link to the latest one. */
-static nl_status write_report(const nl_compare *c, const nl_run_spec *spec, FILE *to)
-{
-    char name[32], path[NL_PATH_MAX], latest[NL_PATH_MAX];
-    NL_TRY(name_report(c, name, sizeof name));
-    snprintf(path, sizeof path, "%s/%s", spec->out.is, name);
-    snprintf(latest, sizeof latest, "%s/report.html", spec->out.is);
-    NL_TRY(nl_report_write(c, NULL, path));
-    unlink(latest);
-    if (symlink(name, latest) != 0)
-        return nl_fail(NL_EIO, "%s: cannot be linked to %s: %s", latest, name, strerror(errno));
-    fprintf(to, "report: %s (%s)\n", latest, name);
-    return NL_OK;
-}
-
 static nl_status say_comparison(const struct input *in, const nl_grid *g, const nl_compare *c)
 {
     nl_text text = {0};
@@ -153,60 +119,30 @@ static nl_status say_comparison(const struct input *in, const nl_grid *g, const 
     NL_GO(nl_text_status(&text));
     fputs(nl_text_of(&text), stdout);
     if (!in->no_report)
-        NL_GO(write_report(c, g->run, in->json ? stderr : stdout));
+        NL_GO(cli_report_write(c, NULL, g->run[0].out.is, in->json ? stderr : stdout));
 done:
     nl_text_free(&text);
     return st;
 }
 
-/* Reads what ended; a method is called by its label, whatever key sets it apart. */
-static nl_status analyse(const struct input *in, const nl_grid *g, const nl_job *jobs, int count)
+static nl_status check(const nl_grid *g, void *arg)
 {
-    int64_t ended = 0;
-    nl_compare *c = NULL;
-    nl_rundata **runs = nl_alloc((size_t)count, sizeof *runs);
-    if (!runs)
-        return nl_fail(NL_ENOMEM, "%d runs", count);
-    nl_status st = NL_OK;
+    struct input *in = arg;
+    NL_TRY(check_data(g));
+    return find_baseline(g, &in->baseline);
+}
+
+static nl_status tell(const nl_grid *g, nl_rundata **runs, int64_t count, void *arg)
+{
+    const struct input *in = arg;
+    nl_compare *c;
     nl_compare_options how = NL_COMPARE_DEFAULTS;
     how.baseline = in->baseline;
     if (g->run[0].target > 0)
         how.target = g->run[0].target;
-    for (int i = 0; i < count; i++) {
-        if (jobs[i].state != NL_JOB_DONE && jobs[i].state != NL_JOB_SKIPPED)
-            continue;
-        NL_GO(nl_rundata_open(&runs[ended], jobs[i].folder));
-        NL_GO(nl_rundata_set_text(runs[ended++], "norm", jobs[i].label));
-    }
-    if (ended > 0) {
-        NL_GO(nl_compare_runs(&c, (const nl_rundata *const *)runs, ended, &how));
-        NL_GO(say_comparison(in, g, c));
-    }
-done:
+    NL_TRY(nl_compare_runs(&c, (const nl_rundata *const *)runs, count, &how));
+    const nl_status st = say_comparison(in, g, c);
     nl_compare_close(c);
-    for (int i = 0; i < count; i++)
-        nl_rundata_close(runs[i]);
-    nl_free(runs);
-    return st;
-}
-
-static nl_status compare(struct input *in, const nl_grid *g, int *status)
-{
-    const int count = g->methods * g->seeds;
-    nl_engine e;
-    nl_job *jobs = nl_alloc((size_t)count, sizeof *jobs);
-    if (!jobs)
-        return nl_fail(NL_ENOMEM, "%d runs", count);
-    nl_status st;
-    NL_GO(check_data(g));
-    NL_GO(find_baseline(g, &in->baseline));
-    NL_GO(cli_grid_place(g, jobs));
-    NL_GO(cli_grid_run(g, jobs, &e));
-    if (!cli_grid_stopped())
-        NL_GO(analyse(in, g, jobs, count));
-    *status = cli_grid_troubles(&e, jobs, count);
-done:
-    nl_free(jobs);
     return st;
 }
 
@@ -227,23 +163,17 @@ int cli_compare(int argc, char **argv)
         NULL,
         NULL};
     struct input in = {0};
-    nl_grid grid = {0};
+    const cli_grid compare = {.varied_max = 2,
+                              .by_label = true,
+                              .layers = true,
+                              .check = check,
+                              .tell = tell,
+                              .arg = &in};
     int status = CLI_WRONG;
     if (cli_parse(&argp, argc, argv, &in)) {
-        nl_status st = add_usual(&in.words);
-        if (st == NL_OK)
-            st = nl_grid_make(&in.words, 2, &grid);
-        if (st != NL_OK) {
-            status = cli_misuse(st);
-        } else {
-            st = cli_be_precision(grid.run[0].precision.is == NL_PRECISION_DOUBLE);
-            if (st == NL_OK)
-                st = compare(&in, &grid, &status);
-            if (st != NL_OK)
-                status = cli_failure(st);
-        }
+        const nl_status st = add_usual(&in.words);
+        status = st == NL_OK ? cli_grid_command(&in.words, &compare) : cli_misuse(st);
     }
-    nl_grid_free(&grid);
     nl_words_free(&in.words);
     return status;
 }

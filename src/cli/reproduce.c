@@ -2,29 +2,23 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
-#include <math.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "analysis/published.h"
-#include "analysis/report.h"
-#include "analysis/rundirs.h"
-#include "base/alloc.h"
 #include "cli/cli.h"
+#include "cli/grid.h"
+#include "cli/page.h"
 #include "io/file.h"
 
-enum { PATH_ROOM = PATH_MAX + 64, WORDS_MAX = 64 };
+enum { PATH_ROOM = PATH_MAX + 64 };
 
 struct input {
     const char *key;
-    const char *out;
-    char *word[WORDS_MAX]; /* further keys of the runs */
-    int words;
+    char folder[PATH_ROOM];
+    nl_words words; /* further keys of the runs */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -32,20 +26,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct input *in = state->input;
     if (key != ARGP_KEY_ARG)
         return ARGP_ERR_UNKNOWN;
-    if (strncmp(arg, "out=", 4) == 0) {
-        in->out = arg + 4;
-    } else if (strchr(arg, '=')) {
-        if (in->words == WORDS_MAX) {
-            cli_wrong("reproduce: more than %d keys", WORDS_MAX);
-            return EINVAL;
-        }
-        in->word[in->words++] = arg;
-    } else if (!in->key) {
-        in->key = arg;
-    } else {
+    if (strchr(arg, '='))
+        return cli_word(&in->words, arg);
+    if (in->key) {
         cli_wrong("reproduce takes one paper, got '%s' and '%s'", in->key, arg);
         return EINVAL;
     }
+    in->key = arg;
     return 0;
 }
 
@@ -119,70 +106,47 @@ static nl_status find_paper(const char *key, char folder[PATH_ROOM])
     return unknown_paper(papers, key);
 }
 
-/* ---- the runs: normlab compare STUDY out=DIR --no-report, as a person would call it */
+/* ---- the runs, and what came of them */
 
-extern char **environ;
-
-static nl_status run_study(const struct input *in, const char *folder, const char *out, int *status)
+static nl_status take_study(struct input *in)
 {
-    char study[PATH_ROOM + 16], place[PATH_ROOM + 8], compare[] = "compare";
-    char quiet[] = "--no-report";
-    char *argv[WORDS_MAX + 6] = {NULL};
-    char program[PATH_MAX];
-    int argc = 0;
-    pid_t child;
-    snprintf(program, sizeof program, "%s", cli_program(sizeof(nl_real) == sizeof(double)));
-    snprintf(study, sizeof study, "%s/study.yaml", folder);
-    snprintf(place, sizeof place, "out=%s", out);
-    argv[argc++] = program, argv[argc++] = compare, argv[argc++] = study, argv[argc++] = place;
-    argv[argc++] = quiet;
-    for (int i = 0; i < in->words; i++)
-        argv[argc++] = in->word[i];
-    const int failed = posix_spawn(&child, program, NULL, NULL, argv, environ);
-    if (failed)
-        return nl_fail(NL_EIO, "%s: %s", program, strerror(failed));
-    while (waitpid(child, status, 0) < 0)
-        if (errno != EINTR)
-            return nl_fail(NL_EIO, "%s: %s", program, strerror(errno));
-    *status = WIFEXITED(*status) ? WEXITSTATUS(*status) : CLI_STOPPED;
-    return NL_OK;
+    char study[PATH_ROOM + 16], out[PATH_ROOM];
+    snprintf(study, sizeof study, "%s/study.yaml", in->folder);
+    snprintf(out, sizeof out, "out=runs/%s", in->key);
+    NL_TRY(nl_words_read(&in->words, study));
+    return nl_words_take(&in->words, NL_WORD_COMMAND, out);
 }
 
-/* ---- what came of them */
-
-static nl_status open_runs(const char *out, const char *baseline, nl_compare **c)
+static nl_status say_claims(const struct input *in, const nl_published *p)
 {
-    nl_rundirs found;
-    nl_compare_options how = NL_COMPARE_DEFAULTS;
-    how.baseline = baseline;
-    NL_TRY(nl_rundirs_read(&found, &out, 1));
-    const char **path = nl_alloc((size_t)found.count, sizeof *path);
-    for (int64_t i = 0; path && i < found.count; i++)
-        path[i] = nl_rundata_path(found.run[i]);
-    const nl_status st = path ? nl_compare_open(c, path, found.count, &how)
-                              : nl_fail(NL_ENOMEM, "%lld runs", (long long)found.count);
-    nl_free(path);
-    nl_rundirs_close(&found);
+    nl_text text = {0};
+    printf("\nClaims of %s\n", in->key);
+    nl_published_print(p, &text);
+    const nl_status st = nl_text_status(&text);
+    fputs(nl_text_of(&text), stdout);
+    nl_text_free(&text);
     return st;
 }
 
-static nl_status tell(const struct input *in, const char *folder, const char *out)
+static nl_status tell(const nl_grid *g, nl_rundata **runs, int64_t count, void *arg)
 {
+    const struct input *in = arg;
     nl_published p = {0};
     nl_compare *c = NULL;
     nl_text text = {0};
-    char path[PATH_ROOM + 16];
+    nl_compare_options how = NL_COMPARE_DEFAULTS;
     nl_status st;
-    NL_GO(nl_published_read(&p, folder));
-    NL_GO(open_runs(out, p.baseline, &c));
-    NL_GO(nl_published_measure(&p, c));
-    printf("\nClaims of %s\n", in->key);
-    nl_published_print(&p, &text);
+    NL_GO(nl_published_read(&p, in->folder));
+    how.baseline = p.baseline;
+    if (g->run[0].target > 0)
+        how.target = g->run[0].target;
+    NL_GO(nl_compare_runs(&c, (const nl_rundata *const *)runs, count, &how));
+    nl_compare_print(c, false, &text);
     NL_GO(nl_text_status(&text));
     fputs(nl_text_of(&text), stdout);
-    snprintf(path, sizeof path, "%s/report.html", out);
-    NL_GO(nl_report_write(c, &p, path));
-    printf("report: %s\n", path);
+    NL_GO(nl_published_measure(&p, c));
+    NL_GO(say_claims(in, &p));
+    NL_GO(cli_report_write(c, &p, g->run[0].out.is, stdout));
 done:
     nl_text_free(&text);
     nl_compare_close(c);
@@ -205,17 +169,15 @@ int cli_reproduce(int argc, char **argv)
         NULL,
         NULL};
     struct input in = {0};
-    char folder[PATH_ROOM], out[PATH_ROOM];
-    int status = CLI_DONE;
-    if (!cli_parse(&argp, argc, argv, &in))
-        return CLI_WRONG;
-    if (!in.key)
-        return cli_wrong("reproduce wants the key of a paper");
-    snprintf(out, sizeof out, "%s%s", in.out ? in.out : "runs/", in.out ? "" : in.key);
-    nl_status st = find_paper(in.key, folder);
-    if (st == NL_OK)
-        st = run_study(&in, folder, out, &status);
-    if (st == NL_OK && status == CLI_DONE)
-        st = tell(&in, folder, out);
-    return st == NL_OK ? status : cli_failure(st);
+    const cli_grid study = {.varied_max = 2, .layers = true, .tell = tell, .arg = &in};
+    int status = CLI_WRONG;
+    if (cli_parse(&argp, argc, argv, &in)) {
+        nl_status st = in.key ? find_paper(in.key, in.folder)
+                              : nl_fail(NL_EOPTION, "reproduce wants the key of a paper");
+        if (st == NL_OK)
+            st = take_study(&in);
+        status = st == NL_OK ? cli_grid_command(&in.words, &study) : cli_failure(st);
+    }
+    nl_words_free(&in.words);
+    return status;
 }

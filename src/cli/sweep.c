@@ -1,9 +1,7 @@
 /* normlab sweep: any grid of runs, and how sensitive methods are to what varies. */
-#include <math.h>
 #include <stdio.h>
 
 #include "analysis/study.h"
-#include "base/alloc.h"
 #include "cli/cli.h"
 #include "cli/grid.h"
 
@@ -41,46 +39,16 @@ static nl_status say(const struct input *in, const nl_study *s)
     return st;
 }
 
-static nl_status analyse(const struct input *in, const nl_job *jobs, int count)
+static nl_status tell(const nl_grid *g, nl_rundata **runs, int64_t count, void *arg)
 {
-    nl_status st = NL_OK;
-    int64_t ended = 0;
-    nl_study *study = NULL;
+    const struct input *in = arg;
+    nl_study *study;
     nl_compare_options how = NL_COMPARE_DEFAULTS;
-    nl_rundata **runs = nl_alloc((size_t)count, sizeof *runs);
-    if (!runs)
-        return nl_fail(NL_ENOMEM, "%d runs", count);
+    (void)g;
     how.baseline = in->baseline;
-    for (int i = 0; i < count; i++)
-        if (jobs[i].state == NL_JOB_DONE || jobs[i].state == NL_JOB_SKIPPED)
-            NL_GO(nl_rundata_open_curves(&runs[ended++], jobs[i].folder));
-    if (ended > 0) {
-        NL_GO(nl_study_make(&study, runs, ended, &how));
-        NL_GO(say(in, study));
-    }
-done:
+    NL_TRY(nl_study_make(&study, runs, count, &how));
+    const nl_status st = say(in, study);
     nl_study_close(study);
-    for (int i = 0; i < count; i++)
-        nl_rundata_close(runs[i]);
-    nl_free(runs);
-    return st;
-}
-
-static nl_status sweep(const struct input *in, const nl_grid *g, int *status)
-{
-    const int count = g->methods * g->seeds;
-    nl_status st;
-    nl_engine e;
-    nl_job *jobs = nl_alloc((size_t)count, sizeof *jobs);
-    if (!jobs)
-        return nl_fail(NL_ENOMEM, "%d runs", count);
-    NL_GO(cli_grid_place(g, jobs));
-    NL_GO(cli_grid_run(g, jobs, &e));
-    if (!cli_grid_stopped())
-        NL_GO(analyse(in, jobs, count));
-    *status = cli_grid_troubles(&e, jobs, count);
-done:
-    nl_free(jobs);
     return st;
 }
 
@@ -99,21 +67,10 @@ int cli_sweep(int argc, char **argv)
         NULL,
         NULL};
     struct input in = {0};
-    nl_grid grid = {0};
+    const cli_grid sweep = {.varied_max = NL_GRID_ANY, .tell = tell, .arg = &in};
     int status = CLI_WRONG;
-    if (cli_parse(&argp, argc, argv, &in)) {
-        nl_status st = nl_grid_make(&in.words, NL_GRID_ANY, &grid);
-        if (st != NL_OK) {
-            status = cli_misuse(st);
-        } else {
-            st = cli_be_precision(grid.run[0].precision.is == NL_PRECISION_DOUBLE);
-            if (st == NL_OK)
-                st = sweep(&in, &grid, &status);
-            if (st != NL_OK)
-                status = cli_failure(st);
-        }
-    }
-    nl_grid_free(&grid);
+    if (cli_parse(&argp, argc, argv, &in))
+        status = cli_grid_command(&in.words, &sweep);
     nl_words_free(&in.words);
     return status;
 }
