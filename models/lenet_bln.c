@@ -34,7 +34,8 @@ static const char *const protocol[] = {"batch=25",
                                        "last=drop",
                                        "optimizer=adam:lr=0.002:eps=1e-8:eps_mode=keras",
                                        NULL};
-static const char *const slots[] = {"act", NULL};
+static const char *const data[] = {"cifar10:train=9000:val=1000:standardize=feature:fit=all", NULL};
+static const char *const slots[] = {"act", NULL}, *const preact[] = {"preact", NULL};
 static const char *const norms[] = {"batch:eps=1e-3:momentum=0.01", "layer:area=c:eps=1e-3",
                                     "batch_layer:inference=FFFF", NULL};
 
@@ -46,7 +47,7 @@ static nl_status build(const void *self, nl_model *m)
     /* a pooling stands between a convolution's activation and the norm after it */
     const unsigned conv = before ? NL_NORMED : NL_NOT_NORMED;
     const unsigned pool = before ? NL_NOT_NORMED : NL_NORMED;
-    nl_model_norms_go_to(m, places[o->slot.is]);
+    nl_model_norms_go_to(m, before ? preact : slots);
     NL_TRY(nl_model_add(m, "c1", conv, "conv:out=%lld:kernel=5:pad=same:act=%s",
                         (long long)o->maps1, act));
     NL_TRY(nl_model_add(m, "p1", pool, "pool:kind=avg:size=2"));
@@ -73,5 +74,6 @@ const nl_model_ops nl_model_lenet_bln = {
     .protocol = protocol,
     .slots = slots,
     .norms = norms,
+    .data = data,
     .build = build,
 };

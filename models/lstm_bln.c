@@ -5,7 +5,9 @@
  *     dense 32, tanh, NORM;  dense to the logit
  * Both LSTMs drop .2 of their inputs and .2 of their outputs on the way back, one mask a sequence.
  * Table, kernels and recurrent kernels are Glorot-uniform, the forget gates' bias 1, the dense
- * layers orthogonal, other biases 0. norm.x, norm.h and norm.c put methods into the cells.
+ * layers orthogonal, other biases 0. slot=cells puts norm= into the LSTMs instead (x, h and c, as in
+ * Cooijmans et al. 2017), slot=both there, too; norm.x, norm.h, norm.c and norm.act say it one by
+ * one.
  *
  * Its methods are Keras's: batch norm with eps 1e-3 and momentum .99, layer norm over the channels
  * of a position with eps 1e-3; batch-layer norm is evaluated with statistics of the batch (FFFF)
@@ -15,7 +17,10 @@
 struct lstm_bln {
     int64_t embedding, units1, units2, units3;
     double dropout, recurrent_dropout;
+    nl_choice slot;
 };
+
+static const char *const places[] = {"act", "cells", "both", NULL};
 
 static const nl_option options[] = {
     NL_OPT(struct lstm_bln, embedding, "512", 1, 1 << 16, "values of a token"),
@@ -25,6 +30,8 @@ static const nl_option options[] = {
     NL_OPT(struct lstm_bln, dropout, "0.2", 0, 0.999, "share of an LSTM's inputs set to 0"),
     NL_OPT(struct lstm_bln, recurrent_dropout, "0.2", 0, 0.999,
            "the same for its outputs on their way back"),
+    NL_OPT_NAMES(struct lstm_bln, slot, "act", places,
+                 "norms on the outputs of LSTMs and dense layer, in the LSTMs' cells, or in both"),
     NL_OPT_END};
 
 static const char *const protocol[] = {"batch=25",
@@ -33,7 +40,11 @@ static const char *const protocol[] = {"batch=25",
                                        "last=drop",
                                        "optimizer=adam:lr=0.003:eps=1e-8:eps_mode=keras",
                                        NULL};
+static const char *const data[] = {"imdb:train=4000:val=1000", NULL};
 static const char *const slots[] = {"act", NULL};
+static const char *const in_cells[] = {"x", "h", "c", NULL};
+static const char *const in_both[] = {"act", "x", "h", "c", NULL};
+static const char *const *const filled[] = {slots, in_cells, in_both};
 static const char *const norms[] = {"batch:eps=1e-3:momentum=0.01", "layer:area=c:eps=1e-3",
                                     "batch_layer:inference=FFFF", NULL};
 
@@ -50,6 +61,7 @@ static nl_status add_lstm(const struct lstm_bln *o, nl_model *m, const char *nam
 static nl_status build(const void *self, nl_model *m)
 {
     const struct lstm_bln *o = self;
+    nl_model_norms_go_to(m, filled[o->slot.is]);
     NL_TRY(nl_model_add(m, "emb", NL_NOT_NORMED, "embedding:out=%lld:init=glorot_uniform",
                         (long long)o->embedding));
     NL_TRY(add_lstm(o, m, "r1", o->units1, true));
@@ -72,5 +84,6 @@ const nl_model_ops nl_model_lstm_bln = {
     .protocol = protocol,
     .slots = slots,
     .norms = norms,
+    .data = data,
     .build = build,
 };

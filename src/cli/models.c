@@ -29,6 +29,8 @@ static nl_status describe(const char *name)
     print_words("Norm slots", o->slots);
     if (o->norms)
         print_words("Methods", o->norms);
+    if (o->data)
+        print_words("Data", o->data);
     printf("\nOptions:\n");
     cli_print_options(o->options);
     printf("\nOf each parameter, as [LAYER/]NAME.KEY=VALUE such as out/w.l2=1e-4:\n");

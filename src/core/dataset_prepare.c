@@ -14,7 +14,9 @@ nl_status nl_dataset_cut(const nl_dataset_common *common, const char *owner, int
 {
     const bool any = train_there == NL_ANY_NUMBER;
     if (common->val > 0 && common->val_fraction > 0)
-        return nl_fail(NL_EOPTION, "%s: val and val_fraction are both given, wanted one", owner);
+        return nl_fail(NL_EOPTION,
+                       "%s: val=%lld and val_fraction=%g are both given, wanted one (val=0)", owner,
+                       (long long)common->val, common->val_fraction);
     *out = (nl_cut){.train = common->train, .val = common->val};
     if (common->val_fraction > 0) { /* Keras: split_at = floor(count * (1 - fraction)) */
         const int64_t pool = common->train ? common->train : train_there;

@@ -23,7 +23,7 @@ struct nl_model {
     int y[NL_MODEL_LAYERS_MAX], dy[NL_MODEL_LAYERS_MAX]; /* store items: outputs, their gradients */
     nl_real *gradient[NL_MODEL_LAYERS_MAX]; /* in backward: where that of an output is, or NULL */
     int next_from, next_residual;           /* of the layer to be added */
-    const char *slot;                       /* that norm= fills instead of ops->slots, or NULL */
+    const char *const *slots;               /* that norm= fills */
     nl_layer_seconds *seconds;              /* by layer; NULL: nobody asks */
     bool has_slot[NL_MODEL_SLOTS];          /* where a norm may sit, in some layer */
     nl_param_settings settings;
@@ -112,7 +112,7 @@ done:
     return st;
 }
 
-/* ---- methods as the model's paper means them */
+/* ---- methods and data as the model's paper means them */
 
 /* Whether "key=value:key=value" gives this key. */
 static bool gives(const char *options, const char *key, size_t length)
@@ -134,14 +134,15 @@ static void add_missing(nl_text *out, const char *preset, const char *options)
     }
 }
 
-static nl_status add_part(const nl_model_ops *model, const char *part, nl_text *out)
+/* "name:key=value" with what the preset of that name has besides. */
+static nl_status add_preset(const char *const *presets, const char *spec, nl_text *out)
 {
     char name[NL_STRING_MAX], own[NL_STRING_MAX];
     const char *options, *preset;
-    NL_TRY(nl_spec_split(part, name, &options));
+    NL_TRY(nl_spec_split(spec, name, &options));
     nl_text_add(out, "%s", name);
-    for (const char *const *p = model->norms; p && *p; p++) {
-        NL_TRY(nl_spec_split(*p, own, &preset));
+    for (; presets && *presets; presets++) {
+        NL_TRY(nl_spec_split(*presets, own, &preset));
         if (strcmp(own, name) == 0)
             add_missing(out, preset, options);
     }
@@ -150,19 +151,34 @@ static nl_status add_part(const nl_model_ops *model, const char *part, nl_text *
     return NL_OK;
 }
 
+static nl_status find_model(const char *spec, const nl_model_ops **out)
+{
+    char name[NL_STRING_MAX];
+    const char *rest;
+    NL_TRY(nl_spec_split(spec, name, &rest));
+    NL_TRY(nl_model_find_or_say(name, out));
+    return NL_OK;
+}
+
 nl_status nl_model_norm_spec(const char *model, const char *norm, nl_text *out)
 {
-    char name[NL_STRING_MAX], part[NL_STRING_MAX];
-    const char *rest;
+    char part[NL_STRING_MAX];
     const nl_model_ops *ops;
-    NL_TRY(nl_spec_split(model, name, &rest));
-    NL_TRY(nl_model_find_or_say(name, &ops));
+    NL_TRY(find_model(model, &ops));
     for (const char *at = norm; *at;) {
         NL_TRY(nl_norm_next_part(&at, part));
-        NL_TRY(add_part(ops, part, out));
+        NL_TRY(add_preset(ops->norms, part, out));
         if (*at)
             nl_text_add(out, "+");
     }
+    return nl_text_status(out);
+}
+
+nl_status nl_model_data_spec(const char *model, const char *data, nl_text *out)
+{
+    const nl_model_ops *ops;
+    NL_TRY(find_model(model, &ops));
+    NL_TRY(add_preset(ops->data, data, out));
     return nl_text_status(out);
 }
 
@@ -170,10 +186,8 @@ nl_status nl_model_norm_spec(const char *model, const char *norm, nl_text *out)
 
 static bool is_default_slot(const nl_model *m, const char *slot)
 {
-    if (m->slot)
-        return strcmp(m->slot, slot) == 0;
-    for (int i = 0; m->ops->slots[i]; i++)
-        if (strcmp(m->ops->slots[i], slot) == 0)
+    for (int i = 0; m->slots[i]; i++)
+        if (strcmp(m->slots[i], slot) == 0)
             return true;
     return false;
 }
@@ -408,7 +422,7 @@ nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const cha
 }
 
 int nl_model_latest(const nl_model *m) { return m->layers ? m->layers - 1 : NL_FROM_INPUT; }
-void nl_model_norms_go_to(nl_model *m, const char *slot) { m->slot = slot; }
+void nl_model_norms_go_to(nl_model *m, const char *const *slots) { m->slots = slots; }
 void nl_model_from(nl_model *m, int output) { m->next_from = output; }
 void nl_model_residual(nl_model *m, int output) { m->next_residual = output; }
 
@@ -474,6 +488,7 @@ nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *
     m->next_residual = NL_NO_RESIDUAL;
     NL_GO(parse(spec, &m->ops, &m->self, &m->settings));
     NL_GO(nl_store_open(&m->store));
+    m->slots = m->ops->slots;
     NL_GO(m->ops->build(m->self, m));
     NL_GO(check_wires(m));
     NL_GO(check_answers(m));

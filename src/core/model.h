@@ -22,6 +22,7 @@ typedef struct nl_model_ops {
     /* methods as its paper means them, "batch:eps=1e-3": options that count where a user says
      * nothing else; ends with NULL, or NULL */
     const char *const *norms;
+    const char *const *data; /* data sets as its paper cuts and scales them, in the same way */
     nl_status (*build)(const void *self, nl_model *m);
 } nl_model_ops;
 
@@ -44,7 +45,8 @@ int nl_model_latest(const nl_model *m);
 void nl_model_from(nl_model *m, int output);     /* the next layer reads that one instead */
 void nl_model_residual(nl_model *m, int output); /* and adds that one before its activation */
 nl_shape nl_model_shape(const nl_model *m);      /* of what the next layer reads */
-void nl_model_norms_go_to(nl_model *m, const char *slot); /* instead of ops->slots */
+/* Slots that norm= fills instead of ops->slots; ends with NULL, stays the caller's. */
+void nl_model_norms_go_to(nl_model *m, const char *const *slots);
 /* NL_EOPTION where the run asks for a norm. why: "fixup=true is a net without norms" */
 nl_status nl_model_wants_no_norm(const nl_model *m, const char *why) NL_CHECKED;
 int64_t nl_model_outputs(const nl_model *m); /* logits the loss wants: classes, or 1 */
@@ -119,8 +121,10 @@ nl_status nl_model_accepts(const nl_model *m, const nl_policy *p, int64_t n) NL_
 /* Whether some norm's evaluation takes statistics of the evaluation batch. */
 bool nl_model_couples_evaluation(const nl_model *m);
 
-/* "a" or "a+b" with the options that this model's paper has for these methods, as `norms` says. */
+/* "a" or "a+b" with the options that this model's paper has for these methods, as `norms` says; and
+ * the same of a data set. */
 nl_status nl_model_norm_spec(const char *model, const char *norm, nl_text *out) NL_CHECKED;
+nl_status nl_model_data_spec(const char *model, const char *data, nl_text *out) NL_CHECKED;
 
 nl_status nl_model_canonical(const char *spec, nl_text *out) NL_CHECKED;
 /* BibTeX keys of what this model uses: model, layers' norms; space-separated, each once. */

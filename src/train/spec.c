@@ -39,7 +39,8 @@ const nl_option nl_run_options[] = {
                  "of the examples: shuffled each epoch, once, or as they lie"),
     NL_OPT_NAMES(nl_run_spec, last, "keep", lasts, "a short last batch of an epoch"),
     NL_OPT(nl_run_spec, eval, "0", 0, 1e12,
-           "evaluate every so many steps; 0: about 50 times a run and at each epoch's end"),
+           "evaluate every so many steps; 0: at each epoch's end, and about 50 times a run "
+           "unless that took more examples than training"),
     NL_OPT(nl_run_spec, eval_batch, "0", 0, 1e9,
            "examples at once when evaluating (0: 500 or fewer; batch where a method needs it)"),
     NL_OPT_NAMES(nl_run_spec, precision, "float", precisions, "number type of the tensors"),
@@ -196,16 +197,25 @@ static nl_status apply_protocol(const nl_words *words, const int *pick, nl_run_s
     return NL_OK;
 }
 
-/* Every method gets the options that the model's paper has for it. */
+typedef nl_status (*preset_of)(const char *model, const char *spec, nl_text *out);
+
+static preset_of presets_of(const nl_option *row)
+{
+    return row->at == offsetof(nl_run_spec, data) ? nl_model_data_spec
+           : strncmp(row->key, "norm", 4) == 0    ? nl_model_norm_spec
+                                                  : NULL;
+}
+
+/* The data and every method get the options that the model's paper has for them. */
 static nl_status apply_presets(nl_run_spec *spec)
 {
     for (const nl_option *row = nl_run_options; row->key; row++) {
-        nl_string *norm = (nl_string *)((char *)spec + row->at);
+        const preset_of preset = presets_of(row);
         nl_text text = {0};
         nl_status st = NL_OK;
-        if (strncmp(row->key, "norm", 4) != 0 || !norm->is[0])
+        if (!preset || !text_of(row, spec)[0])
             continue;
-        NL_GO(nl_model_norm_spec(spec->model.is, norm->is, &text));
+        NL_GO(preset(spec->model.is, text_of(row, spec), &text));
         NL_GO(nl_option_set(row, spec, "run", row->key, nl_text_of(&text)));
     done:
         nl_text_free(&text);

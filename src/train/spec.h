@@ -10,8 +10,8 @@
 #include "core/option.h"
 #include "train/words.h"
 
-/* Grows when the same spec gives other numbers than before; part of every hash. */
-enum { NL_NUMERICS_VERSION = 2 };
+/* Grows when the same spec gives another run file than before; part of every hash. */
+enum { NL_NUMERICS_VERSION = 3 };
 
 enum { NL_PRECISION_FLOAT, NL_PRECISION_DOUBLE };
 

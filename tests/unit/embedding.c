@@ -190,6 +190,20 @@ START_TEST(the_imdb_network_has_as_many_parameters_as_the_papers)
 }
 END_TEST
 
+START_TEST(the_imdb_networks_norms_are_on_outputs_in_cells_or_in_both)
+{
+    static const char *const specs[] = {"lstm_bln", "lstm_bln:slot=cells", "lstm_bln:slot=both"};
+    static const char *const places[] = {"r1/act", "d1/act", "r1/x", "r2/h", "r2/c"};
+    static const bool wanted[][5] = {{1, 1, 0, 0, 0}, {0, 0, 1, 1, 1}, {1, 1, 1, 1, 1}};
+    for (int k = 0; k < 3; k++) {
+        nl_model *m = open_network(specs[k], "layer", 20, 80);
+        for (int i = 0; i < 5; i++)
+            ck_assert(!nl_store_find(nl_model_store(m), places[i], "gamma") == !wanted[k][i]);
+        nl_model_close(m);
+    }
+}
+END_TEST
+
 START_TEST(the_imdb_networks_table_starts_as_kerass)
 {
     nl_model *m = open_network("lstm_bln", "none", 20000, 80);
@@ -324,6 +338,7 @@ int main(void)
     tcase_add_test(t, any_number_of_threads_gives_the_same_bytes);
     tcase_add_test(t, values_are_no_tokens);
     tcase_add_test(t, the_imdb_network_has_as_many_parameters_as_the_papers);
+    tcase_add_test(t, the_imdb_networks_norms_are_on_outputs_in_cells_or_in_both);
     tcase_add_test(t, the_imdb_networks_table_starts_as_kerass);
     tcase_add_test(t, rows_are_up_to_date_when_a_network_reads_them);
     tcase_add_test(t, a_checkpoint_holds_rows_that_are_up_to_date);

@@ -227,7 +227,7 @@ START_TEST(more_examples_than_there_are_is_refused)
                      "mnist: 10 training and 3 validation examples wanted, there are 12");
     ck_assert_str_eq(refusal("mnist:test=6"), "mnist: 6 test examples wanted, there are 5");
     ck_says(refusal("mnist:val=12"), "12 validation examples wanted");
-    ck_says(refusal("mnist:val=1:val_fraction=0.5"), "val and val_fraction are both given");
+    ck_says(refusal("mnist:val=1:val_fraction=0.5"), "val=1 and val_fraction=0.5 are both given");
     ck_says(refusal("mnist:train=-1"), "outside [0");
     ck_says(refusal("mnist:trian=1"), "did you mean 'train'?");
 }

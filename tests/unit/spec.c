@@ -187,6 +187,24 @@ START_TEST(canonical_text_reads_back_to_itself)
 }
 END_TEST
 
+START_TEST(data_and_methods_are_those_of_the_models_paper_unless_said_otherwise)
+{
+    static const struct {
+        const char *words, *data;
+    } row[] = {
+        {"data=cifar10 model=lenet_bln", "cifar10:train=9000:val=1000:standardize=feature:fit=all"},
+        {"data=cifar10:crop=4:val=0 model=lenet_bln:act=relu",
+         "cifar10:train=9000:standardize=feature:fit=all:crop=4:val=0"},
+        {"data=cifar10 model=resnet", "cifar10"},
+        {"data=glyphs model=lenet_bln", "glyphs"},
+        {"data=imdb model=lstm_bln", "imdb:train=4000:val=1000"}};
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++)
+        ck_assert_str_eq(parsed(row[k].words).data.is, row[k].data);
+    ck_assert_str_eq(parsed("model=lenet_bln norm=scaled_ws+layer:eps=0.1").norm.is,
+                     "scaled_ws+layer:area=c:eps=0.1");
+}
+END_TEST
+
 START_TEST(a_hash_follows_what_changes_the_numbers_and_nothing_else)
 {
     const uint64_t plain = hash_of("norm=batch", 7);
@@ -300,6 +318,7 @@ int main(void)
     tcase_add_test(t, refusals_name_the_key_and_the_nearest_known_one);
     tcase_add_test(t, refusals_of_a_file_say_where);
     tcase_add_test(t, canonical_text_reads_back_to_itself);
+    tcase_add_test(t, data_and_methods_are_those_of_the_models_paper_unless_said_otherwise);
     tcase_add_test(t, a_hash_follows_what_changes_the_numbers_and_nothing_else);
     tcase_add_test(t, a_folder_can_be_read_by_people);
     tcase_add_test(t, a_batch_larger_than_the_data_is_refused);

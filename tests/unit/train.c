@@ -8,6 +8,7 @@
 #include "suite.h"
 #include "train_run.h"
 
+#define TINY "data=circles:train=1000:test=100 model=mlp:hidden=4 log=1000 "
 #define SMALL "data=circles:train=300:test=100 model=mlp:hidden=16x2:act=tanh "
 
 static nl_train_result run_done(const char *words)
@@ -227,6 +228,42 @@ START_TEST(refusals_say_what_was_wanted)
 END_TEST
 
 /* Means over examples, the short last batch included. */
+/* How often a run was evaluated, and at which steps first. */
+static int64_t evaluations(const char *words, double *steps, int64_t room)
+{
+    char folder[64], path[96];
+    nl_train_result result;
+    nl_run *run;
+    nl_array at;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
+    snprintf(path, sizeof path, "%s/run.h5", folder);
+    ck_assert_int_eq(nl_run_open(&run, path), NL_OK);
+    ck_assert_int_eq(nl_run_read(run, "/evals/step", &at), NL_OK);
+    const int64_t count = at.count;
+    for (int64_t i = 0; i < count && i < room; i++)
+        steps[i] = at.at[i];
+    nl_array_free(&at);
+    nl_run_close(run);
+    remove_test_folder(folder);
+    return count;
+}
+
+START_TEST(evaluation_passes_no_more_examples_than_training_between_the_ends_of_epochs)
+{
+    double at[8];
+    /* 100 test examples are 10 steps of 10, a fiftieth of 1000 steps is 20; epochs of 100 */
+    ck_assert_int_eq(evaluations(TINY "batch=10 steps=1000", at, 8), 51);
+    ck_assert(at[1] == 20 && at[5] == 100 && at[6] == 120);
+    ck_assert_int_eq(evaluations(TINY "batch=10 steps=100", at, 8), 11);
+    ck_assert(at[1] == 10 && at[2] == 20);
+    /* 100 are 50 steps of 2, epochs of 500; and 100 steps of 1 with evaluation asked for */
+    ck_assert_int_eq(evaluations(TINY "batch=2 steps=120", at, 8), 4);
+    ck_assert(at[1] == 50 && at[2] == 100 && at[3] == 120);
+    ck_assert_int_eq(evaluations(TINY "batch=1 steps=100 eval=25", at, 8), 5);
+}
+END_TEST
+
 START_TEST(evaluation_does_not_depend_on_its_batches)
 {
     const nl_train_result all = run_done(SMALL "norm=batch batch=30 steps=40 eval_batch=100");
@@ -339,6 +376,8 @@ int main(void)
     tcase_add_test(t, refusals_say_what_was_wanted);
     tcase_add_test(t, nothing_is_left_allocated);
     TCase *evaluation = tcase_create("evaluation");
+    tcase_add_test(evaluation,
+                   evaluation_passes_no_more_examples_than_training_between_the_ends_of_epochs);
     tcase_add_test(evaluation, evaluation_does_not_depend_on_its_batches);
     tcase_add_test(evaluation, evaluation_takes_the_batch_of_training_where_that_matters);
     TCase *resumed = tcase_create("resumed");
