@@ -5,9 +5,9 @@
  *     dense 32, tanh, NORM;  dense to the logit
  * Both LSTMs drop .2 of their inputs and .2 of their outputs on the way back, one mask a sequence.
  * Table, kernels and recurrent kernels are Glorot-uniform, the forget gates' bias 1, the dense
- * layers orthogonal, other biases 0. slot=cells puts norm= into the LSTMs instead (x, h and c, as in
- * Cooijmans et al. 2017), slot=both there, too; norm.x, norm.h, norm.c and norm.act say it one by
- * one.
+ * layers orthogonal, other biases 0. slot=cells puts norm= into the LSTMs instead (x, h and c, as
+ * in Cooijmans et al. 2017), slot=both there, too; norm.x, norm.h, norm.c and norm.act say it one
+ * by one.
  *
  * Its methods are Keras's: batch norm with eps 1e-3 and momentum .99, layer norm over the channels
  * of a position with eps 1e-3; batch-layer norm is evaluated with statistics of the batch (FFFF)
