@@ -28,7 +28,7 @@ static void fill(const adding *o, nl_split *to, int64_t first, unsigned part)
         nl_real *x = to->x + i * steps * CHANNELS;
         for (int64_t t = 0; t < steps; t++) {
             x[t * CHANNELS] = (nl_real)nl_random_uniform(key, DRAW_NUMBER + (uint64_t)t);
-            x[t * CHANNELS + 1] = t == a || t == b;
+            x[t * CHANNELS + 1] = t == a || t == b ? 1 : 0;
         }
         to->value[i] = x[a * CHANNELS] + x[b * CHANNELS];
     }

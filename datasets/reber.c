@@ -44,18 +44,18 @@ enum { B, T, P, S, X, V, E, SYMBOLS };
 enum { STATES = 7, END = 7 };
 
 static const struct {
-    int8_t symbol[2], next[2];
+    uint8_t symbol[2], next[2];
 } grammar[STATES] = {
     {{B, B}, {1, 1}}, {{T, P}, {2, 3}}, {{S, X}, {2, 4}},     {{T, V}, {3, 5}},
     {{X, S}, {3, 6}}, {{P, V}, {4, 6}}, {{E, E}, {END, END}},
 };
 
 typedef struct string {
-    int8_t at[LONGEST];
+    uint8_t at[LONGEST];
     int64_t length;
 } string;
 
-static bool is_inner(const int8_t *at, int64_t length)
+static bool is_inner(const uint8_t *at, int64_t length)
 {
     int state = 0;
     for (int64_t t = 0; t < length; t++) {
@@ -73,7 +73,7 @@ static bool is_inner(const int8_t *at, int64_t length)
 
 static bool is_valid(const string *s)
 {
-    const int8_t first = s->at[1], last = s->at[s->length - 2];
+    const uint8_t first = s->at[1], last = s->at[s->length - 2];
     return s->at[0] == B && s->at[s->length - 1] == E && (first == T || first == P) &&
            first == last && is_inner(s->at + 2, s->length - 4);
 }
@@ -116,13 +116,13 @@ static void spoil_anywhere(draws *d, string *s)
     const string good = *s;
     while (is_valid(s)) {
         *s = good;
-        s->at[draw_below(d, s->length)] = (int8_t)draw_below(d, SYMBOLS);
+        s->at[draw_below(d, s->length)] = (uint8_t)draw_below(d, SYMBOLS);
     }
 }
 
 static void spoil(draws *d, double far, string *s)
 {
-    int8_t *last = &s->at[s->length - 2];
+    uint8_t *last = &s->at[s->length - 2];
     if (nl_random_uniform(d->key, d->used++) < far)
         *last = *last == T ? P : T;
     else

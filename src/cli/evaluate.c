@@ -229,7 +229,7 @@ static nl_status evaluate(const struct input *in, nl_trained *t)
     nl_status st;
     int count = 0;
     NL_TRY(check_names(in->policies, row, rows));
-    result *r = nl_alloc((size_t)(rows * in->batches), sizeof *r);
+    result *r = nl_alloc((size_t)rows * (size_t)in->batches, sizeof *r);
     if (!r)
         return nl_fail(NL_ENOMEM, "evaluate: %d results", rows * in->batches);
     for (int i = 0; i < rows; i++)

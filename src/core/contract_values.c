@@ -325,7 +325,7 @@ static void nan_at(nl_contract *c, nl_rig *r, int64_t at, nl_real *moved)
     r->x[at] = keep + 3;
     nl_rig_forward(r);
     for (int64_t i = 0; i < r->rows * r->g.c; i++)
-        moved[i] = moved[i] != r->y[i];
+        moved[i] = moved[i] != r->y[i] ? 1 : 0;
     r->x[at] = (nl_real)NAN;
     nl_rig_forward(r);
     for (int64_t i = 0; i < r->rows * r->g.c; i++)

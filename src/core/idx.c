@@ -221,7 +221,7 @@ static void fill(nl_split *to, const pair *from, int64_t first, double binary)
     const uint8_t *bytes = from->images.bytes + first * width;
     nl_real value[256];
     for (int v = 0; v < 256; v++)
-        value[v] = binary > 0 ? (v > binary * 255 ? 255 : 0) : (nl_real)v;
+        value[v] = (nl_real)(binary == 0 ? v : v > binary * 255 ? 255 : 0);
     for (int64_t i = 0; i < to->count * width; i++)
         to->x[i] = value[bytes[i]];
     for (int64_t i = 0; i < to->count; i++)

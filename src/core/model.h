@@ -38,7 +38,7 @@ enum {
     NL_ANSWER = NL_AT_ANSWER,
     NL_NORMED = NL_AT_PREACT | NL_AT_ACT | NL_AT_RNN
 };
-nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *spec,
+nl_status nl_model_add(nl_model *m, const char *name, unsigned normed, const char *fmt,
                        ...) NL_CHECKED __attribute__((format(printf, 4, 5)));
 /* Outputs have numbers: NL_FROM_INPUT, then one a layer. */
 int nl_model_latest(const nl_model *m);
@@ -130,7 +130,7 @@ nl_status nl_model_canonical(const char *spec, nl_text *out) NL_CHECKED;
 /* BibTeX keys of what this model uses: model, layers' norms; space-separated, each once. */
 void nl_model_citations(const nl_model *m, nl_text *out);
 
-void nl_model_use(const nl_model_ops *const *table, int count);
+void nl_model_use(const nl_model_ops *const *entries, int count);
 const nl_model_ops *nl_model_find(const char *name);
 const nl_model_ops *nl_model_at(int i); /* NULL past the end */
 nl_status nl_model_find_or_say(const char *name, const nl_model_ops **out) NL_CHECKED;

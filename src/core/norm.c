@@ -335,7 +335,8 @@ static void take_time(nl_norm *m)
 {
     const nl_option *o = nl_option_find(m->ops->options, "time");
     const bool pooled =
-        o && ((const nl_choice *)((const char *)m->self + o->at))->is == NL_TIME_POOLED;
+        o &&
+        ((const nl_choice *)(const void *)((const char *)m->self + o->at))->is == NL_TIME_POOLED;
     m->pools = pooled && m->g.steps > 1;
     m->g.sequence = m->g.sequence && m->pools;
     if (m->g.sequence) {

@@ -72,7 +72,7 @@ static void sync_folder_of(const char *path)
     if (slash)
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path);
     else
-        strcpy(folder, ".");
+        snprintf(folder, sizeof folder, ".");
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -189,7 +189,7 @@ nl_status nl_file_each(const char *folder, nl_status (*f)(void *arg, const char 
     nl_status st = NL_OK;
     if (strlen(folder) >= sizeof path)
         return nl_fail(NL_EIO, "%s: the path is too long", folder);
-    strcpy(path, folder);
+    snprintf(path, sizeof path, "%s", folder);
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
     if (!tree)
         return nl_fail(NL_EIO, "%s: %s", folder, strerror(errno));
