@@ -5,7 +5,7 @@ not run.
 
     replay_rnn.py PATH/OF/normlab
 """
-from replays import CLASSES, SIDE, recorded, repeat, write_digits
+from replays import CLASSES, SIDE, answers, recorded, recurrent, repeat, write_digits
 
 import torch
 from torch import nn
@@ -16,30 +16,12 @@ OPTIMIZERS = {"sgd:lr=0.02": lambda p: torch.optim.SGD(p, lr=0.02),
 RUNS = [("lstm", "none"), ("lstm", "layer"), ("gru", "none"), ("rnn", "none")]
 
 
-def swap(v):
-    """The gru's gates r z n of PyTorch from z r n."""
-    z, r, n = v.chunk(3, -1)
-    return torch.cat([r, z, n], -1)
-
-
 class Plain(nn.Module):
-    """PyTorch's own layer. normlab has one bias where it has two: of the second, only what acts on the
-    gru's candidate learns."""
+    """PyTorch's own layer."""
 
     def __init__(self, run, cell):
         super().__init__()
-        kinds = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-        order = swap if cell == "gru" else lambda v: v
-        self.layer = layer = kinds[cell](SIDE, UNITS, batch_first=True)
-        learns = torch.zeros_like(layer.bias_hh_l0)
-        layer.weight_ih_l0.data = order(recorded(run, "r1/wx")).T.contiguous()
-        layer.weight_hh_l0.data = order(recorded(run, "r1/wh")).T.contiguous()
-        layer.bias_ih_l0.data = order(recorded(run, "r1/b").flatten())
-        layer.bias_hh_l0.data.zero_()
-        if cell == "gru":
-            layer.bias_hh_l0.data[2 * UNITS:] = recorded(run, "r1/bh").flatten()
-            learns[2 * UNITS:] = 1
-        layer.bias_hh_l0.register_hook(lambda g: g * learns)
+        self.layer = recurrent(run, cell, SIDE, UNITS)
 
     def forward(self, x):
         return self.layer(x)[0][:, -1]
@@ -67,10 +49,8 @@ class NormedLSTM(nn.Module):
 
 
 def network(run, cell, norm):
-    last = nn.Linear(UNITS, CLASSES)
-    last.weight.data = recorded(run, "out/w").T.contiguous()
-    last.bias.data = recorded(run, "out/b").flatten()
-    return nn.Sequential(Plain(run, cell) if norm == "none" else NormedLSTM(run), last)
+    cells = Plain(run, cell) if norm == "none" else NormedLSTM(run)
+    return nn.Sequential(cells, answers(run, UNITS, CLASSES))
 
 
 CASES = [(f"data=mnist_rows:standardize=unit model={cell}:hidden={UNITS} norm={norm} "

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 
-from replays import CLOSE, recorded, train
+from replays import CLOSE, answers, recurrent, train
 
 import numpy as np
 import torch
@@ -34,22 +34,8 @@ def write_text(folder):
 class Network(nn.Module):
     def __init__(self, run, cell):
         super().__init__()
-        order = (lambda v: torch.cat([v.chunk(3, -1)[k] for k in (1, 0, 2)], -1)) if cell == "gru" \
-            else (lambda v: v)
-        self.layer = layer = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](len(ALPHABET), UNITS,
-                                                                  batch_first=True)
-        self.last = nn.Linear(UNITS, len(ALPHABET))
-        learns = torch.zeros_like(layer.bias_hh_l0)
-        layer.weight_ih_l0.data = order(recorded(run, "r1/wx")).T.contiguous()
-        layer.weight_hh_l0.data = order(recorded(run, "r1/wh")).T.contiguous()
-        layer.bias_ih_l0.data = order(recorded(run, "r1/b").flatten())
-        layer.bias_hh_l0.data.zero_()
-        if cell == "gru":
-            layer.bias_hh_l0.data[2 * UNITS:] = recorded(run, "r1/bh").flatten()
-            learns[2 * UNITS:] = 1
-        layer.bias_hh_l0.register_hook(lambda g: g * learns)
-        self.last.weight.data = recorded(run, "out/w").T.contiguous()
-        self.last.bias.data = recorded(run, "out/b").flatten()
+        self.layer = recurrent(run, cell, len(ALPHABET), UNITS)
+        self.last = answers(run, UNITS, len(ALPHABET))
 
     def forward(self, x, state):
         h, state = self.layer(nn.functional.one_hot(x, len(ALPHABET)).double(), state)

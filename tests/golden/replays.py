@@ -48,6 +48,35 @@ def recorded(run, path):
     return torch.tensor(run["record/init/" + path][()])
 
 
+def recurrent(run, kind, inputs, units):
+    """PyTorch's layer of that kind with the weights recorded of r1. normlab has one bias where it has
+    two, of the second only what acts on the gru's candidate, and the gru's gates as z r n, not r z n."""
+    kinds = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+    layer = kinds[kind](inputs, units, batch_first=True)
+    learns = torch.zeros_like(layer.bias_hh_l0)
+
+    def weights(name):
+        v = recorded(run, "r1/" + name)
+        return torch.cat([v.chunk(3, -1)[k] for k in (1, 0, 2)], -1) if kind == "gru" else v
+
+    layer.weight_ih_l0.data = weights("wx").T.contiguous()
+    layer.weight_hh_l0.data = weights("wh").T.contiguous()
+    layer.bias_ih_l0.data = weights("b").flatten()
+    layer.bias_hh_l0.data.zero_()
+    if kind == "gru":
+        layer.bias_hh_l0.data[2 * units:] = recorded(run, "r1/bh").flatten()
+        learns[2 * units:] = 1
+    layer.bias_hh_l0.register_hook(lambda g: g * learns)
+    return layer
+
+
+def answers(run, units, classes):
+    layer = torch.nn.Linear(units, classes)
+    layer.weight.data = recorded(run, "out/w").T.contiguous()
+    layer.bias.data = recorded(run, "out/b").flatten()
+    return layer
+
+
 def train(program, keys, steps, out):
     subprocess.run([program, "train", *keys.split(), f"steps={steps}", "precision=double",
                     "record=init,order", f"out={out}"], check=True, stdout=subprocess.DEVNULL)
