@@ -29,9 +29,9 @@ void nl_lower_case(char *text, int64_t bytes)
     for (int64_t i = 0; i < bytes; i++) {
         const unsigned char c = (unsigned char)text[i];
         const unsigned char before = i > 0 ? (unsigned char)text[i - 1] : 0;
-        if (c >= 'A' && c <= 'Z')
-            text[i] = (char)(c + 0x20);
-        else if (before == 0xC3 && c >= 0x80 && c <= 0x9E && c != 0x97) /* U+00C0 .. U+00DE */
+        const bool ascii = c >= 'A' && c <= 'Z';
+        const bool latin = before == 0xC3 && c >= 0x80 && c <= 0x9E && c != 0x97; /* U+00C0 .. DE */
+        if (ascii || latin)
             text[i] = (char)(c + 0x20);
     }
 }

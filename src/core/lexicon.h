@@ -21,7 +21,7 @@ void nl_lower_case(char *text, int64_t bytes);
 const char *nl_next_word(const char *text, int64_t bytes, int64_t *at, int64_t *length);
 
 /* Gives the number of a word, a new one where it is new, and adds `times` to its count. */
-nl_status nl_lexicon_add(nl_lexicon *l, const char *word, int64_t length, int64_t times,
+nl_status nl_lexicon_add(nl_lexicon *l, const char *text, int64_t length, int64_t times,
                          int32_t *number) NL_CHECKED;
 
 int64_t nl_lexicon_words(const nl_lexicon *l);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bibtex.h"
 #include "base/clock.h"
 #include "core/model_settings.h"
 #include "core/norm_fold.h"
@@ -802,13 +803,12 @@ bool nl_model_couples_evaluation(const nl_model *m)
 static void cite(const char *reference, nl_text *out)
 {
     char key[64];
-    const size_t n = strcspn(reference ? reference : "", ", ");
+    const size_t n = reference ? strcspn(reference, ", ") : 0;
     if (n == 0 || n >= sizeof key)
         return;
     memcpy(key, reference, n);
     key[n] = 0;
-    if (!strstr(nl_text_of(out), key))
-        nl_text_add(out, "%s%s", out->used ? " " : "", key);
+    nl_bibtex_unite(key, out);
 }
 
 void nl_model_citations(const nl_model *m, nl_text *out)

@@ -59,7 +59,7 @@ struct nl_optim {
 void nl_optim_update(const nl_optim *o, const nl_optim_run *r, const nl_optim_call *pace,
                      int64_t from, int64_t count, const nl_real *g);
 
-nl_status nl_optim_rows_open(nl_optim *o, nl_optim_run *r, nl_item *table) NL_CHECKED;
+nl_status nl_optim_rows_open(nl_optim *o, nl_optim_run *r, nl_item *it) NL_CHECKED;
 void nl_optim_rows_close(nl_optim_rows *rows); /* up to date, then freed; NULL is fine */
 void nl_optim_rows_read(nl_optim_rows *rows);  /* all of them, up to date */
 /* Slots and steps were set from outside: none lags. */
