@@ -41,23 +41,24 @@ static int64_t forest_ratios(const nl_compare *c, const nl_method *m, nl_interva
 #define SHARE .scale = 100, .unit = "%"
 #define SEVEN .shape = NL_BANDS, .percentiles = true, .note = "percentiles 5, 15, 50, 85, 95"
 #define CHANNELS .shape = NL_BANDS, .note = "percentiles 5 to 95 over channels"
+#define RIDGES .shape = NL_RIDGES, .note = "densities along training, cut at 0.2 and 99.8 %"
 #define FOREST(of) .shape = NL_FOREST, .forest = of
 
 static const char at_end[] = "At the end", learning[] = "Learning curves",
                   activations[] = "Activations", gradients[] = "Gradients of activations",
-                  gains[] = "Gamma and beta", weights[] = "Weights and gradients",
-                  over_time[] = "Over time steps";
+                  gains[] = "Gamma and beta", population[] = "Running statistics",
+                  weights[] = "Weights and gradients", over_time[] = "Over time steps";
 
 static const nl_chart_kind kinds[] = {
-    {KIND("differences", at_end, "difference to "), FOREST(forest_differences), .to_baseline = true,
+    {KIND("differences", at_end, "Difference to "), FOREST(forest_differences), .to_baseline = true,
      .note = "by seed; dots are pairs, bars intervals of the mean"},
-    {KIND("ratios", at_end, "steps to the target, as a factor of those of "), .to_baseline = true,
+    {KIND("ratios", at_end, "Steps to the target, as a factor of those of "), .to_baseline = true,
      FOREST(forest_ratios), .nothing = 1, .logarithmic = true, .unit = "factor",
      .note = "by seed; bars are intervals of the geometric mean"},
-    {KIND("scores", at_end, "score"), FOREST(forest_scores), .nothing = NAN,
+    {KIND("scores", at_end, "Score"), FOREST(forest_scores), .nothing = NAN,
      .note = "dots are runs, bars intervals of the mean"},
 
-    {KIND("sensitivity", "Sensitivity", "score over"), .shape = NL_VIEW,
+    {KIND("sensitivity", "Sensitivity", "Score over"), .shape = NL_VIEW,
      .note = "the last value of each run; bars are intervals of the mean over seeds, or the range "
              "of few"},
 
@@ -79,8 +80,16 @@ static const nl_chart_kind kinds[] = {
      SEVEN},
     {KIND("percentiles-before", activations, "before the norm"),
      .channel = "/layers/@/pre/percentiles", SEVEN},
+    {KIND("ridgelines", activations, "distribution after the norm"),
+     .channel = "/histograms/@/post/counts", RIDGES},
+    {KIND("ridgelines-before", activations, "distribution before the norm"),
+     .channel = "/histograms/@/pre/counts", RIDGES},
     {KIND("std", activations, "standard deviation after the norm"),
      .channel = "/layers/@/post/std"},
+    {KIND("skewness", activations, "skewness after the norm"),
+     .channel = "/layers/@/post/skewness"},
+    {KIND("kurtosis", activations, "kurtosis after the norm"), .channel = "/layers/@/post/kurtosis",
+     .logarithmic = true},
     {KIND("saturated", activations, "flat values after the norm"),
      .channel = "/layers/@/post/saturated", SHARE, .rare = true},
     {KIND("dead", activations, "dead units after the norm"), .channel = "/layers/@/post/dead",
@@ -91,10 +100,22 @@ static const nl_chart_kind kinds[] = {
     {KIND("gradients-before", gradients, "at the norm's input"),
      .channel = "/gradients/@/pre/percentiles", SEVEN},
 
+    {KIND("gradient-ridgelines", gradients, "distribution at the norm's output"),
+     .channel = "/gradient_histograms/@/post/counts", RIDGES},
+    {KIND("gradient-ridgelines-before", gradients, "distribution at the norm's input"),
+     .channel = "/gradient_histograms/@/pre/counts", RIDGES},
+
     {KIND("gamma", gains, "gamma"), .channel = "/norms/@/gamma", CHANNELS},
     {KIND("beta", gains, "beta"), .channel = "/norms/@/beta", CHANNELS},
 
-    {KIND("gradient-norm-of-all", weights, "norm of all gradients"), .channel = "/params/grad_norm",
+    {KIND("running-kl", population, "divergence of batch from running statistics"),
+     .channel = "/population/@/kl", .unit = "nats", CHANNELS},
+
+    {KIND("gradient-cosine-of-all", weights, "Cosine of the gradients of successive steps"),
+     .channel = "/cosine/cosine"},
+    {KIND("gradient-cosine", weights, "cosine of the gradients of successive steps"),
+     .channel = "/cosine/@/cosine"},
+    {KIND("gradient-norm-of-all", weights, "Norm of all gradients"), .channel = "/params/grad_norm",
      .logarithmic = true},
     {KIND("gradient-norm", weights, "norm of the gradient"), .channel = "/params/@/grad_norm",
      .logarithmic = true},
@@ -277,25 +298,15 @@ static nl_status take_channel(finding *f, int64_t run, const nl_track *v)
     return NL_OK;
 }
 
-/* Kinds of one section follow each other in the table. */
-static const nl_chart_kind *section_of(const nl_chart_kind *kind)
-{
-    while (kind > kinds && strcmp(kind[-1].section, kind->section) == 0)
-        kind--;
-    return kind;
-}
-
-static int by_section_and_layer(const void *left, const void *right)
+/* One kind in all layers, so that they can be compared, then the next kind. */
+static int by_kind_and_place(const void *left, const void *right)
 {
     const nl_chart *a = left, *b = right;
-    const nl_chart_kind *s = section_of(a->is), *t = section_of(b->is);
-    if (s != t)
-        return s < t ? -1 : 1;
+    if (a->is != b->is)
+        return a->is < b->is ? -1 : 1;
     if (a->layer != b->layer)
         return a->layer < b->layer ? -1 : 1;
-    if (a->place != b->place)
-        return a->place < b->place ? -1 : 1;
-    return (a->is > b->is) - (a->is < b->is);
+    return (a->place > b->place) - (a->place < b->place);
 }
 
 /* A forest of one method, or of nothing measured, shows nothing. */
@@ -340,7 +351,7 @@ nl_status nl_charts_find(nl_charts *out, const nl_compare *c)
     NL_GO(nl_text_status(&f.places));
     NL_GO(add_forests(&f));
     if (out->count)
-        qsort(out->at, (size_t)out->count, sizeof *out->at, by_section_and_layer);
+        qsort(out->at, (size_t)out->count, sizeof *out->at, by_kind_and_place);
 done:
     nl_text_free(&f.layers);
     nl_text_free(&f.places);

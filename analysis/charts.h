@@ -10,6 +10,7 @@
 typedef enum nl_chart_shape {
     NL_LINE,   /* one value a step, a curve for each method */
     NL_BANDS,  /* percentiles 5, 15, 50, 85, 95 a step, a panel for each method */
+    NL_RIDGES, /* densities at some steps, one above the other, a panel for each method */
     NL_HEAT,   /* many values a step, as colours, a panel for each method */
     NL_FOREST, /* one interval for each method, with the values of its runs */
     NL_VIEW    /* the score over a key that differs between tasks, a curve for each method */
@@ -56,7 +57,7 @@ typedef struct nl_chart {
 typedef struct nl_charts {
     const nl_compare *c;   /* of one task */
     const nl_study *study; /* or of several; the other is NULL */
-    nl_chart *at;          /* by section, layer and kind; owned */
+    nl_chart *at;          /* by kind, then in the network's order; owned */
     int64_t count;
 } nl_charts;
 
@@ -65,7 +66,7 @@ nl_status nl_charts_find(nl_charts *out, const nl_compare *c) NL_CHECKED;
 nl_status nl_charts_find_views(nl_charts *out, const nl_study *s) NL_CHECKED;
 void nl_charts_free(nl_charts *s);
 
-/* "h3/preact: after the norm", "difference to none", "score over optimizer.lr" */
+/* "h3/preact: after the norm", "Difference to none", "Score over optimizer.lr" */
 void nl_chart_add_title(const nl_chart *chart, nl_text *out);
 
 /* "h3" of "h3/preact": what a page filters by. */

@@ -62,7 +62,7 @@ static int64_t panels_of(const nl_charts *s, const nl_chart *chart)
 
 static bool has_panels(const nl_chart *chart)
 {
-    return chart->shape == NL_BANDS || chart->shape == NL_HEAT;
+    return chart->shape == NL_BANDS || chart->shape == NL_HEAT || chart->shape == NL_RIDGES;
 }
 
 static int64_t columns_of(const nl_charts *s, const nl_chart *chart, const nl_look *look)
@@ -355,6 +355,39 @@ static nl_status add_cells(const nl_chart *chart, const nl_series *p, bool with_
     return NL_OK;
 }
 
+/* The first step at the top; the highest density of all panels reaches over two steps. */
+static void add_ridges(const nl_charts *s, const nl_chart *chart, const nl_series *p, double high,
+                       bool with_steps, int64_t m, nl_text *out)
+{
+    const nl_span span = nl_ridge_span(s, chart);
+    const double width = (span.high - span.low) / NL_RIDGE_CELLS;
+    nl_text plots = {0}, tics = {0};
+    for (int64_t i = 0; i < p->points; i++) {
+        const double base = (double)(p->points - 1 - i);
+        nl_text_add(out, "$p%" PRId64 " << EOD\n", i);
+        for (int64_t k = 0; k < p->width; k++)
+            nl_text_add(out, "%.5g %.5g\n", span.low + ((double)k + 0.5) * width,
+                        base + 2 * p->y[i * p->width + k] / high);
+        nl_text_add(out, "EOD\n");
+        nl_text_add(&plots,
+                    "%s$p%" PRId64
+                    " u 1:(%g):2 w filledcurves fs transparent solid 0.3 lc rgb '%s', "
+                    "$p%" PRId64 " w l lw 1 lc rgb '%s'",
+                    i ? ", " : "", i, base, nl_figure_colour(m), i, nl_figure_colour(m));
+        nl_text_add(&tics, "%s'", i ? ", " : "");
+        if (with_steps)
+            nl_text_add(&tics, "%.0f", p->x[i]);
+        nl_text_add(&tics, "' %g", base);
+    }
+    nl_text_add(out,
+                "set format x '%%g'\nset xtics %g\nset ytics (%s)\nset xrange [%g:%g]\nset yrange "
+                "[-0.1:%g]\nplot %s\n",
+                tic_step(span.high - span.low, TICS + 1), nl_text_of(&tics), span.low, span.high,
+                (double)p->points + 1.2, nl_text_of(&plots));
+    nl_text_free(&plots);
+    nl_text_free(&tics);
+}
+
 /* Margins and gaps as shares of the drawing. */
 static void add_layout(const nl_charts *s, const nl_chart *chart, const nl_look *look, nl_text *out)
 {
@@ -378,17 +411,22 @@ static void add_colours(double low, double high, nl_text *out)
 }
 
 static nl_status add_panel(const nl_charts *s, const nl_chart *chart, const nl_look *look,
-                           int64_t panel, int64_t m, nl_text *out)
+                           int64_t panel, int64_t m, double high, nl_text *out)
 {
     const int64_t columns = columns_of(s, chart, look), panels = panels_of(s, chart);
     nl_series p;
     NL_TRY(nl_series_take(&p, s, chart, run_of_panel(s, chart, m)));
     add_label(out, "set title offset 0,-0.6", label_of(s, m));
-    add_label(out, "set xlabel offset 0,0.5", panel + columns >= panels ? "step" : "");
+    add_label(out, "set xlabel offset 0,0.5",
+              panel + columns < panels    ? ""
+              : chart->shape == NL_RIDGES ? "value"
+                                          : "step");
     nl_text_add(out, "set format y '%s'\n", panel % columns ? "" : "%g");
     nl_status st = NL_OK;
     if (chart->shape == NL_BANDS) {
         add_bands(&p, m, out);
+    } else if (chart->shape == NL_RIDGES) {
+        add_ridges(s, chart, &p, high, panel % columns == 0, m, out);
     } else {
         if (panel == panels - 1)
             nl_text_add(out,
@@ -411,7 +449,7 @@ static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl
     NL_TRY(range_of_panels(s, chart, &low, &high));
     if (chart->shape == NL_HEAT) {
         add_colours(low, high, out);
-    } else {
+    } else if (chart->shape == NL_BANDS) {
         const double across = look->width / (double)columns_of(s, chart, look);
         nl_text_add(out, "set xtics %g\nset ytics %g\n",
                     tic_step(last_step(s, chart), tics_on(across, look, 6)),
@@ -422,7 +460,7 @@ static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl
     add_layout(s, chart, look, out);
     for (int64_t m = 0; m < s->c->count; m++)
         if (run_of_panel(s, chart, m) >= 0)
-            NL_TRY(add_panel(s, chart, look, panel++, m, out));
+            NL_TRY(add_panel(s, chart, look, panel++, m, high, out));
     nl_text_add(out, "unset multiplot\n");
     return NL_OK;
 }
@@ -556,7 +594,8 @@ nl_status nl_draw(const nl_charts *s, const nl_chart *chart, const nl_look *look
     switch (chart->shape) {
     case NL_LINE: NL_TRY(draw_curves(s, chart, look, out)); break;
     case NL_BANDS:
-    case NL_HEAT: NL_TRY(draw_panels(s, chart, look, out)); break;
+    case NL_HEAT:
+    case NL_RIDGES: NL_TRY(draw_panels(s, chart, look, out)); break;
     case NL_FOREST: NL_TRY(draw_forest(s, chart, look, out)); break;
     case NL_VIEW: NL_TRY(draw_view(s, chart, look, out)); break;
     }

@@ -243,6 +243,12 @@ static void add_rows(const data *d, const nl_chart *chart)
     close_with(d->out, "]");
 }
 
+static void add_span(const data *d, const nl_charts *s, const nl_chart *chart)
+{
+    const nl_span span = nl_ridge_span(s, chart);
+    numbers_of(d->out, "span", (const double[]){span.low, span.high}, 2);
+}
+
 /* Curves of a paper for this channel, by the number of their method. */
 static void add_published(const data *d, const nl_charts *s, const nl_chart *chart)
 {
@@ -335,11 +341,9 @@ static nl_status add_view(const data *d, const nl_charts *s, const nl_chart *cha
 
 static void add_head(const data *d, const nl_chart *chart, int64_t task)
 {
-    static const char *const shapes[] = {[NL_LINE] = "line",
-                                         [NL_BANDS] = "bands",
-                                         [NL_HEAT] = "heat",
-                                         [NL_FOREST] = "forest",
-                                         [NL_VIEW] = "view"};
+    static const char *const shapes[] = {
+        [NL_LINE] = "line",     [NL_BANDS] = "bands",   [NL_HEAT] = "heat",
+        [NL_RIDGES] = "ridges", [NL_FOREST] = "forest", [NL_VIEW] = "view"};
     nl_text *out = d->out, title = {0};
     nl_chart_add_title(chart, &title);
     text_of(out, "name", chart->is->name);
@@ -369,6 +373,8 @@ static nl_status add_chart(const data *d, const nl_charts *s, const nl_chart *ch
     } else {
         if (chart->shape == NL_HEAT)
             add_rows(d, chart);
+        if (chart->shape == NL_RIDGES)
+            add_span(d, s, chart);
         NL_TRY(add_steps(d, s, chart));
         NL_TRY(add_series(d, s, chart, first_run));
         add_published(d, s, chart);

@@ -16,6 +16,7 @@
  *               index into runs) with the number of its steps and a value each
  *     bands     the same, five growing values each
  *     heat      the same, many values each, and "rows", the labels of the ordinate
+ *     ridges    the same, a density for each of as many cells, and "span", their two ends
  *     forest    "rows": [{"m", "mean", "low", "high", "values"}]
  *     view      "values": the labels of the abscissa, "rows": [{"m", "k", "mean", "low", "high",
  *               "runs", "diverged"}], k an index into values

@@ -6,7 +6,14 @@
 #include "analysis/sample.h"
 #include "base/alloc.h"
 
-enum { LINE_POINTS = 200, BAND_POINTS = 100, HEAT_POINTS = 60, HEAT_ROWS = 100, BANDS = 5 };
+enum {
+    LINE_POINTS = 200,
+    BAND_POINTS = 100,
+    HEAT_POINTS = 60,
+    RIDGES = 8,
+    HEAT_ROWS = 100,
+    BANDS = 5
+};
 
 /* Rows [from, to) that point i stands for. */
 typedef struct bin {
@@ -62,6 +69,84 @@ int64_t nl_heat_row(const nl_chart *chart, int64_t k)
     return bin_of(first_value(chart)->width, nl_heat_width(chart), k).from;
 }
 
+/* ---- Ridges: histograms as densities on cells of the same width */
+
+/* One row of a histogram: bin k counts values from edge[k] to edge[k + 1]; the outermost ones have
+ * no other end. */
+typedef struct histogram {
+    const double *count, *edge;
+    int64_t bins;
+    double total;
+} histogram;
+
+static bool read_histogram(const nl_rundata *run, const nl_track *v, int64_t row, histogram *h)
+{
+    const nl_track *edges =
+        nl_rundata_track(run, "/%.*s/bin", (int)strcspn(v->name + 1, "/"), v->name + 1);
+    if (!edges || edges->rows != v->width)
+        return false;
+    *h = (histogram){v->at + row * v->width, edges->at, v->width, 0};
+    for (int64_t k = 0; k < h->bins; k++)
+        h->total += h->count[k];
+    return h->total > 0;
+}
+
+/* What lies beyond the edges is put at them. */
+static double lower(const histogram *h, int64_t k) { return h->edge[k > 0 ? k : 1]; }
+static double upper(const histogram *h, int64_t k)
+{
+    return h->edge[k + 1 < h->bins ? k + 1 : h->bins - 1];
+}
+
+/* The share of values below x; in a bin they lie evenly. */
+static double share_below(const histogram *h, double x)
+{
+    double below = 0;
+    for (int64_t k = 0; k < h->bins && lower(h, k) < x; k++) {
+        const double width = upper(h, k) - lower(h, k);
+        below += h->count[k] * (upper(h, k) <= x ? 1 : (x - lower(h, k)) / width);
+    }
+    return below / h->total;
+}
+
+/* The edge of the bin in which this share lies. */
+static double edge_at(const histogram *h, double share)
+{
+    double below = 0;
+    for (int64_t k = 0; k < h->bins; k++) {
+        below += h->count[k];
+        if (below > share * h->total)
+            return share < 0.5 ? lower(h, k) : upper(h, k);
+    }
+    return h->edge[h->bins - 1];
+}
+
+nl_span nl_ridge_span(const nl_charts *s, const nl_chart *chart)
+{
+    static const double cut = 0.002;
+    nl_span span = {INFINITY, -INFINITY};
+    histogram h;
+    for (int64_t r = 0; r < s->c->runs_count; r++)
+        for (int64_t i = 0; chart->value[r] && i < chart->value[r]->rows; i++)
+            if (read_histogram(s->c->runs[r], chart->value[r], i, &h)) {
+                span.low = fmin(span.low, edge_at(&h, cut));
+                span.high = fmax(span.high, edge_at(&h, 1 - cut));
+            }
+    return span;
+}
+
+static void take_densities(const nl_charts *s, const nl_chart *chart, int64_t run, int64_t row,
+                           nl_span span, double *y)
+{
+    histogram h = {0};
+    const double width = (span.high - span.low) / NL_RIDGE_CELLS;
+    const bool some = read_histogram(s->c->runs[run], chart->value[run], row, &h);
+    for (int64_t k = 0; k < NL_RIDGE_CELLS; k++) {
+        const double from = span.low + (double)k * width;
+        y[k] = some ? (share_below(&h, from + width) - share_below(&h, from)) / width : NAN;
+    }
+}
+
 static void take_point(nl_series *p, const nl_chart *chart, const nl_track *v, int64_t i, bin b,
                        double *scratch)
 {
@@ -89,28 +174,42 @@ static int64_t longest(const nl_charts *s, const nl_chart *chart, int64_t run)
     return rows;
 }
 
+static int64_t width_of(const nl_chart *chart)
+{
+    switch (chart->shape) {
+    case NL_BANDS: return BANDS;
+    case NL_HEAT: return nl_heat_width(chart);
+    case NL_RIDGES: return NL_RIDGE_CELLS;
+    default: return 1;
+    }
+}
+
 nl_status nl_series_take(nl_series *out, const nl_charts *s, const nl_chart *chart, int64_t run)
 {
-    static const int64_t most[] = {
-        [NL_LINE] = LINE_POINTS, [NL_BANDS] = BAND_POINTS, [NL_HEAT] = HEAT_POINTS};
+    static const int64_t most[] = {[NL_LINE] = LINE_POINTS,
+                                   [NL_BANDS] = BAND_POINTS,
+                                   [NL_HEAT] = HEAT_POINTS,
+                                   [NL_RIDGES] = RIDGES};
     const nl_track *v = chart->value ? chart->value[run] : NULL;
     *out = (nl_series){0};
-    if (!v)
-        return NL_OK;
+    if (!v || (chart->shape == NL_HEAT && v->width != first_value(chart)->width))
+        return NL_OK; /* rows of a heat map are those of the first run */
     const int64_t rows = longest(s, chart, run);
     const int64_t points = rows < most[chart->shape] ? rows : most[chart->shape];
-    out->width = chart->shape == NL_LINE    ? 1
-                 : chart->shape == NL_BANDS ? BANDS
-                                            : nl_heat_width(chart);
+    out->width = width_of(chart);
     out->x = nl_alloc((size_t)(points * (1 + out->width) + v->width), sizeof *out->x);
     if (!out->x)
         return nl_fail(NL_ENOMEM, "chart of %s", chart->channel);
     out->y = out->x + points;
+    const nl_span span = chart->shape == NL_RIDGES ? nl_ridge_span(s, chart) : (nl_span){0, 0};
     for (int64_t i = 0; i < points && bin_of(rows, points, i).from < v->rows; i++) {
         bin b = bin_of(rows, points, i);
         b.to = b.to < v->rows ? b.to : v->rows;
         out->x[i] = chart->step[run]->at[b.to - 1];
-        take_point(out, chart, v, i, b, out->y + points * out->width);
+        if (chart->shape == NL_RIDGES)
+            take_densities(s, chart, run, b.to - 1, span, out->y + i * out->width);
+        else
+            take_point(out, chart, v, i, b, out->y + points * out->width);
         out->points++;
     }
     return NL_OK;

@@ -19,6 +19,13 @@ void nl_series_free(nl_series *p);
 int64_t nl_heat_width(const nl_chart *chart);
 int64_t nl_heat_row(const nl_chart *chart, int64_t k);
 
+/* The values that the cells of ridges span; cell k of n is from low + k (high - low) / n on. */
+typedef struct nl_span {
+    double low, high;
+} nl_span;
+enum { NL_RIDGE_CELLS = 36 };
+nl_span nl_ridge_span(const nl_charts *s, const nl_chart *chart);
+
 /* What a forest shows of a method: its interval, in the chart's unit, and the values behind. */
 typedef struct nl_forest_row {
     nl_interval is; /* n 0: nothing */

@@ -75,6 +75,18 @@
       }));
   }
 
+  /* Densities stand above their step; the highest one reaches over two steps. */
+  function ridges(chart) {
+    const all = firstOf(chart), [low, high] = chart.span;
+    const most = Math.max(...all.flatMap((s) => s.y.flat()).filter(Number.isFinite));
+    const steps = all.length ? all.reduce((a, b) => (b.x.length > a.x.length ? b : a)).x : [];
+    const values = all.flatMap((s) =>
+      s.x.flatMap((step, i) => s.y[i].map((density, k) => ({
+        step, method: method(s), value: low + ((k + 0.5) * (high - low)) / s.y[i].length,
+        density, base: -i, top: -i + (2 * density) / most }))));
+    return { values, steps };
+  }
+
   function cells(chart) {
     return firstOf(chart).flatMap((s) =>
       s.x.flatMap((x, i) =>
@@ -185,6 +197,19 @@
                 { mark: { type: "line", strokeWidth: 1.7, tooltip: true },
                   encoding: { y: { field: "p50", type: "quantitative" } } }] });
     },
+    ridges(chart) {
+      const { values, steps } = ridges(chart);
+      const y = { type: "quantitative", title: "step", scale: { zero: false },
+                  axis: { values: steps.map((_, i) => -i), grid: false, ticks: false,
+                          labelExpr: `${JSON.stringify(steps)}[-datum.value]` } };
+      return facets(chart, values, {
+        encoding: { x: { field: "value", type: "quantitative", title: "value", scale: { nice: false } },
+                    color: unlabelled, detail: { field: "step", sort: "ascending" } },
+        layer: [{ mark: { type: "area", opacity: 0.3 },
+                  encoding: { y: { ...y, field: "top" }, y2: { field: "base" } } },
+                { mark: { type: "line", strokeWidth: 1.2 }, encoding: { y: { ...y, field: "top" } } }] },
+        240);
+    },
     heat(chart) {
       return facets(chart, cells(chart), {
         mark: { type: "rect", tooltip: true },
@@ -198,12 +223,12 @@
   };
 
   /* One panel a method, all on one ordinate. */
-  function facets(chart, values, spec) {
+  function facets(chart, values, spec, height = 150) {
     const panels = Math.max(1, new Set(values.map((v) => v.method)).size);
     const wide = Math.min(360, Math.max(150, 1130 / panels - 45));
     return { data: { values },
              facet: { column: { field: "method", type: "nominal", title: null, sort: labels } },
-             spec: { width: wide, height: 150, ...spec } };
+             spec: { width: wide, height, ...spec } };
   }
 
   const config = {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Every kind of figure that a few runs have, as PDF, SVG and PNG: the file is of the size asked for,
+"""Every kind of figure that a few runs have, one of each shape as PDF and PNG too: the file is of the size asked for,
 letters are embedded in PDF and stay text in SVG, each method is named and something is drawn.
 Silence means pass; 77: not run.
 
@@ -16,17 +16,21 @@ import xml.etree.ElementTree as ElementTree
 import zlib
 
 RUN = ("data=circles:train=200:val=50:test=100 model=mlp:hidden=8x2:act=tanh steps=60 batch=20 "
-       "norm=none,batch seeds=4 probe=unit:every=20")
+       "norm=none,batch seeds=4 probe=unit:every=20 log=histograms,gradients,cosine,population")
 ROWS = ("data=reber:train=200:test=50 model=lstm:hidden=8 steps=20 batch=20 norm=none,layer seeds=2")
 RATES = ("data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20 norm=none,batch "
          "optimizer=sgd:lr=0.1,sgd:lr=0.3 seeds=2")
 KINDS = {
     "runs": ["differences", "scores", "loss", "test-accuracy", "validation-accuracy", "test-loss",
              "validation-loss", "percentiles", "percentiles-before", "std", "gamma", "beta",
+             "ridgelines", "skewness", "kurtosis", "gradients", "running-kl", "gradient-cosine",
              "gradient-norm-of-all", "gradient-norm", "weight-norm", "probe"],
     "rows": ["gradient-steps"],
     "rates": ["sensitivity"],
 }
+
+
+EVERY_ENDING = {"differences", "loss", "percentiles", "ridgelines", "gradient-steps", "sensitivity"}
 
 
 def look_at_pdf(data):
@@ -88,9 +92,10 @@ def failures(folder):
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for runs, kinds in KINDS.items():
         for kind in kinds:
-            for ending, look in LOOK.items():
+            endings = LOOK if kind in EVERY_ENDING else ["svg"]
+            for ending in endings:
                 data, said = draw(folder, runs, kind, ending)
-                for problem in look(data) if data else [said]:
+                for problem in LOOK[ending](data) if data else [said]:
                     yield f"{kind}.{ending}: {problem}"
     data, said = draw(folder, "runs", "loss", "pdf", ["--width=double", "--height=2in"])
     if b"/MediaBox [ 0 0 489 144 ]" not in data:
