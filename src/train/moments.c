@@ -1,6 +1,5 @@
 #include "train/moments.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -11,45 +10,47 @@
 
 const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
 
-/* Values are counted by the top bits of their float: sign, exponent and 5 bits of the mantissa. So
- * a bin of normal values holds at most some 2 in 100, and going through all bins costs little. */
-enum { BIN_BITS = 14, BINS = 1 << BIN_BITS, LEAST_BINNED = 4096 };
+/* Of many values, the percentiles are looked for in a few of so many equal bins, that reach so many
+ * standard deviations from the mean. */
+enum { BINS = 1024, VALUES_A_BIN = 4, LEAST_BINNED = 256, REACH = 4 };
 
 struct nl_summarizer {
-    nl_real *candidate, *strip;  /* values; 3 rows */
-    double *channel[2], *row[2]; /* mean and m2, then std */
-    double *position[3];         /* rows, mean and m2, then std */
-    int64_t *flat;               /* of each channel */
-    int32_t *bin;
+    nl_real *candidate, *strip; /* values; 3 rows */
+    int32_t *at;                /* the bin of each value */
+    int32_t bin[2][BINS];       /* values by bins, every other one */
+    double *cell[2], *row[2];   /* mean and m2 */
+    double *channel[2];         /* mean and m2, then std */
+    double *position[2];
+    int64_t *live, *flat; /* rows of each position; of each channel */
 };
 
-nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, int64_t positions,
+nl_status nl_summarizer_open(nl_summarizer **out, int64_t n, int64_t cells, int64_t positions,
                              int64_t channels)
 {
-    const size_t c = (size_t)channels;
+    const size_t values = (size_t)(n * cells), widest = (size_t)cells, c = (size_t)channels;
+    const size_t s = (size_t)positions, rows = (size_t)(n * positions);
     nl_summarizer *w = *out = nl_alloc(1, sizeof *w);
     bool whole = w != NULL;
     if (whole) {
-        w->candidate = nl_alloc((size_t)values, sizeof *w->candidate);
-        w->strip = nl_alloc(3 * c, sizeof *w->strip);
+        w->candidate = nl_alloc(values, sizeof *w->candidate);
+        w->at = nl_alloc(values, sizeof *w->at);
+        w->strip = nl_alloc(3 * widest, sizeof *w->strip);
+        w->live = nl_alloc(s, sizeof *w->live);
         w->flat = nl_alloc(c, sizeof *w->flat);
-        w->bin = nl_alloc(BINS, sizeof *w->bin);
-        whole = w->candidate && w->strip && w->flat && w->bin;
+        whole = w->candidate && w->at && w->strip && w->live && w->flat;
         for (int k = 0; k < 2; k++) {
+            w->cell[k] = nl_alloc(widest, sizeof *w->cell[k]);
+            w->row[k] = nl_alloc(rows, sizeof *w->row[k]);
             w->channel[k] = nl_alloc(c, sizeof *w->channel[k]);
-            w->row[k] = nl_alloc((size_t)rows, sizeof *w->row[k]);
-            whole = whole && w->channel[k] && w->row[k];
-        }
-        for (int k = 0; k < 3; k++) {
-            w->position[k] = nl_alloc((size_t)positions, sizeof *w->position[k]);
-            whole = whole && w->position[k];
+            w->position[k] = nl_alloc(s, sizeof *w->position[k]);
+            whole = whole && w->cell[k] && w->row[k] && w->channel[k] && w->position[k];
         }
     }
     if (whole)
         return NL_OK;
     nl_summarizer_close(w);
     *out = NULL;
-    return nl_fail(NL_ENOMEM, "room to summarize %lld values", (long long)values);
+    return nl_fail(NL_ENOMEM, "room to summarize %lld values", (long long)(n * cells));
 }
 
 void nl_summarizer_close(nl_summarizer *w)
@@ -57,15 +58,16 @@ void nl_summarizer_close(nl_summarizer *w)
     if (!w)
         return;
     for (int k = 0; k < 2; k++) {
-        nl_free(w->channel[k]);
+        nl_free(w->cell[k]);
         nl_free(w->row[k]);
-    }
-    for (int k = 0; k < 3; k++)
+        nl_free(w->channel[k]);
         nl_free(w->position[k]);
+    }
     nl_free(w->candidate);
+    nl_free(w->at);
     nl_free(w->strip);
+    nl_free(w->live);
     nl_free(w->flat);
-    nl_free(w->bin);
     nl_free(w);
 }
 
@@ -116,25 +118,15 @@ static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *kept)
     return n;
 }
 
-/* Number of a finite value's bin; bins follow the order of the values. */
-static uint32_t bin_of(nl_real v)
-{
-    const float f = (float)v;
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    const uint32_t negative = 0 - (bits >> 31); /* all ones: those grow downwards */
-    return (bits ^ (negative | 0x80000000u)) >> (32 - BIN_BITS);
-}
-
 enum { CANDIDATE = -1 };
 
 /* Marks the bins that hold value number rank[k], or the one after it, of all values in order, and
  * turns rank[k] into its number among the values of marked bins. */
-static void mark_candidates(int32_t *bin, int64_t *rank)
+static void mark_candidates(int32_t *bin, int bins, int64_t *rank)
 {
     int64_t below = 0, candidates = 0;
     int k = 0;
-    for (int b = 0; b < BINS && k < NL_PERCENTILES; b++) {
+    for (int b = 0; b < bins && k < NL_PERCENTILES; b++) {
         const int64_t here = bin[b];
         bool wanted = false;
         for (; k < NL_PERCENTILES && rank[k] + 1 < below + here; k++) {
@@ -150,26 +142,35 @@ static void mark_candidates(int32_t *bin, int64_t *rank)
     }
 }
 
-/* Counts the values by bins; false when one of them is not finite. */
-static bool fill_bins(int32_t *bin, const nl_real *v, int64_t count)
+/* Fills w->at and the first row of w->bin; gives the number of bins. */
+static int fill_bins(nl_summarizer *w, const nl_real *v, int64_t count, const nl_summary *s)
 {
-    int64_t finite = 0;
-    memset(bin, 0, BINS * sizeof *bin);
-    for (int64_t i = 0; i < count; i++)
-        bin[bin_of(v[i])]++;
-    for (uint32_t b = bin_of((nl_real)-FLT_MAX); b <= bin_of((nl_real)FLT_MAX); b++)
-        finite += bin[b];
-    return finite == count;
+    const double from = fmax(s->min, s->mean - REACH * s->std);
+    const double to = fmin(s->max, s->mean + REACH * s->std);
+    const int bins = count < BINS * VALUES_A_BIN ? (int)(count / VALUES_A_BIN) : BINS;
+    memset(w->bin, 0, sizeof w->bin);
+    nl_summary_kernel()->place(v, count, (nl_real)from, (nl_real)(bins / (to - from)), bins - 1,
+                               w->at);
+    for (int64_t i = 0; i + 1 < count; i += 2) {
+        w->bin[0][w->at[i]]++;
+        w->bin[1][w->at[i + 1]]++;
+    }
+    if (count % 2)
+        w->bin[0][w->at[count - 1]]++;
+    for (int b = 0; b < bins; b++)
+        w->bin[0][b] += w->bin[1][b];
+    return bins;
 }
 
-/* Of many values, copies those of a few bins, in which the percentiles lie. */
-static int64_t keep_candidates(nl_summarizer *w, const nl_real *v, int64_t count, int64_t *rank)
+/* Copies the values of the bins in which the percentiles lie. */
+static int64_t keep_candidates(nl_summarizer *w, const nl_real *v, int64_t count,
+                               const nl_summary *s, int64_t *rank)
 {
     int64_t kept = 0;
-    mark_candidates(w->bin, rank);
+    mark_candidates(w->bin[0], fill_bins(w, v, count, s), rank);
     for (int64_t i = 0; i < count; i++) {
         w->candidate[kept] = v[i];
-        kept += w->bin[bin_of(v[i])] == CANDIDATE;
+        kept += w->bin[0][w->at[i]] == CANDIDATE;
     }
     return kept;
 }
@@ -185,25 +186,11 @@ static void find_range(const nl_real *finite, int64_t count, nl_summary *out)
     out->max = (double)most;
 }
 
-static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, nl_summary *out)
+/* Between the values of w->candidate, `kept` of them, that stand at the ranks and behind. */
+static void take_percentiles(nl_summarizer *w, int64_t kept, const int64_t *rank,
+                             const double *part, nl_summary *out)
 {
-    int64_t rank[NL_PERCENTILES], from = 0;
-    double part[NL_PERCENTILES];
-    const bool binned = count >= LEAST_BINNED && fill_bins(w->bin, v, count);
-    const nl_real *all = binned ? v : w->candidate;
-    const int64_t finite = binned ? count : keep_finite(v, count, w->candidate);
-    out->min = out->max = NAN;
-    for (int k = 0; k < NL_PERCENTILES; k++)
-        out->percentiles[k] = NAN;
-    if (finite == 0)
-        return;
-    find_range(all, finite, out);
-    for (int k = 0; k < NL_PERCENTILES; k++) {
-        const double at = nl_percentiles[k] / 100 * (double)(finite - 1);
-        rank[k] = (int64_t)at;
-        part[k] = at - (double)rank[k];
-    }
-    const int64_t kept = binned ? keep_candidates(w, v, count, rank) : finite;
+    int64_t from = 0;
     for (int k = 0; k < NL_PERCENTILES; k++) { /* each starts behind the one before */
         select_rank(w->candidate, from, kept, rank[k]);
         const double here = (double)w->candidate[rank[k]];
@@ -214,77 +201,119 @@ static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, nl_sum
     }
 }
 
+/* all_finite: mean, std, min and max are known, and are numbers. */
+static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, bool all_finite,
+                       nl_summary *out)
+{
+    int64_t rank[NL_PERCENTILES];
+    double part[NL_PERCENTILES];
+    const bool binned = all_finite && count >= LEAST_BINNED && out->max > out->min;
+    const int64_t finite = binned ? count : keep_finite(v, count, w->candidate);
+    for (int k = 0; k < NL_PERCENTILES; k++)
+        out->percentiles[k] = NAN;
+    if (finite == 0)
+        return;
+    if (!all_finite)
+        find_range(w->candidate, finite, out);
+    for (int k = 0; k < NL_PERCENTILES; k++) {
+        const double at = nl_percentiles[k] / 100 * (double)(finite - 1);
+        rank[k] = (int64_t)at;
+        part[k] = at - (double)rank[k];
+    }
+    const int64_t kept = binned ? keep_candidates(w, v, count, out, rank) : finite;
+    take_percentiles(w, kept, rank, part, out);
+}
+
 /* ---- moments */
 
-static nl_rows rows_of(const nl_values *v) { return (nl_rows){v->at, v->c, v->rows, NULL, 1}; }
+/* A cell is a channel at a position. */
+static void add_to_cells(nl_summarizer *w, const nl_values *v, const nl_real *row, int64_t s)
+{
+    double *mean = w->cell[0] + s * v->c, *m2 = w->cell[1] + s * v->c;
+    const double count = (double)++w->live[s];
+    for (int64_t k = 0; k < v->c; k++) {
+        const double d = (double)row[k] - mean[k];
+        mean[k] += d / count;
+        m2[k] += d * ((double)row[k] - mean[k]);
+    }
+}
 
-/* Mean and std of all values from those of the channels. */
+static void find_cells(nl_summarizer *w, const nl_values *v)
+{
+    const int64_t cells = v->s * v->c;
+    const nl_rows examples = {v->at, cells, v->n, NULL, 1};
+    double count = 0;
+    int64_t row = 0;
+    memset(w->cell[0], 0, (size_t)cells * sizeof *w->cell[0]);
+    memset(w->cell[1], 0, (size_t)cells * sizeof *w->cell[1]);
+    for (int64_t s = 0; s < v->s; s++)
+        w->live[s] = v->live ? 0 : v->n;
+    if (!v->live)
+        nl_column_kernel()->moments(examples, cells, &count, w->cell[0], w->cell[1], w->strip);
+    for (int64_t i = 0; v->live && i < v->n * v->s; i++)
+        if (v->live[i])
+            add_to_cells(w, v, v->at + row++ * v->c, i % v->s);
+}
+
+/* Moments of parts of count values each (Chan, Golub & LeVeque 1983): the mean of all is known. */
+static double merged_m2(double count, double part_mean, double part_m2, double mean)
+{
+    return part_m2 + count * (part_mean - mean) * (part_mean - mean);
+}
+
 static void find_channels(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
-    double *mean = w->channel[0], *m2 = w->channel[1], count = 0, all = 0, among = 0, within = 0;
+    double *mean = w->channel[0], *m2 = w->channel[1], all = 0, among = 0;
+    const double rows = (double)v->rows;
     memset(mean, 0, (size_t)v->c * sizeof *mean);
     memset(m2, 0, (size_t)v->c * sizeof *m2);
-    nl_column_kernel()->moments(rows_of(v), v->c, &count, mean, m2, w->strip);
-    for (int64_t k = 0; k < v->c; k++) {
+    for (int64_t s = 0; s < v->s; s++)
+        for (int64_t k = 0; k < v->c; k++)
+            mean[k] += (double)w->live[s] / rows * w->cell[0][s * v->c + k];
+    for (int64_t s = 0; s < v->s; s++)
+        for (int64_t k = 0; k < v->c; k++)
+            m2[k] += merged_m2((double)w->live[s], w->cell[0][s * v->c + k],
+                               w->cell[1][s * v->c + k], mean[k]);
+    for (int64_t k = 0; k < v->c; k++)
         all += mean[k] / (double)v->c;
-        within += m2[k];
-    }
     for (int64_t k = 0; k < v->c; k++) {
-        among += count * (mean[k] - all) * (mean[k] - all);
-        m2[k] = sqrt(m2[k] / count);
+        among += merged_m2(rows, mean[k], m2[k], all);
+        m2[k] = sqrt(m2[k] / rows);
     }
-    out->mean = count > 0 ? all : NAN;
-    out->std = sqrt((within + among) / (count * (double)v->c));
+    out->mean = v->rows > 0 ? all : NAN;
+    out->std = sqrt(among / (rows * (double)v->c));
     out->channel_mean = mean;
     out->channel_std = m2;
 }
 
-/* About the mean that is known by now. */
+static void find_positions(nl_summarizer *w, const nl_values *v, nl_summary *out)
+{
+    out->position_mean = v->s > 1 ? w->position[0] : NULL;
+    out->position_std = v->s > 1 ? w->position[1] : NULL;
+    for (int64_t s = 0; s < v->s && v->s > 1; s++) {
+        const double *mean = w->cell[0] + s * v->c, *m2 = w->cell[1] + s * v->c;
+        const double count = (double)w->live[s];
+        double all = 0, among = 0;
+        for (int64_t k = 0; k < v->c; k++)
+            all += mean[k] / (double)v->c;
+        for (int64_t k = 0; k < v->c; k++)
+            among += merged_m2(count, mean[k], m2[k], all);
+        w->position[0][s] = count > 0 ? all : NAN;
+        w->position[1][s] = sqrt(among / (count * (double)v->c));
+    }
+}
+
+/* From the powers about a number near the mean. */
 static void find_shape(const nl_values *v, nl_summary *out)
 {
     const int64_t count = v->rows * v->c;
-    double m3 = 0, m4 = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const double d = (double)v->at[i] - out->mean, square = d * d;
-        m3 += square * d;
-        m4 += square * square;
-    }
-    const double var = out->std * out->std;
-    out->skewness = m3 / (double)count / (var * out->std);
-    out->kurtosis = m4 / (double)count / (var * var);
-}
-
-/* Moments of rows of c values, merged row by row (Chan, Golub & LeVeque 1983). */
-static void merge_row(double *rows, double *mean, double *m2, double row_mean, double row_m2,
-                      int64_t c)
-{
-    const double step = row_mean - *mean;
-    *m2 += row_m2 + step * step * (*rows * (double)c) / (*rows + 1);
-    *mean += step / (*rows + 1);
-    *rows += 1;
-}
-
-static void find_positions(nl_summarizer *w, const nl_values *v, nl_summary *out)
-{
-    double *rows = w->position[0], *mean = w->position[1], *m2 = w->position[2];
-    int64_t row = 0;
-    out->position_mean = v->s > 1 ? mean : NULL;
-    out->position_std = v->s > 1 ? m2 : NULL;
-    if (v->s == 1)
-        return;
-    for (int i = 0; i < 3; i++)
-        memset(w->position[i], 0, (size_t)v->s * sizeof *rows);
-    nl_row_kernel()->moments(rows_of(v), v->c, 1, 0, 0, w->row[0], w->row[1]);
-    for (int64_t at = 0; at < v->n * v->s; at++)
-        if (!v->live || v->live[at]) {
-            const int64_t s = at % v->s;
-            merge_row(&rows[s], &mean[s], &m2[s], w->row[0][row], w->row[1][row], v->c);
-            row++;
-        }
-    for (int64_t s = 0; s < v->s; s++) {
-        mean[s] = rows[s] > 0 ? mean[s] : NAN;
-        m2[s] = sqrt(m2[s] / (rows[s] * (double)v->c));
-    }
+    const nl_powers p = nl_summary_kernel()->powers(v->at, count, (nl_real)out->mean);
+    const double n = (double)count, d = p.sum[0] / n, d2 = d * d, s2 = p.sum[1] / n,
+                 s3 = p.sum[2] / n, s4 = p.sum[3] / n, var = s2 - d2;
+    out->skewness = (s3 - 3 * d * s2 + 2 * d * d2) / (var * sqrt(var));
+    out->kurtosis = (s4 - 4 * d * s3 + 6 * d2 * s2 - 3 * d2 * d2) / (var * var);
+    out->min = (double)p.least;
+    out->max = (double)p.most;
 }
 
 /* ---- flat parts of the activation */
@@ -292,32 +321,32 @@ static void find_positions(nl_summarizer *w, const nl_values *v, nl_summary *out
 static void find_flat(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
     /* sigmoid' = .02 / 4 at |v| = 5.2883, tanh' = .02 at 2.6442 */
-    const nl_real least = (nl_real)(v->act == NL_SIGMOID ? 5.2883 : 2.6442);
-    const int64_t rows = v->rows;
+    const nl_real limit = (nl_real)(v->act == NL_SIGMOID ? 5.2883 : 2.6442);
+    const nl_biased values = {v->at, v->bias, v->rows, v->c};
     int64_t dead = 0, flat = 0;
     out->dead = out->saturated = NAN;
     if (v->act == NL_LINEAR)
         return;
     memset(w->flat, 0, (size_t)v->c * sizeof *w->flat);
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < v->c; k++) {
-            const nl_real u = v->at[r * v->c + k] + (v->bias ? v->bias[k] : 0);
-            w->flat[k] += v->act == NL_RELU ? u <= 0 : (u > least) | (u < -least);
-        }
+    nl_summary_kernel()->flat(values, v->act, limit, w->flat);
     for (int64_t k = 0; k < v->c; k++) {
         flat += w->flat[k];
-        dead += w->flat[k] == rows;
+        dead += w->flat[k] == v->rows;
     }
     out->dead = (double)dead / (double)v->c;
-    out->saturated = (double)flat / (double)(rows * v->c);
+    out->saturated = (double)flat / (double)(v->rows * v->c);
 }
 
 void nl_summarize(nl_summarizer *w, const nl_values *v, nl_summary *out)
 {
+    out->skewness = out->kurtosis = out->min = out->max = NAN;
+    find_cells(w, v);
     find_channels(w, v, out);
-    find_shape(v, out);
     find_positions(w, v, out);
-    find_order(w, v->at, v->rows * v->c, out);
+    const bool all_finite = isfinite(out->std);
+    if (all_finite)
+        find_shape(v, out);
+    find_order(w, v->at, v->rows * v->c, all_finite, out);
     find_flat(w, v, out);
 }
 
@@ -338,14 +367,23 @@ void nl_histogram_edges(double edge[NL_HISTOGRAM_BINS])
     }
 }
 
-void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS], int64_t *nan)
+void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS + 1])
 {
-    memset(bin, 0, NL_HISTOGRAM_BINS * sizeof *bin);
-    *nan = 0;
-    nl_summary_kernel()->count(v, count, NL_HISTOGRAM_LEAST, NL_HISTOGRAM_SIDE, bin, nan);
+    memset(bin, 0, (NL_HISTOGRAM_BINS + 1) * sizeof *bin);
+    nl_summary_kernel()->count(v, count, NL_HISTOGRAM_LEAST, NL_HISTOGRAM_SIDE, bin);
 }
 
 /* ---- four numbers */
+
+/* Moments of rows of c values, merged row by row (Chan, Golub & LeVeque 1983). */
+static void merge_row(double *rows, double *mean, double *m2, double row_mean, double row_m2,
+                      int64_t c)
+{
+    const double step = row_mean - *mean;
+    *m2 += row_m2 + step * step * (*rows * (double)c) / (*rows + 1);
+    *mean += step / (*rows + 1);
+    *rows += 1;
+}
 
 static void find_ends(nl_real *strip, const nl_real *v, int64_t rows, int64_t c, nl_spread *out)
 {

@@ -51,18 +51,18 @@ enum {
 /* The lower edge of each bin, the first being -infinity. */
 void nl_histogram_edges(double edge[NL_HISTOGRAM_BINS]);
 
-/* Writes the number of values in each bin, and of those that are NaN and in none. */
-void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS], int64_t *nan);
+/* Writes the number of values in each bin, and behind them of those that are NaN and in none. */
+void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS + 1]);
 
 /* The same four numbers of (rows, c) values alone; NaN where there are none. */
 typedef struct nl_spread {
     double mean, std, min, max;
 } nl_spread;
 
-/* Scratch for summaries of up to `values` values, `rows` = n s rows, and so many positions and
- * channels. */
+/* Scratch for summaries of up to n examples of up to `cells` = s c values each, and so many
+ * positions s and channels c. */
 typedef struct nl_summarizer nl_summarizer;
-nl_status nl_summarizer_open(nl_summarizer **out, int64_t values, int64_t rows, int64_t positions,
+nl_status nl_summarizer_open(nl_summarizer **out, int64_t n, int64_t cells, int64_t positions,
                              int64_t channels) NL_CHECKED;
 void nl_summarizer_close(nl_summarizer *w); /* NULL is fine */
 

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "core/lookup.h"
+#include "kernel/summary.h"
 #include "kernel/update.h"
 
 /* A variable of a norm; a parameter; the parameters of a layer and its norms. */
@@ -241,27 +242,16 @@ static void put_parameters(const nl_param_observer *o, double lr)
 
 /* ---- directions of successive gradients */
 
-static double dot(const nl_real *a, const nl_real *b, int64_t count)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += (double)a[i] * (double)b[i];
-    return sum;
-}
-
-/* Of the layer's items in two slabs, padding between them being 0. */
+/* Of the layer's items in two slabs. */
 static double layer_cosine(nl_store *s, const nl_layer *l, const nl_real *a, const nl_real *b)
 {
-    double aa = 0, ab = 0, bb = 0;
+    double sum[3] = {0}; /* <a, a>, <a, b>, <b, b> */
     for (int i = 0; i < nl_store_count(s); i++) {
         const nl_item *it = nl_store_at(s, i);
-        if (!it->grad || (l && !belongs(it, l)))
-            continue;
-        aa += dot(a + it->at, a + it->at, it->count);
-        ab += dot(a + it->at, b + it->at, it->count);
-        bb += dot(b + it->at, b + it->at, it->count);
+        if (it->grad && (!l || belongs(it, l)))
+            nl_summary_kernel()->products(a + it->at, b + it->at, it->count, sum);
     }
-    return ab / sqrt(aa * bb);
+    return sum[1] / sqrt(sum[0] * sum[2]);
 }
 
 static void put_directions(const nl_param_observer *o)

@@ -83,7 +83,7 @@ typedef struct place {
 /* What was found of some values. */
 typedef struct finding {
     nl_summary summary;
-    int64_t count[NL_HISTOGRAM_BINS], nan;
+    int64_t count[NL_HISTOGRAM_BINS + 1];
 } finding;
 
 struct nl_slot_observer {
@@ -260,7 +260,7 @@ static nl_status take_buffers(nl_slot_observer *o)
     if (!o->pre || !o->post || !o->kl)
         return nl_fail(NL_ENOMEM, "buffers of %lld activations", (long long)(n * widest));
     o->watch.room = o->post;
-    return nl_summarizer_open(&o->summarizer, n * widest, n * positions, positions, channels);
+    return nl_summarizer_open(&o->summarizer, n, widest, positions, channels);
 }
 
 static void see_gradient(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot,
@@ -324,7 +324,7 @@ static void look(nl_slot_observer *o, const place *p, kind k, const nl_values *v
     if (summary_is_due(o, p, k))
         nl_summarize(o->summarizer, v, &o->found.summary);
     if (histogram_is_due(o, p, k))
-        nl_histogram(v->at, v->rows * v->c, o->found.count, &o->found.nan);
+        nl_histogram(v->at, v->rows * v->c, o->found.count);
 }
 
 static void put(nl_slot_observer *o, const place *p, kind k, nl_side which)
@@ -336,7 +336,7 @@ static void put(nl_slot_observer *o, const place *p, kind k, nl_side which)
             nl_log_put(log, s->row[i], value_of(&rows[i], &o->found.summary));
     if (histogram_is_due(o, p, k)) {
         nl_log_put_int(log, s->counts, o->found.count, NL_HISTOGRAM_BINS);
-        nl_log_put_int(log, s->nan, &o->found.nan, 1);
+        nl_log_put_int(log, s->nan, o->found.count + NL_HISTOGRAM_BINS, 1);
     }
 }
 

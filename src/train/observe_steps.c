@@ -98,7 +98,7 @@ static nl_status take_buffers(nl_step_observer *o, int64_t n)
             o->place[i].pre.at[k] = o->row + k * steps;
             o->place[i].post.at[k] = o->row + (MOMENTS + k) * steps;
         }
-    return nl_summarizer_open(&o->summarizer, 1, n, 1, channels);
+    return nl_summarizer_open(&o->summarizer, n, channels, 1, channels);
 }
 
 static bool is_kept(const nl_agenda *a, const nl_layer *l)

@@ -16,7 +16,7 @@ static nl_summary summary_of(const nl_real *v, int64_t rows, int64_t c, nl_act a
 {
     nl_summarizer *w;
     nl_summary s;
-    ck_assert_int_eq(nl_summarizer_open(&w, rows * c, rows, 1, c), NL_OK);
+    ck_assert_int_eq(nl_summarizer_open(&w, rows, c, 1, c), NL_OK);
     nl_summarize(w, &(nl_values){.at = v, .rows = rows, .n = rows, .s = 1, .c = c, .act = act}, &s);
     nl_summarizer_close(w);
     return s;
@@ -105,7 +105,7 @@ START_TEST(channels_and_positions_have_moments_of_their_own)
     nl_summary s;
     for (int i = 0; i < N_ * S_ * C_; i++)
         v[i] = (nl_real)(100 * (i / C_ % S_) + 10 * (i % C_) + i / C_ / S_);
-    ck_assert_int_eq(nl_summarizer_open(&w, N_ * S_ * C_, N_ * S_, S_, C_), NL_OK);
+    ck_assert_int_eq(nl_summarizer_open(&w, N_, S_ * C_, S_, C_), NL_OK);
     nl_summarize(
         w, &(nl_values){.at = v, .rows = N_ * S_, .n = N_, .s = S_, .c = C_, .act = NL_LINEAR}, &s);
     for (int c = 0; c < C_; c++) {
@@ -133,7 +133,7 @@ START_TEST(positions_count_their_live_rows)
     for (int i = 0; i < 12; i++)
         if (live[i])
             v[rows++] = (nl_real)(100 * (i % 4) + i / 4);
-    ck_assert_int_eq(nl_summarizer_open(&w, 12, 12, 4, 1), NL_OK);
+    ck_assert_int_eq(nl_summarizer_open(&w, 3, 4, 4, 1), NL_OK);
     nl_summarize(w, &(nl_values){.at = v, .rows = rows, .n = 3, .s = 4, .c = 1, .live = live}, &s);
     static const double mean[] = {0.5, 100.5, 201, 301}, std[] = {0.5, 0.5, 0.8164966, 1};
     for (int p = 0; p < 4; p++) {
@@ -145,13 +145,58 @@ START_TEST(positions_count_their_live_rows)
 }
 END_TEST
 
+/* scipy.stats.skew and kurtosis(fisher=False) of [1, 2, 2, 3, 3, 3, 9], and far from 0. */
+START_TEST(skewness_and_kurtosis_are_standardized_moments)
+{
+    static const double v[] = {1, 2, 2, 3, 3, 3, 9};
+    for (double shift = 0; shift <= 4096; shift += 4096) {
+        nl_summary s;
+        for (int i = 0; i < 7 * 300; i++)
+            values[i] = (nl_real)(v[i % 7] + shift);
+        s = summary_of(values, 300, 7, NL_LINEAR);
+        ck_assert_double_eq_tol(s.skewness, 1.6899792938171436, 1e-5);
+        ck_assert_double_eq_tol(s.kurtosis, 4.482259215219979, 1e-5);
+    }
+    values[0] = values[1] = 5;
+    ck_assert(isnan(summary_of(values, 2, 1, NL_LINEAR).skewness));
+}
+END_TEST
+
+/* Two values of each bin: its edge that is nearer to 0, and just below the other one. */
+START_TEST(bins_are_symmetric_and_hold_the_edge_nearer_to_zero)
+{
+    double edge[NL_HISTOGRAM_BINS];
+    int64_t bin[NL_HISTOGRAM_BINS + 1];
+    int64_t n = 0;
+    nl_histogram_edges(edge);
+    for (int k = NL_HISTOGRAM_SIDE + 1; k < NL_HISTOGRAM_BINS; k++) {
+        const nl_real from = (nl_real)edge[k];
+        const nl_real to = k + 1 < NL_HISTOGRAM_BINS ? (nl_real)edge[k + 1] : (nl_real)INFINITY;
+        const nl_real last = sizeof from == 4 ? (nl_real)nextafterf((float)to, 0)
+                                              : (nl_real)nextafter((double)to, 0);
+        values[n++] = from, values[n++] = -from, values[n++] = last, values[n++] = -last;
+        ck_assert_double_eq(edge[k], -edge[NL_HISTOGRAM_BINS - k]);
+    }
+    values[n++] = 0, values[n++] = (nl_real)1e-12;
+    values[n++] = (nl_real)NAN, values[n++] = -(nl_real)NAN, values[n++] = (nl_real)NAN;
+    nl_histogram(values, n, bin);
+    for (int k = 0; k < NL_HISTOGRAM_BINS; k++)
+        ck_assert_msg(bin[k] == 2, "bin %d from %g holds %lld", k, edge[k], (long long)bin[k]);
+    ck_assert_int_eq(bin[NL_HISTOGRAM_BINS], 3);
+    ck_assert(isinf(edge[0]) && edge[0] < 0);
+    ck_assert_double_eq(edge[1], -256);
+    ck_assert_double_eq(edge[NL_HISTOGRAM_SIDE], -ldexp(1, -32));
+    ck_assert_double_eq(edge[NL_HISTOGRAM_SIDE + 2], ldexp(1.25, -32));
+}
+END_TEST
+
 START_TEST(a_spread_is_that_of_the_summary)
 {
     nl_summarizer *w;
     for (int i = 0; i < 700; i++)
         values[i] = (nl_real)(3 + normal(i, 700));
     const nl_summary whole = summary_of(values, 100, 7, NL_LINEAR);
-    ck_assert_int_eq(nl_summarizer_open(&w, 1, 100, 1, 7), NL_OK);
+    ck_assert_int_eq(nl_summarizer_open(&w, 100, 7, 1, 7), NL_OK);
     const nl_spread s = nl_spread_of(w, values, 100, 7), none = nl_spread_of(w, values, 0, 7);
     ck_assert_double_eq_tol(s.mean, whole.mean, 1e-6);
     ck_assert_double_eq_tol(s.std, whole.std, 1e-6);
@@ -227,6 +272,8 @@ int main(void)
     tcase_add_test(t, the_spread_is_biased_and_safe_far_from_zero);
     tcase_add_test(t, channels_and_positions_have_moments_of_their_own);
     tcase_add_test(t, positions_count_their_live_rows);
+    tcase_add_test(t, skewness_and_kurtosis_are_standardized_moments);
+    tcase_add_test(t, bins_are_symmetric_and_hold_the_edge_nearer_to_zero);
     tcase_add_test(t, a_spread_is_that_of_the_summary);
     tcase_add_test(t, values_that_are_not_finite_show_in_the_mean_and_in_no_percentile);
     tcase_add_test(t, nothing_finite_gives_nan);
