@@ -104,7 +104,7 @@ typedef struct nl_layer_ops {
      * closed. scale and shift (out.c) are NULL where preact has no such norm. Optional. */
     void (*fold)(nl_layer *l, const double *scale, const double *shift);
     /* Input and output of a slot in the latest forward, (n, out.s, out.c) each, without changing
-     * anything. Only for slots on activations. */
+     * anything; post may be NULL. Only for slots on activations. */
     void (*observe)(nl_layer *l, const nl_layer_call *c, int slot, nl_real *pre, nl_real *post);
     /* The same of a recurrent layer at one position of the sequence: the live rows alone, whose
      * number it returns, of as many channels as slot_geom says. post is NULL for the slot on the
@@ -144,7 +144,7 @@ nl_args nl_layer_norm_args(const nl_layer_call *c);
 bool nl_layer_is_observed(const nl_layer *l, int slot);
 
 /* Ends every observe: post is what the norm in the slot made of pre, `values` values each, or a
- * copy where there is none. Changes no state. */
+ * copy where there is none; NULL: not wanted. Changes no state. */
 void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, const nl_real *pre,
                    nl_real *post);
 

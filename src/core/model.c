@@ -561,6 +561,8 @@ bool nl_layer_is_observed(const nl_layer *l, int slot)
 void nl_layer_look(const nl_layer *l, int slot, nl_args args, int64_t values, const nl_real *pre,
                    nl_real *post)
 {
+    if (!post)
+        return;
     if (!l->norm[slot]) {
         memcpy(post, pre, (size_t)values * sizeof *post);
         return;

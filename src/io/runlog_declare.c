@@ -21,6 +21,14 @@ static herr_t set_fill(hid_t creation, nl_vartype type)
     return H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &absent);
 }
 
+/* Measured numbers are noise but for their first bits: packing takes longer than it saves. */
+static herr_t set_filters(hid_t creation, nl_vartype type)
+{
+    if (type != NL_TYPE_INT64)
+        return 0;
+    return H5Pset_shuffle(creation) < 0 ? -1 : H5Pset_deflate(creation, DEFLATE);
+}
+
 static hid_t create_extensible(nl_log *log, const channel *c, int64_t rows)
 {
     hsize_t most[1 + NL_LOG_DIMS_MAX], chunk[1 + NL_LOG_DIMS_MAX];
@@ -33,9 +41,8 @@ static hid_t create_extensible(nl_log *log, const channel *c, int64_t rows)
     if (c->is_index) /* keeps a list of all it indexes: outside of the header, which rows rewrite */
         H5Pset_attr_phase_change(creation, 0, 0);
     hid_t set = -1;
-    if (H5Pset_chunk(creation, c->rank, chunk) >= 0 && H5Pset_shuffle(creation) >= 0 &&
-        H5Pset_deflate(creation, DEFLATE) >= 0 && set_fill(creation, c->type) >= 0 &&
-        nl_h5_make_groups(log->file, c->path) >= 0)
+    if (H5Pset_chunk(creation, c->rank, chunk) >= 0 && set_filters(creation, c->type) >= 0 &&
+        set_fill(creation, c->type) >= 0 && nl_h5_make_groups(log->file, c->path) >= 0)
         set = H5Dcreate2(log->file, c->path, nl_h5_file_type(c->type), space, H5P_DEFAULT, creation,
                          H5P_DEFAULT);
     H5Pclose(creation);

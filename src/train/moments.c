@@ -12,12 +12,13 @@ const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
 
 /* Of many values, the percentiles are looked for in a few of so many equal bins, that reach so many
  * standard deviations from the mean. */
-enum { BINS = 1024, VALUES_A_BIN = 4, LEAST_BINNED = 256, REACH = 4 };
+enum { BINS = 4096, VALUES_A_BIN = 4, LEAST_BINNED = 256, REACH = 4 };
 
 struct nl_summarizer {
     nl_real *candidate, *strip; /* values; 3 rows */
     int32_t *at;                /* the bin of each value */
     int32_t bin[2][BINS];       /* values by bins, every other one */
+    uint8_t is_wanted[BINS];    /* a percentile lies in the bin */
     double *cell[2], *row[2];   /* mean and m2 */
     double *channel[2];         /* mean and m2, then std */
     double *position[2];
@@ -118,16 +119,15 @@ static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *kept)
     return n;
 }
 
-enum { CANDIDATE = -1 };
-
 /* Marks the bins that hold value number rank[k], or the one after it, of all values in order, and
  * turns rank[k] into its number among the values of marked bins. */
-static void mark_candidates(int32_t *bin, int bins, int64_t *rank)
+static void mark_candidates(nl_summarizer *w, int bins, int64_t *rank)
 {
     int64_t below = 0, candidates = 0;
     int k = 0;
+    memset(w->is_wanted, 0, sizeof w->is_wanted);
     for (int b = 0; b < bins && k < NL_PERCENTILES; b++) {
-        const int64_t here = bin[b];
+        const int64_t here = w->bin[0][b];
         bool wanted = false;
         for (; k < NL_PERCENTILES && rank[k] + 1 < below + here; k++) {
             wanted = true;
@@ -135,8 +135,7 @@ static void mark_candidates(int32_t *bin, int bins, int64_t *rank)
         }
         if (k < NL_PERCENTILES && rank[k] < below + here && here > 0)
             wanted = true; /* its last value is rank[k]: the one after it comes in a later bin */
-        if (wanted)
-            bin[b] = CANDIDATE;
+        w->is_wanted[b] = wanted;
         below += here;
         candidates += wanted ? here : 0;
     }
@@ -167,10 +166,10 @@ static int64_t keep_candidates(nl_summarizer *w, const nl_real *v, int64_t count
                                const nl_summary *s, int64_t *rank)
 {
     int64_t kept = 0;
-    mark_candidates(w->bin[0], fill_bins(w, v, count, s), rank);
+    mark_candidates(w, fill_bins(w, v, count, s), rank);
     for (int64_t i = 0; i < count; i++) {
         w->candidate[kept] = v[i];
-        kept += w->bin[0][w->at[i]] == CANDIDATE;
+        kept += w->is_wanted[w->at[i]];
     }
     return kept;
 }

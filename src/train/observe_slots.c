@@ -361,10 +361,11 @@ static void put_population(nl_slot_observer *o, const place *p, const nl_values 
 static void look_at_activations(nl_slot_observer *o, const place *p, const nl_layer_call *c)
 {
     const nl_layer *l = p->layer;
+    const bool normed = l->norm[p->slot];
     nl_values v = values_of(l, c);
-    l->ops->observe(p->layer, c, p->slot, o->pre, o->post);
+    l->ops->observe(p->layer, c, p->slot, o->pre, normed ? o->post : NULL);
     v.rows = nl_layer_keep_live(v.live, o->pre, v.n * v.s, v.c);
-    nl_layer_keep_live(v.live, o->post, v.n * v.s, v.c);
+    nl_layer_keep_live(v.live, normed ? o->post : NULL, v.n * v.s, v.c);
     if (l->ops->slots[p->slot].site == NL_AT_PREACT) {
         v.act = l->ops->activation(l);
         v.bias = l->ops->late_bias(l);
@@ -374,7 +375,7 @@ static void look_at_activations(nl_slot_observer *o, const place *p, const nl_la
     look(o, p, ACTIVATION, &v);
     put(o, p, ACTIVATION, NL_PRE);
     v.at = o->post;
-    if (l->norm[p->slot])
+    if (normed)
         look(o, p, ACTIVATION, &v);
     put(o, p, ACTIVATION, NL_POST);
 }
