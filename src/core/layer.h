@@ -29,15 +29,18 @@ typedef enum nl_side { NL_PRE, NL_POST, NL_SIDES } nl_side; /* of a slot: before
 
 struct nl_layer_call;
 
-/* Told the gradients that a backward pass makes, layer by layer; they stay in the layer's memory.
- * A NULL function is not called. */
+/* Told what passes make, layer by layer; it stays in the layer's memory. A NULL function is not
+ * called. */
 typedef struct nl_watch {
     /* dL/d(output of l), (n, out.s, out.c), before l's backward uses it up. */
     void (*output)(struct nl_watch *w, const struct nl_layer *l, const nl_real *dy);
     /* dL/d(input) or dL/d(output) of a slot that is observed, (n, out.s, out.c). */
     void (*slot)(struct nl_watch *w, const struct nl_layer *l, const struct nl_layer_call *c,
                  int slot, nl_side side, const nl_real *g);
-    nl_real *room; /* goes with `slot`: lent to layers that have to make a gradient for it */
+    /* Forward: what a slot without a norm sees, by layers that do not keep it; in `room`. */
+    void (*value)(struct nl_watch *w, const struct nl_layer *l, const struct nl_layer_call *c,
+                  int slot);
+    nl_real *room; /* goes with both: lent to layers that have to make something for them */
 } nl_watch;
 
 typedef struct nl_layer_call {
@@ -52,7 +55,7 @@ typedef struct nl_layer_call {
     bool add_dx;     /* backward adds to dx: another layer reads the same x */
     int64_t step, epoch;
     uint64_t seed;
-    nl_watch *watch;         /* of backward; NULL: nobody */
+    nl_watch *watch;         /* NULL: nobody */
     const nl_policy *policy; /* NULL: the norms' own */
     const uint8_t *live;     /* (n, in.s): 0 is padding; NULL: all live, or positions are gone */
     const nl_real *x;

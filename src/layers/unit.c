@@ -175,6 +175,16 @@ static void finish(const nl_layer *l, int64_t n, nl_act act, const nl_real *bias
         nl_for(nl_row_blocks(j.rows, c), act_cost(act) * bytes, finish_block, &j);
 }
 
+/* What the activation sees is overwritten by what it gives. */
+static void tell_input(const nl_layer *l, const nl_layer_call *c, const nl_real *bias,
+                       const nl_real *t)
+{
+    if (!c->watch || !c->watch->value)
+        return;
+    nl_act_kernel()->bias_forward(NL_LINEAR, t, bias, c->watch->room, rows_of(l, c->n), l->out.c);
+    c->watch->value(c->watch, l, c, PREACT);
+}
+
 void nl_unit_forward(nl_layer *l, const nl_layer_call *c)
 {
     const nl_unit *u = unit_of(l);
@@ -195,6 +205,7 @@ void nl_unit_forward(nl_layer *l, const nl_layer_call *c)
         if (u->bias.is == AFTER)
             finish(l, c->n, act, bias, c->residual, a);
     } else {
+        tell_input(l, c, bias, a);
         finish(l, c->n, act, bias, c->residual, a);
     }
     if (l->norm[ACT]) {

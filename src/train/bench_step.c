@@ -79,7 +79,7 @@ static nl_status draw_examples(step_bench *b)
 
 /* ---- one step */
 
-/* Passes a watch's gradients on and takes the time of it. */
+/* Passes on what a watch is told and takes the time of it. */
 typedef struct timed_watch {
     nl_watch is;
     nl_watch *of;
@@ -95,6 +95,14 @@ static void see_timed(nl_watch *w, const nl_layer *l, const nl_layer_call *c, in
     *t->seconds += nl_wall_seconds() - start;
 }
 
+static void see_timed_value(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot)
+{
+    const timed_watch *t = (const timed_watch *)w;
+    const double start = nl_wall_seconds();
+    t->of->value(t->of, l, c, slot);
+    *t->seconds += nl_wall_seconds() - start;
+}
+
 static void observe_begin(step_bench *b, nl_layer_call *c, timed_watch *timed)
 {
     if (!b->observer)
@@ -102,9 +110,10 @@ static void observe_begin(step_bench *b, nl_layer_call *c, timed_watch *timed)
     nl_observe_begin(b->observer, b->step + 1, c);
     if (!c->watch)
         return;
-    *timed = (timed_watch){.is = {.slot = see_timed, .room = c->watch->room},
-                           .of = c->watch,
-                           .seconds = &b->observing};
+    *timed =
+        (timed_watch){.is = {.slot = see_timed, .value = see_timed_value, .room = c->watch->room},
+                      .of = c->watch,
+                      .seconds = &b->observing};
     c->watch = &timed->is;
 }
 
@@ -292,10 +301,11 @@ done:
 
 /* ---- statistics */
 
-enum { LOGGED = 64 }; /* rows: two chunks of the file */
+enum { LOGGED = 64, LOGGED_OF_LONG = 32, LONG_MS = 50 }; /* rows: two chunks of the file, or one */
 
 /* Every step has a row of the channel. */
-static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, double *row_ms)
+static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, int rows,
+                           double *row_ms)
 {
     char only[NL_STRING_MAX];
     nl_log_plan plan;
@@ -312,14 +322,14 @@ static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, dou
     NL_TRY(nl_log_begin(log));
     NL_TRY(train_step(b));
     b->observing = 0;
-    for (int i = 0; i < LOGGED; i++)
+    for (int i = 0; i < rows; i++)
         NL_TRY(train_step(b));
-    *row_ms = b->observing / LOGGED * 1e3;
+    *row_ms = b->observing / rows * 1e3;
     return NL_OK;
 }
 
 /* The same with a run file, which is removed. */
-static nl_status log_steps_to_file(step_bench *b, nl_log_channel_id id, double *row_ms)
+static nl_status log_steps_to_file(step_bench *b, nl_log_channel_id id, int rows, double *row_ms)
 {
     const char *tmp = getenv("TMPDIR");
     char folder[256], path[300], part[310];
@@ -331,7 +341,7 @@ static nl_status log_steps_to_file(step_bench *b, nl_log_channel_id id, double *
     snprintf(path, sizeof path, "%s/run.h5", folder);
     snprintf(part, sizeof part, "%s.part", path);
     NL_GO(nl_log_open(&log, path));
-    NL_GO(log_steps(b, log, id, row_ms));
+    NL_GO(log_steps(b, log, id, rows, row_ms));
 done:
     nl_observer_close(b->observer);
     b->observer = NULL;
@@ -345,13 +355,14 @@ static nl_status log_channels(step_bench *b, nl_bench_logging_row *out)
 {
     nl_log_plan plan, all;
     double asked = 0, every = 0; /* ms a step */
+    const int rows = out->step_ms > LONG_MS ? LOGGED_OF_LONG : LOGGED;
     NL_TRY(nl_log_plan_parse(b->spec->log.is, &plan));
     NL_TRY(nl_log_plan_parse("all", &all));
     for (int k = 0; k < NL_LOG_CHANNELS; k++) {
         nl_bench_channel *c = &out->channel[k];
         c->on = plan.of[k].on;
         c->every = nl_log_plan_every(c->on ? &plan : &all, (nl_log_channel_id)k, out->steps);
-        NL_TRY(log_steps_to_file(b, (nl_log_channel_id)k, &c->row_ms));
+        NL_TRY(log_steps_to_file(b, (nl_log_channel_id)k, rows, &c->row_ms));
         every += c->row_ms / (double)c->every;
         asked += c->on ? c->row_ms / (double)c->every : 0;
     }

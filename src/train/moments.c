@@ -74,30 +74,38 @@ void nl_summarizer_close(nl_summarizer *w)
 
 /* ---- order statistics */
 
-/* Moves the rank-th smallest of v[from .. to) to its place, smaller ones before it (Hoare 1961). */
-static void select_rank(nl_real *v, int64_t from, int64_t to, int64_t rank)
+static void swap(nl_real *a, nl_real *b)
 {
-    while (to - from > 1) {
-        const nl_real a = v[from], b = v[from + (to - from) / 2], c = v[to - 1];
-        const nl_real pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
-        int64_t i = from, j = to - 1;
-        while (i <= j) {
-            while (v[i] < pivot)
+    const nl_real keep = *a;
+    *a = *b;
+    *b = keep;
+}
+
+static nl_real median(nl_real a, nl_real b, nl_real c)
+{
+    return a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+}
+
+/* Moves the rank-th smallest of v[from .. to) to its place, smaller ones before it, its equals
+ * together (Hoare 1961, in three parts: many values may be the same). Gives the end of these. */
+static int64_t select_rank(nl_real *v, int64_t from, int64_t to, int64_t rank)
+{
+    for (;;) {
+        const nl_real pivot = median(v[from], v[from + (to - from) / 2], v[to - 1]);
+        int64_t equal = from, larger = to;
+        for (int64_t i = from; i < larger;)
+            if (v[i] < pivot)
+                swap(&v[equal++], &v[i++]);
+            else if (v[i] > pivot)
+                swap(&v[i], &v[--larger]);
+            else
                 i++;
-            while (v[j] > pivot)
-                j--;
-            if (i <= j) {
-                const nl_real keep = v[i];
-                v[i++] = v[j];
-                v[j--] = keep;
-            }
-        }
-        if (rank <= j)
-            to = j + 1;
-        else if (rank >= i)
-            from = i;
+        if (rank < equal)
+            to = equal;
+        else if (rank >= larger)
+            from = larger;
         else
-            return;
+            return larger;
     }
 }
 
@@ -189,14 +197,15 @@ static void find_range(const nl_real *finite, int64_t count, nl_summary *out)
 static void take_percentiles(nl_summarizer *w, int64_t kept, const int64_t *rank,
                              const double *part, nl_summary *out)
 {
-    int64_t from = 0;
-    for (int k = 0; k < NL_PERCENTILES; k++) { /* each starts behind the one before */
-        select_rank(w->candidate, from, kept, rank[k]);
-        const double here = (double)w->candidate[rank[k]];
-        const double next =
-            rank[k] + 1 < kept ? (double)smallest(w->candidate, rank[k] + 1, kept) : here;
+    nl_real *v = w->candidate;
+    int64_t same = 0; /* up to here all are in their places or equal to the latest one found */
+    for (int k = 0; k < NL_PERCENTILES; k++) {
+        if (rank[k] >= same)
+            same = select_rank(v, same, kept, rank[k]);
+        const bool last = rank[k] + 1 >= kept;
+        const double here = (double)v[same - 1];
+        const double next = rank[k] + 1 < same || last ? here : (double)smallest(v, same, kept);
         out->percentiles[k] = here + part[k] * (next - here);
-        from = rank[k];
     }
 }
 

@@ -75,6 +75,7 @@ typedef struct place {
     nl_layer *layer;
     int slot;
     bool keeps[NL_LOG_CHANNELS];
+    int64_t told; /* at this step, by its layer */
     side side[KINDS][NL_SIDES];
     nl_running running;
     int kl;
@@ -265,6 +266,7 @@ static nl_status take_buffers(nl_slot_observer *o)
 
 static void see_gradient(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot,
                          nl_side which, const nl_real *g);
+static void see_value(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot);
 
 nl_status nl_slot_observer_open(nl_slot_observer **out, const nl_agenda *a)
 {
@@ -275,6 +277,7 @@ nl_status nl_slot_observer_open(nl_slot_observer **out, const nl_agenda *a)
         return nl_fail(NL_ENOMEM, "the observer of slots");
     o->agenda = a;
     o->watch.slot = see_gradient;
+    o->watch.value = see_value;
     NL_GO(declare_all_labels(a));
     NL_GO(declare_places(o));
     NL_GO(take_buffers(o));
@@ -358,25 +361,40 @@ static void put_population(nl_slot_observer *o, const place *p, const nl_values 
     nl_log_put(o->agenda->set.log, p->kl, o->kl);
 }
 
-static void look_at_activations(nl_slot_observer *o, const place *p, const nl_layer_call *c)
+static place *find_place(const nl_slot_observer *o, const nl_layer *l, int slot)
+{
+    for (int i = 0; i < o->places; i++)
+        if (o->place[i].layer == l && o->place[i].slot == slot)
+            return &o->place[i];
+    return NULL;
+}
+
+/* v has the values of the slot before its norm, in the memory of pre. */
+static void look_at_pre(nl_slot_observer *o, const place *p, nl_values *v, nl_real *pre)
 {
     const nl_layer *l = p->layer;
-    const bool normed = l->norm[p->slot];
-    nl_values v = values_of(l, c);
-    l->ops->observe(p->layer, c, p->slot, o->pre, normed ? o->post : NULL);
-    v.rows = nl_layer_keep_live(v.live, o->pre, v.n * v.s, v.c);
-    nl_layer_keep_live(v.live, normed ? o->post : NULL, v.n * v.s, v.c);
+    v->at = pre;
+    v->rows = nl_layer_keep_live(v->live, pre, v->n * v->s, v->c);
     if (l->ops->slots[p->slot].site == NL_AT_PREACT) {
-        v.act = l->ops->activation(l);
-        v.bias = l->ops->late_bias(l);
+        v->act = l->ops->activation(l);
+        v->bias = l->ops->late_bias(l);
     }
-    v.at = o->pre;
-    put_population(o, p, &v);
-    look(o, p, ACTIVATION, &v);
+    look(o, p, ACTIVATION, v);
     put(o, p, ACTIVATION, NL_PRE);
-    v.at = o->post;
-    if (normed)
+}
+
+static void look_at_activations(nl_slot_observer *o, const place *p, const nl_layer_call *c)
+{
+    const bool normed = p->layer->norm[p->slot];
+    nl_values v = values_of(p->layer, c);
+    p->layer->ops->observe(p->layer, c, p->slot, o->pre, normed ? o->post : NULL);
+    look_at_pre(o, p, &v, o->pre);
+    put_population(o, p, &v);
+    if (normed) {
+        v.at = o->post;
+        nl_layer_keep_live(v.live, o->post, v.n * v.s, v.c);
         look(o, p, ACTIVATION, &v);
+    }
     put(o, p, ACTIVATION, NL_POST);
 }
 
@@ -385,7 +403,8 @@ void nl_observe_slots(nl_slot_observer *o, const nl_layer_call *call)
     nl_layer_call c;
     for (int i = 0; i < o->places; i++) {
         const place *p = &o->place[i];
-        if (!kind_is_due(o, p, ACTIVATION) && !is_due(o, p, NL_LOG_POPULATION))
+        if (p->told == o->agenda->step ||
+            (!kind_is_due(o, p, ACTIVATION) && !is_due(o, p, NL_LOG_POPULATION)))
             continue;
         nl_model_layer_input(o->agenda->set.model, p->layer, call, &c);
         c.update = false;
@@ -393,22 +412,26 @@ void nl_observe_slots(nl_slot_observer *o, const nl_layer_call *call)
     }
 }
 
-/* ---- gradients */
+/* ---- what layers tell */
 
 nl_watch *nl_slot_observer_watch(nl_slot_observer *o)
 {
     for (int i = 0; i < o->places; i++)
-        if (kind_is_due(o, &o->place[i], GRADIENT))
+        if (kind_is_due(o, &o->place[i], ACTIVATION) || kind_is_due(o, &o->place[i], GRADIENT))
             return &o->watch;
     return NULL;
 }
 
-static const place *find_place(const nl_slot_observer *o, const nl_layer *l, int slot)
+static void see_value(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot)
 {
-    for (int i = 0; i < o->places; i++)
-        if (o->place[i].layer == l && o->place[i].slot == slot)
-            return &o->place[i];
-    return NULL;
+    nl_slot_observer *o = (nl_slot_observer *)w;
+    place *p = find_place(o, l, slot);
+    nl_values v = values_of(l, c);
+    if (!p || !kind_is_due(o, p, ACTIVATION))
+        return;
+    p->told = o->agenda->step;
+    look_at_pre(o, p, &v, w->room);
+    put(o, p, ACTIVATION, NL_POST);
 }
 
 static void see_gradient(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot,

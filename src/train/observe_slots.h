@@ -11,7 +11,7 @@ typedef struct nl_slot_observer nl_slot_observer;
 nl_status nl_slot_observer_open(nl_slot_observer **out, const nl_agenda *a) NL_CHECKED;
 void nl_slot_observer_close(nl_slot_observer *o); /* NULL is fine */
 
-/* To be told the gradients of a backward pass where such are due, else NULL. */
+/* To be told what the passes make, or NULL where nothing of it is due. */
 nl_watch *nl_slot_observer_watch(nl_slot_observer *o);
 
 /* After the forward pass. */

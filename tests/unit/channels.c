@@ -324,8 +324,8 @@ enum { N = 7, IN = 9, OUT = 5 }; /* fewer examples than inputs: x^T dt gives dt 
 
 typedef struct witness {
     nl_watch watch;
-    nl_real room[N * OUT], g[2][NL_SIDES][N * OUT];
-    int told[2][NL_SIDES];
+    nl_real room[N * OUT], seen[N * OUT], g[2][NL_SIDES][N * OUT];
+    int values, told[2][NL_SIDES];
 } witness;
 
 static void take(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot, nl_side side,
@@ -334,6 +334,13 @@ static void take(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slo
     witness *self = (witness *)w;
     memcpy(self->g[slot][side], g, (size_t)(c->n * l->out.s * l->out.c) * sizeof *g);
     self->told[slot][side]++;
+}
+
+static void take_value(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot)
+{
+    witness *self = (witness *)w;
+    memcpy(self->seen, w->room, (size_t)(c->n * l->out.s * l->out.c) * sizeof *self->seen);
+    self->values += slot == 0;
 }
 
 static void fill(nl_real *v, int64_t count, uint64_t stream)
@@ -394,6 +401,18 @@ static void check_post(const char *spec, const char *norm, nl_model *m, const nl
     }
 }
 
+/* What a layer tells on the way is what it shows afterwards. */
+static void check_value(nl_model *m, const nl_real *x, const witness *w)
+{
+    nl_real pre[N * OUT];
+    nl_layer *l = nl_model_layer(m, 0);
+    nl_layer_call call = {.n = N, .phase = NL_TRAIN, .seed = 1, .step = 3, .x = x};
+    ck_assert_int_eq(w->values, 1);
+    nl_model_layer_input(m, l, &call, &call);
+    l->ops->observe(l, &call, 0, pre, NULL);
+    ck_assert_mem_eq(pre, w->seen, sizeof pre);
+}
+
 START_TEST(gradients_of_slots_are_those_behind_the_parameters_gradients)
 {
     static const char *const specs[] = {"dense:out=5",
@@ -414,7 +433,7 @@ START_TEST(gradients_of_slots_are_those_behind_the_parameters_gradients)
                                           .norm = norms[k],
                                           .seed = 1};
             nl_model *m;
-            witness w = {.watch = {.slot = take, .room = w.room}};
+            witness w = {.watch = {.slot = take, .value = take_value, .room = w.room}};
             ck_assert_msg(open_one_layer(&m, specs[s], &setup) == NL_OK, "%s", nl_last_error());
             pass(m, x, &w);
             ck_assert_int_eq(w.told[0][NL_PRE], 1);
@@ -424,6 +443,8 @@ START_TEST(gradients_of_slots_are_those_behind_the_parameters_gradients)
                 check_post(specs[s], norms[k], m, x, w.g[0][NL_POST]);
             else
                 ck_assert_mem_eq(w.g[0][NL_PRE], w.g[0][NL_POST], sizeof w.g[0][NL_PRE]);
+            if (k == 0)
+                check_value(m, x, &w);
             nl_model_close(m);
         }
 }
