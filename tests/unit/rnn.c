@@ -426,6 +426,51 @@ END_TEST
 
 /* ---- time */
 
+/* What a linear rnn with U = 0 and batch norm in slot c gives at evaluation: the standardized
+ * projection of x, by the population of that step. */
+static double by_population(const rig *r, int64_t i, int64_t t, int64_t j, int64_t population)
+{
+    nl_store *s = nl_model_store(r->model);
+    const nl_real *wx = nl_store_find(s, "l", "wx")->val, *b = nl_store_find(s, "l", "b")->val;
+    const nl_real *mean = nl_store_find(s, "l/c", "run_mean")->val;
+    const nl_real *var = nl_store_find(s, "l/c", "run_var")->val;
+    const nl_real *gamma = nl_store_find(s, "l/c", "gamma")->val;
+    const nl_real *beta = nl_store_find(s, "l/c", "beta")->val;
+    const int64_t at = population * UNITS + j;
+    double sum = (double)b[j];
+    for (int64_t k = 0; k < IN; k++)
+        sum += (double)r->x[(i * LONG + t) * IN + k] * (double)wx[k * UNITS + j];
+    return (double)gamma[j] * (sum - (double)mean[at]) / sqrt((double)var[at] + 0.1) +
+           (double)beta[j];
+}
+
+/* Cooijmans et al. 2017, section 3: trained on sequences of 3 steps, evaluated on 7. */
+START_TEST(steps_beyond_the_longest_trained_one_take_the_population_of_the_last)
+{
+    rig r;
+    open_rig(&r,
+             (what){"rnn:units=5:act=linear:sequences=true", "batch:eps=0.1", "c", N, LONG, IN});
+    set_all(&r, "l", "wh", 0);
+    for (int64_t i = 0; i < N * LONG; i++)
+        r.live[i] = i % LONG < SHORT;
+    r.call.live = r.live, r.call.update = true;
+    for (int k = 0; k < 5; k++) {
+        fill(r.x, r.values, (uint64_t)k + 20);
+        loss(&r);
+    }
+    r.call.live = NULL, r.call.update = false, r.call.phase = NL_EVAL;
+    loss(&r);
+    for (int64_t i = 0; i < r.outputs; i++) {
+        const int64_t t = i / UNITS % LONG;
+        ck_assert_double_eq_tol(
+            (double)r.y[i],
+            by_population(&r, i / UNITS / LONG, t, i % UNITS, t < SHORT ? t : SHORT - 1),
+            sizeof(nl_real) == 4 ? 1e-5 : 1e-12);
+    }
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(reading_backwards_is_reading_the_reversed_sequence)
 {
     for (int k = 0; k < CELLS; k++) {
@@ -773,6 +818,7 @@ int main(void)
     tcase_add_test(t, padding_is_as_if_the_sequence_were_shorter);
     tcase_add_test(t, the_norm_of_the_output_counts_no_padding);
     tcase_add_test(t, every_output_of_padding_is_zero_and_the_last_one_is_the_last_live_one);
+    tcase_add_test(t, steps_beyond_the_longest_trained_one_take_the_population_of_the_last);
     tcase_add_test(t, reading_backwards_is_reading_the_reversed_sequence);
     tcase_add_test(t, truncated_gradients_do_not_reach_behind_the_cut);
     tcase_add_test(t, a_call_that_carries_goes_on_where_the_latest_of_its_phase_ended);
