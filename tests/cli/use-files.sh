@@ -17,6 +17,9 @@ good '"median_ms": ' bench step data=circles model=mlp:hidden=8 batch=20 --json
 [ "$(wc -l <out)" -eq 1 ] || complain "one step is not one row of JSON"
 good 'rest  ' bench layers data=circles model=mlp:hidden=8 norm=batch batch=20
 good '"name": "norm", ' bench layers data=circles model=mlp:hidden=8 norm=batch batch=20 --json
+good 'channels that are on take' bench logging data=circles model=mlp:hidden=8 norm=batch batch=20
+good '"channel": "norms", ' bench logging data=circles model=mlp:hidden=8 norm=batch batch=20 --json
+bad 2 "did you mean 'batch'?" bench logging data=circles norm=bacth
 bad 2 "'kernels', 'conv', 'lookup', 'step', 'layers', 'inference' or 'logging'" bench
 bad 2 "'kernels', 'conv', 'lookup', 'step', 'layers', 'inference' or 'logging', got 'kernel'" bench kernel
 bad 2 "takes norm= and threads=, got 'eps='" bench kernels eps=1
