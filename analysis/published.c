@@ -316,8 +316,12 @@ static bool opens_claim(const nl_published *p, int i)
 
 static void add_measured(const nl_condition *c, nl_text *out)
 {
-    nl_text_add(out, "%s of %s: %.3g [%.3g, %.3g], expected %s %g", c->measure, c->method,
-                c->is.mean, c->is.low, c->is.high, c->above ? "above" : "below", c->than);
+    nl_text_add(out, "%s of %s: ", c->measure, c->method);
+    if (c->is.n > 0)
+        nl_text_add(out, "%.3g [%.3g, %.3g]", c->is.mean, c->is.low, c->is.high);
+    else
+        nl_text_add(out, "not measured, as no pair of runs came so far");
+    nl_text_add(out, ", expected %s %g", c->above ? "above" : "below", c->than);
 }
 
 void nl_published_print(const nl_published *p, nl_text *out)

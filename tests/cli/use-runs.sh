@@ -14,6 +14,25 @@ small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
 
     bad 2 "no paper 'ioffe2016'; did you mean 'ioffe2015'?" reproduce ioffe2016
     bad 2 "reproduce wants the key of a paper" reproduce
+    mkdir -p papers/tiny2026
+    cat >papers/tiny2026/study.yaml <<'END'
+data: circles:train=200:test=100
+model: mlp:hidden=8
+norm: [none, batch]
+seeds: 2
+steps: 20
+batch: 20
+END
+    printf 'baseline\tnone\nT1\tscore\tbatch\tabove\t/evals/test_accuracy\tit is better\n' >papers/tiny2026/claims.tsv
+    printf 'T1\tsteps\tbatch\tbelow\t/evals/test_accuracy\tit is faster\n' >>papers/tiny2026/claims.tsv
+    export NORMLAB_PAPERS=papers
+    run reproduce tiny2026 out=tiny
+    grep -q "Claims of tiny2026" out || complain "no claims"
+    grep -q "not measured, as no pair of runs came so far" out || complain "a claim without a number has one"
+    run reproduce tiny2026 steps=10 out=tiny # runs of 20 steps lie there too
+    grep -q "2 methods x 2 seeds · 10 steps" out || complain "runs of another study are told of"
+    [ "$(find tiny -name 'report-*.html' | wc -l)" -eq 2 ] || complain "no page for each study"
+    unset NORMLAB_PAPERS
     good "reestimated" evaluate runs/batch-seed1-* --policy=all --batch=1,20
     good '"policy": "running", "batch": 20' evaluate runs/batch-seed1-* --policy=running --batch=20 --json
     bad 2 "no policy 'runing'; did you mean 'running'?" evaluate runs/batch-seed1-* --policy=runing
