@@ -6,7 +6,7 @@
 
 #include "analysis/escape.h"
 
-enum { COLUMNS = 60, LINES = 10, DOTS_X = 2 * COLUMNS, DOTS_Y = 4 * LINES };
+enum { COLUMNS = 60, LINES = 8, DOTS_X = 2 * COLUMNS, DOTS_Y = 4 * LINES };
 
 /* A value of several lines, the spec, stays in its column. */
 static void add_fact(nl_text *out, const char *name, const char *value)
@@ -75,19 +75,18 @@ static void add_braille(nl_text *out, unsigned bits)
     nl_text_add_bytes(out, utf8, sizeof utf8);
 }
 
-static void show_curve(const nl_rundata *run, nl_text *out)
+typedef struct curve {
+    const char *group, *name, *title;
+    double scale;
+    bool logarithmic; /* where all values are above 0 */
+} curve;
+
+/* Dots of the means, the highest in the first line. */
+static void plot(const double at[DOTS_X], double low, double high, bool logs, nl_text *out)
 {
     static const unsigned bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    const nl_track *loss = nl_rundata_track(run, "/steps/loss");
-    unsigned cell[LINES][COLUMNS] = {{0}};
-    double at[DOTS_X], low, high;
-    if (!loss)
-        return;
-    thin(loss, at, &low, &high);
-    if (!isfinite(low))
-        return;
-    const bool logs = low > 0; /* a loss may be 0 or less: then the scale is plain */
     const double bottom = logs ? log(low) : low, top = logs ? log(high) : high;
+    unsigned cell[LINES][COLUMNS] = {{0}};
     for (int x = 0; x < DOTS_X; x++) {
         if (isnan(at[x]))
             continue;
@@ -96,7 +95,6 @@ static void show_curve(const nl_rundata *run, nl_text *out)
         const int y = (int)(part * (DOTS_Y - 1) + 0.5);
         cell[y / 4][x / 2] |= bit[y % 4][x % 2];
     }
-    nl_text_add(out, "\n  training loss%s\n", logs ? ", logarithmic" : "");
     for (int line = 0; line < LINES; line++) {
         if (line == 0 || line == LINES - 1)
             nl_text_add(out, "%9.3g │", line ? low : high);
@@ -109,7 +107,35 @@ static void show_curve(const nl_rundata *run, nl_text *out)
     nl_text_add(out, "%9s └", "");
     for (int x = 0; x < COLUMNS; x++)
         nl_text_add(out, "─");
-    nl_text_add(out, "\n%11sstep 1 to %" PRId64 "\n", "", loss->rows);
+}
+
+static void show_curve(const nl_rundata *run, const curve *c, nl_text *out)
+{
+    const nl_track *value = nl_rundata_track(run, "/%s/%s", c->group, c->name);
+    const nl_track *step = nl_rundata_track(run, "/%s/step", c->group);
+    double at[DOTS_X], low, high;
+    if (!value || !step || step->rows < value->rows)
+        return;
+    thin(value, at, &low, &high);
+    if (!isfinite(low))
+        return;
+    for (int x = 0; x < DOTS_X; x++)
+        at[x] *= c->scale;
+    const bool logs = c->logarithmic && low > 0;
+    nl_text_add(out, "\n  %s%s\n", c->title, logs ? ", logarithmic" : "");
+    plot(at, c->scale * low, c->scale * high, logs, out);
+    nl_text_add(out, "\n%11sstep %.0f to %.0f\n", "", step->at[0], step->at[value->rows - 1]);
+}
+
+static void show_curves(const nl_rundata *run, nl_text *out)
+{
+    static const curve curves[] = {
+        {"steps", "loss", "training loss", 1, true},
+        {"evals", "test_accuracy", "test accuracy, %", 100, false},
+        {"evals", "val_accuracy", "validation accuracy, %", 100, false},
+        {"evals", "test_bits_per_character", "test bits per character", 1, false}};
+    for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+        show_curve(run, &curves[i], out);
 }
 
 static double last_of(const nl_rundata *run, const char *place, const char *side, const char *value)
@@ -136,13 +162,14 @@ static void show_side(const nl_rundata *run, const char *place, const char *side
     for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
         add_value(out, p && p->width == 7 ? p->at[7 * (p->rows - 1) + shown[k]] : NAN);
     add_value(out, last_of(run, place, side, "dead"));
+    add_value(out, last_of(run, place, side, "saturated"));
     nl_text_add(out, "\n");
 }
 
 static void show_layers(const nl_rundata *run, nl_text *out)
 {
-    static const char *const titles[] = {"mean", "std",  "5 %",  "15 %",
-                                         "50 %", "85 %", "95 %", "dead"};
+    static const char *const titles[] = {"mean", "std",  "5 %",  "15 %", "50 %",
+                                         "85 %", "95 %", "dead", "flat"};
     const char *place;
     if (!nl_rundata_place(run, 0))
         return;
@@ -176,11 +203,53 @@ static void show_gradients(const nl_rundata *run, nl_text *out)
     }
 }
 
+/* The name of a variable from "/params/NAME/weight_norm", or 0 characters. */
+static int name_of_variable(const char *track, const char **name)
+{
+    static const char head[] = "/params/", tail[] = "/weight_norm";
+    const size_t n = strlen(track), ends = strlen(head) + strlen(tail);
+    *name = track + strlen(head);
+    return n > ends && strncmp(track, head, strlen(head)) == 0 &&
+                   strcmp(track + n - strlen(tail), tail) == 0
+               ? (int)(n - ends)
+               : 0;
+}
+
+static void show_parameters(const nl_rundata *run, nl_text *out)
+{
+    static const char *const columns[][2] = {
+        {"weight_norm", "norm"}, {"grad_norm", "gradient"}, {"effective_lr", "lr/norm^2"}};
+    enum { COUNT = sizeof columns / sizeof *columns };
+    const char *name;
+    bool any = false;
+    for (int64_t i = 0; i < nl_rundata_tracks(run); i++) {
+        const int n = name_of_variable(nl_rundata_track_at(run, i)->name, &name);
+        if (!n)
+            continue;
+        if (!any) {
+            nl_text_add(out, "\n  %-23s", "parameter, last row");
+            for (int k = 0; k < COUNT; k++)
+                nl_text_add(out, " %9s", columns[k][1]);
+            nl_text_add(out, "\n");
+        }
+        any = true;
+        nl_text_add(out, "  %-23.*s", n, name);
+        for (int k = 0; k < COUNT; k++) {
+            int64_t row;
+            add_value(
+                out, nl_track_last(nl_rundata_track(run, "/params/%.*s/%s", n, name, columns[k][0]),
+                                   &row));
+        }
+        nl_text_add(out, "\n");
+    }
+}
+
 void nl_show_run(const nl_rundata *run, nl_text *out)
 {
     show_facts(run, out);
     show_finals(run, out);
-    show_curve(run, out);
+    show_curves(run, out);
     show_layers(run, out);
     show_gradients(run, out);
+    show_parameters(run, out);
 }

@@ -1,4 +1,4 @@
-/* show.h: one run for the terminal: outcome, final numbers, the loss as a curve, the layers. */
+/* show.h: one run for the terminal: outcome, final numbers, learning curves, layers, parameters. */
 #ifndef NL_SHOW_H
 #define NL_SHOW_H
 

@@ -120,6 +120,13 @@
              scale: { nice: false, padding: 20, ...(wide ? { type: "log" } : { zero: false }) } };
   }
 
+  /* Places to hover over: more would cost more to draw than the curves. */
+  const HOVERED = 50;
+  const sparse = (rows) => {
+    const stride = Math.ceil(rows.length / labels.length / HOVERED);
+    return rows.filter((_, i) => i % stride === 0);
+  };
+
   const tooltips = (...fields) => fields.map((field) =>
     ["method", "value"].includes(field) ? { field, type: "nominal" }
       : { field, type: "quantitative", format: ".5~g" });
@@ -164,13 +171,14 @@
                                                  "diverged") } }] };
     },
     line(chart) {
-      const y = ordinate(chart);
+      const y = ordinate(chart), values = curves(chart);
       const layer = [
         { mark: { type: "area", opacity: 0.18 },
           encoding: { y: { ...y, field: "low" }, y2: { field: "high" } } },
         { mark: { type: "line", strokeWidth: 1.7 },
           encoding: { y: { ...y, field: "mean" }, strokeDash: dash } },
-        { mark: { type: "point", opacity: 0, size: 60, tooltip: true },
+        { data: { values: sparse(values) },
+          mark: { type: "point", opacity: 0, size: 60, tooltip: true },
           encoding: {
             y: { ...y, field: "mean" },
             tooltip: tooltips("method", "step", "mean", "low", "high", "seeds") } },
@@ -183,7 +191,7 @@
         layer.push({ mark: { type: "rule", strokeDash: [3, 3], color: "#777" },
                      encoding: { x: { value: 0 }, x2: { value: "width" }, color: { value: "#777" },
                                  y: { datum: chart.ref } } });
-      return { width: "container", height: 220, data: { values: curves(chart) },
+      return { width: "container", height: 220, data: { values },
                encoding: { x: step, color: colour }, layer };
     },
     bands(chart) {
@@ -302,6 +310,13 @@
     }
   }, { rootMargin: "400px" });
 
+  /* What never comes into view is drawn when the browser has nothing else to do: paper shows it. */
+  const idle = window.requestIdleCallback || ((f) => setTimeout(f, 50));
+  function drawRest() {
+    const next = figures.find((f) => !f.box.hidden && f.wanted !== stamp);
+    if (next) draw(next).then(() => idle(drawRest));
+  }
+
   function drawAll() {
     return Promise.all(figures.filter((f) => !f.box.hidden && f.drawn !== stamp).map(draw));
   }
@@ -317,7 +332,7 @@
       figure.box.hidden = !isChosen(figure.chart);
     for (const section of document.querySelectorAll("section.charts"))
       section.hidden = ![...section.querySelectorAll("figure")].some((f) => !f.hidden);
-    return Promise.all([...inView].filter((f) => !f.box.hidden).map(draw));
+    return Promise.all([...inView].filter((f) => !f.box.hidden).map(draw)).then(() => idle(drawRest));
   }
 
   function checkboxes(title, values, set, dot) {
@@ -391,7 +406,11 @@
   }
 
   build();
-  addEventListener("beforeprint", drawAll);
+  idle(drawRest);
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("main > details")) details.open = true;
+    drawAll();
+  });
   /* For tests: draw everything, see what went wrong. */
   window.normlab = { data, shown, figures, problems, drawAll, refresh, specOf };
 })();

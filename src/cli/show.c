@@ -23,8 +23,8 @@ int cli_show(int argc, char **argv)
     static const struct argp argp = {NULL,
                                      parse,
                                      "RUN",
-                                     "Shows one run, finished or not: outcome, last numbers, the "
-                                     "loss as a curve, the layers. RUN "
+                                     "Shows one run, finished or not: outcome, last numbers, "
+                                     "learning curves, layers, parameters. RUN "
                                      "is a run file or the folder of one."
                                      "\vExample: normlab show runs/batch-seed1-0a1b2c3d",
                                      NULL,

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/bibtex.h"
+#include "core/optim.h"
 #include "kernel/cpu.h"
 #include "version.h"
 
@@ -81,6 +82,20 @@ static nl_status write_machine(nl_log *log, int threads)
     return NL_OK;
 }
 
+/* The sources of the data and of the optimizer, after those of model and norms. */
+static nl_status cite_rest(const nl_run_spec *spec, const nl_dataset *data, nl_text *keys)
+{
+    char name[64];
+    const nl_optim_ops *optimizer;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(spec->optimizer.is, ":"), spec->optimizer.is);
+    NL_TRY(nl_optim_find_or_say(name, &optimizer));
+    if (data->ops && data->ops->cite)
+        nl_bibtex_unite(data->ops->cite, keys);
+    if (optimizer->cite)
+        nl_bibtex_unite(optimizer->cite, keys);
+    return NL_OK;
+}
+
 nl_status nl_provenance_write(nl_log *log, const nl_run_spec *spec, const nl_dataset *data,
                               const nl_model *model, int threads)
 {
@@ -90,6 +105,7 @@ nl_status nl_provenance_write(nl_log *log, const nl_run_spec *spec, const nl_dat
     NL_GO(write_data(log, spec, data));
     NL_GO(write_machine(log, threads));
     nl_model_citations(model, &keys);
+    NL_GO(cite_rest(spec, data, &keys));
     NL_GO(nl_text_status(&keys));
     nl_bibtex_entries(nl_text_of(&keys), &entries);
     NL_GO(nl_text_status(&entries));

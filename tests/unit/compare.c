@@ -442,7 +442,13 @@ START_TEST(show_draws_one_run_in_text)
     nl_text out = {0};
     three_methods(1);
     nl_show_run(run[1], &out);
-    const char *const expected[] = {"done", "norm=batch", "h3/preact", "loss", "step"};
+    const char *const expected[] = {"done",
+                                    "norm=batch",
+                                    "h3/preact",
+                                    "training loss, logarithmic",
+                                    "test accuracy, %",
+                                    "step 100 to 2000",
+                                    "flat"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         ck_assert_msg(strstr(nl_text_of(&out), expected[i]) != NULL, "no '%s' in\n%s", expected[i],
                       nl_text_of(&out));
