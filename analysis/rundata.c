@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "io/runread.h"
 
@@ -26,6 +27,8 @@ struct nl_rundata {
     char *path;
     list attributes; /* of attribute */
     list tracks;     /* of nl_track */
+    int64_t *slot;   /* number of a track by the hash of its name, from 1; 0: free */
+    int64_t slots;   /* a power of two, more than twice the tracks */
     list places;     /* of char *: LAYER/SLOT */
     list recurrent;  /* of char *: LAYER */
 };
@@ -85,6 +88,7 @@ void nl_rundata_close(nl_rundata *run)
     free_names(&run->recurrent);
     nl_free(run->attributes.at);
     nl_free(run->tracks.at);
+    nl_free(run->slot);
     nl_free(run->path);
     nl_free(run);
 }
@@ -198,10 +202,38 @@ const char *nl_rundata_recurrent(const nl_rundata *run, int64_t i)
     return noted(&run->recurrent, i);
 }
 
+/* Where the track of this name is noted, or would be. */
+static int64_t *slot_of(const nl_rundata *run, const char *name)
+{
+    const nl_track *c = run->tracks.at;
+    int64_t i = (int64_t)(nl_hash_text(name) & (uint64_t)(run->slots - 1));
+    while (run->slot[i] && strcmp(c[run->slot[i] - 1].name, name) != 0)
+        i = (i + 1) & (run->slots - 1);
+    return &run->slot[i];
+}
+
+static nl_status make_slots(nl_rundata *run)
+{
+    enum { LEAST = 64 };
+    const nl_track *c = run->tracks.at;
+    const int64_t slots = run->slots ? 2 * run->slots : LEAST;
+    int64_t *slot = nl_alloc((size_t)slots, sizeof *slot);
+    if (!slot)
+        return nl_fail(NL_ENOMEM, "run %s: %lld tracks", run->path, (long long)run->tracks.count);
+    nl_free(run->slot);
+    run->slot = slot;
+    run->slots = slots;
+    for (int64_t i = 0; i < run->tracks.count; i++)
+        *slot_of(run, c[i].name) = i + 1;
+    return NL_OK;
+}
+
 nl_status nl_rundata_add(nl_rundata *run, const char *name, int64_t rows, int64_t width,
                          nl_track **out)
 {
     *out = NULL;
+    if (2 * (run->tracks.count + 1) > run->slots)
+        NL_TRY(make_slots(run));
     nl_track c = {.name = nl_strdup(name), .rows = rows, .width = width};
     c.at = nl_alloc((size_t)(rows * width), sizeof *c.at);
     nl_track *kept = c.name && c.at ? list_append(&run->tracks, sizeof *kept) : NULL;
@@ -211,6 +243,7 @@ nl_status nl_rundata_add(nl_rundata *run, const char *name, int64_t rows, int64_
         return nl_fail(NL_ENOMEM, "run %s: %s", run->path, name);
     }
     *kept = c;
+    *slot_of(run, name) = run->tracks.count;
     NL_TRY(note(run, &run->places, name, "/post/mean"));
     NL_TRY(note(run, &run->recurrent, name, "/gradient_norm"));
     *out = kept;
@@ -224,11 +257,9 @@ const nl_track *nl_rundata_track(const nl_rundata *run, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(name, sizeof name, fmt, ap);
     va_end(ap);
-    const nl_track *c = run->tracks.at;
-    for (int64_t i = 0; i < run->tracks.count; i++)
-        if (strcmp(c[i].name, name) == 0)
-            return c[i].rows > 0 && c[i].width > 0 ? &c[i] : NULL;
-    return NULL;
+    const int64_t at = run->slots ? *slot_of(run, name) : 0;
+    const nl_track *c = at ? (const nl_track *)run->tracks.at + at - 1 : NULL;
+    return c && c->rows > 0 && c->width > 0 ? c : NULL;
 }
 
 int64_t nl_rundata_tracks(const nl_rundata *run) { return run->tracks.count; }
