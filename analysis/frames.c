@@ -1,6 +1,7 @@
 #include "analysis/frames.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,8 +31,16 @@ const char *nl_frame_title(const nl_frame *f, int64_t column)
 static nl_status add_columns(nl_frame *f, int64_t more)
 {
     double *at = nl_alloc((size_t)(f->rows * (f->columns + more)) + 1, sizeof *at);
-    if (!at)
+    double *edge = nl_alloc((size_t)(f->columns + more), sizeof *edge);
+    if (!at || !edge) {
+        nl_free(at);
+        nl_free(edge);
         return nl_fail(NL_ENOMEM, "export: %s", f->name);
+    }
+    for (int64_t k = 0; k < f->columns + more; k++)
+        edge[k] = k < f->columns ? f->edge[k] : NAN;
+    nl_free(f->edge);
+    f->edge = edge;
     for (int64_t row = 0; f->columns && row < f->rows; row++)
         memcpy(at + row * (f->columns + more), f->at + row * f->columns,
                (size_t)f->columns * sizeof *at);
@@ -50,28 +59,39 @@ static void fill(nl_frame *f, int64_t first, const nl_array *a, int64_t width)
                 (row + 1) * width <= a->count ? a->at[row * width + k] : NAN;
 }
 
-/* "[50]" by the labels of dimension 1, "[3,0]" by number where there are more dimensions. */
-static void title_column(nl_run *file, nl_frame *f, const char *channel, const char *name,
-                         const nl_array *a, int64_t k)
+/* The labels of dimension 1 of a channel of rank 2, where they are more than 0, 1, 2, ... */
+static nl_status read_labels(nl_run *file, const char *channel, const nl_array *a, nl_array *labels,
+                             bool *are_bins)
 {
-    nl_text title = {0}, scale = {0};
-    nl_array labels = {0};
+    nl_text scale = {0};
+    nl_status st = NL_OK;
+    *labels = (nl_array){0};
+    *are_bins = false;
+    if (a->rank == 2 && nl_run_scale_of(file, channel, 1, &scale) == NL_OK && scale.used &&
+        strncmp(nl_text_of(&scale), "/index_", 7) != 0) {
+        const char *name = strrchr(nl_text_of(&scale), '/');
+        *are_bins = name && strcmp(name, "/bin") == 0;
+        st = nl_run_read(file, nl_text_of(&scale), labels);
+    }
+    nl_text_free(&scale);
+    return st;
+}
+
+/* "[50]" by label, "[3,0]" by number. */
+static void title_column(nl_frame *f, const char *name, const nl_array *a, const nl_array *labels,
+                         int64_t k)
+{
+    nl_text title = {0};
     char buf[NL_REAL_CHARS];
     nl_text_add(&title, "%s[", name);
-    if (a->rank > 2)
-        for (int64_t d = 1, below = a->count / a->dim[0]; d < a->rank; d++) {
-            below /= a->dim[d];
-            nl_text_add(&title, "%s%lld", d > 1 ? "," : "", (long long)(k / below % a->dim[d]));
-        }
-    else if (nl_run_scale_of(file, channel, 1, &scale) == NL_OK && scale.used &&
-             nl_run_read(file, nl_text_of(&scale), &labels) == NL_OK && k < labels.count)
-        nl_text_add(&title, "%s", nl_print_real(buf, labels.at[k]));
-    else
-        nl_text_add(&title, "%lld", (long long)k);
+    if (k < labels->count)
+        nl_text_add(&title, "%s", nl_print_real(buf, labels->at[k]));
+    for (int64_t d = 1, below = a->count / a->dim[0]; d < a->rank && !labels->count; d++) {
+        below /= a->dim[d];
+        nl_text_add(&title, "%s%lld", d > 1 ? "," : "", (long long)(k / below % a->dim[d]));
+    }
     nl_text_add(&title, "]");
     add_title(f, nl_text_of(&title));
-    nl_array_free(&labels);
-    nl_text_free(&scale);
     nl_text_free(&title);
 }
 
@@ -85,12 +105,14 @@ static const char *name_of(const nl_frame *f, const char *channel)
 
 static nl_status add_channel(nl_frames *all, nl_frame *f, nl_run *file, const char *channel)
 {
-    nl_array a = {0};
+    nl_array a = {0}, labels = {0};
     nl_status st = NL_OK;
+    bool are_bins;
     const int64_t first = f->columns;
     NL_GO(nl_run_read(file, channel, &a));
+    NL_GO(read_labels(file, channel, &a, &labels, &are_bins));
     const int64_t width = a.rank > 1 && a.dim[0] > 0 ? a.count / a.dim[0] : 1;
-    if (width > NL_FRAME_WIDTH_MAX || width < 1) {
+    if ((width > NL_FRAME_WIDTH_MAX && !labels.count) || width < 1) {
         all->left_out++;
         goto done;
     }
@@ -99,9 +121,12 @@ static nl_status add_channel(nl_frames *all, nl_frame *f, nl_run *file, const ch
     if (a.rank < 2)
         add_title(f, name_of(f, channel));
     for (int64_t k = 0; a.rank > 1 && k < width; k++)
-        title_column(file, f, channel, name_of(f, channel), &a, k);
+        title_column(f, name_of(f, channel), &a, &labels, k);
+    for (int64_t k = 0; are_bins && k < width; k++)
+        f->edge[first + k] = labels.at[k];
 done:
     nl_array_free(&a);
+    nl_array_free(&labels);
     return st;
 }
 
@@ -226,6 +251,7 @@ void nl_frames_free(nl_frames *f)
     for (int64_t i = 0; i < f->count; i++) {
         nl_text_free(&f->at[i].titles);
         nl_free(f->at[i].at);
+        nl_free(f->at[i].edge);
     }
     nl_free(f->at);
     nl_text_free(&f->attributes);

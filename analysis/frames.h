@@ -7,7 +7,8 @@
 #include "base/status.h"
 #include "base/text.h"
 
-/* Channels with more numbers a row than this are left to the run file itself. */
+/* Channels with more numbers a row than this are left to the run file itself, unless their
+ * dimension has labels of its own: percentiles, bins of histograms. */
 enum { NL_FRAME_WIDTH_MAX = 64 };
 
 typedef struct nl_frame {
@@ -15,6 +16,9 @@ typedef struct nl_frame {
     nl_text titles; /* of all columns, each ended by NUL: "step", "loss", "h1/preact/pre/std" */
     int64_t rows, columns;
     double *at; /* (rows, columns); column 0 is the timeline's index; owned */
+    /* (columns), owned: in columns of histograms the bin's lower edge, which is -infinity in the
+     * first of each; NaN in others */
+    double *edge;
 } nl_frame;
 
 typedef struct nl_frames {
@@ -38,7 +42,8 @@ void nl_frame_csv(const nl_frame *f, nl_text *out);
 /* {"attributes": {...}, "steps": [{"step": 1, "loss": 2.3}, ...], ...}; null for NaN. */
 void nl_frames_json(const nl_frames *f, nl_text *out);
 
-/* A TensorBoard event file: one event a row with a scalar for each number, tags "steps/loss". Wall
+/* A TensorBoard event file: one event a row with a scalar for each number, tags "steps/loss", and
+ * its histogram for columns of bins, whose sums are of the bins' nearer edges. Wall
  * time is 0 at the begin of the run and spread evenly over a timeline. Records are those of
  * TFRecord (length, masked CRC-32C, bytes, masked CRC-32C), events protocol buffers by hand. */
 void nl_frames_tfevents(const nl_frames *f, nl_text *out);

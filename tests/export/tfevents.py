@@ -17,7 +17,7 @@ except ImportError as missing:
     sys.exit(77)
 
 normlab = sys.argv[1]
-KEYS = ["data=circles:train=200:test=100", "model=mlp:hidden=8", "norm=batch", "batch=20", "steps=40"]
+KEYS = ["data=circles:train=200:test=100", "model=mlp:hidden=8", "norm=batch", "batch=20", "steps=40", "log=histograms"]
 
 
 def crc32c(data):
@@ -73,7 +73,12 @@ def fields(data):
         yield key >> 3, value
 
 
-def scalars(path):
+def doubles(data):
+    return list(struct.unpack(f"<{len(data) // 8}d", data))
+
+
+def values(path):
+    """Scalars, and histograms as dictionaries of their fields."""
     found = {}
     events = list(records(path.read_bytes()))
     assert dict(fields(events[0]))[3] == b"brain.Event:2"
@@ -82,7 +87,8 @@ def scalars(path):
         for number, value in fields(parts[5]):
             assert number == 1
             tag = dict(fields(value))
-            found.setdefault(tag[1].decode(), []).append((parts[2], tag[2], parts[1]))
+            value = tag[2] if 2 in tag else dict(fields(tag[5]))
+            found.setdefault(tag[1].decode(), []).append((parts[2], value, parts[1]))
     return found
 
 
@@ -119,9 +125,17 @@ with tempfile.TemporaryDirectory() as folder:
     assert whole["attributes"]["outcome"] == "done" and whole["attributes"]["spec"] == file.attrs["spec"]
     assert all(same(r["test_accuracy"], v) for r, v in zip(whole["evals"], file["evals/test_accuracy"][:]))
 
-    board = scalars(next(f for f in files if "tfevents" in f.name))
+    board = values(next(f for f in files if "tfevents" in f.name))
     assert [s for s, _, _ in board["steps/loss"]] == list(range(1, 41))
     assert np.array_equal(np.float32(loss), np.float32([v for _, v, _ in board["steps/loss"]]))
     times = [t for _, _, t in board["steps/loss"]]
     assert times == sorted(times) and abs(times[-1] - file.attrs["wall_seconds"]) < 1e-9
     assert len(board["layers/h1/preact/pre/percentiles[50]"]) == len(percentiles)
+    counts, edge = file["histograms/h1/preact/pre/counts"][:], file["histograms/bin"][:]
+    told = board["histograms/h1/preact/pre/counts"]
+    assert [s for s, _, _ in told] == list(file["histograms/step"][:])
+    for row, (_, h, _) in zip(counts, told):
+        assert doubles(h[7]) == list(row) and doubles(h[6])[:-1] == list(edge[1:]) and h[3] == row.sum() == 20 * 8
+    assert told[-1][1][1] < 0 < told[-1][1][2]
+    rows = list(csv.DictReader(open(home / "histograms.csv")))
+    assert [int(float(r["h1/preact/pre/counts[0.5]"])) for r in rows] == list(counts[:, list(edge).index(0.5)])
