@@ -370,7 +370,7 @@
 
   function build() {
     const filters = document.getElementById("filters"), page = document.getElementById("charts");
-    const band = element("p", { class: "sub" },
+    const band = element("p", { class: "sub note" },
       `Bands around curves: ${data.level * 100} % Student t interval of the mean over the seeds shown, ` +
       `or their range where there are fewer than ${data.least_seeds}. Other pictures show the smallest seed.`);
     filters.after(band);
