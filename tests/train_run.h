@@ -34,8 +34,7 @@ static inline nl_status train_in(const char *folder, const char *words, int thre
 {
     nl_run_spec spec;
     parse_run(words, &spec);
-    const nl_train_setting set = {
-        .out = folder, .threads = threads, .resume = resume, .progress_fd = -1};
+    const nl_train_setting set = {.out = folder, .threads = threads, .resume = resume};
     return nl_train(&spec, &set, result);
 }
 

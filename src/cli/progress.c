@@ -48,7 +48,10 @@ static void draw(const cli_progress *p, const nl_job *jobs, int count)
     fprintf(stderr, "\r[");
     for (int i = 0; i < BAR_WIDTH; i++)
         fputc(i < full ? '#' : ' ', stderr);
-    fprintf(stderr, "] %d/%d runs", p->ended, count);
+    if (count == 1 && jobs->steps > 0)
+        fprintf(stderr, "] %lld/%lld steps", (long long)jobs->step, (long long)jobs->steps);
+    else
+        fprintf(stderr, "] %d/%d runs", p->ended, count);
     if (fresh > 0.05 && seconds > 1)
         fprintf(stderr, ", %.0f s left", seconds * (count - done) / fresh);
     if (latest && latest->steps > 0)

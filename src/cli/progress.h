@@ -1,4 +1,5 @@
-/* progress.h: how far many runs are, on stderr: a bar on a terminal, a line a run elsewhere. */
+/* progress.h: how far one or many runs are, on stderr: a bar on a terminal; elsewhere, of many, a
+ * line a run. */
 #ifndef NL_CLI_PROGRESS_H
 #define NL_CLI_PROGRESS_H
 

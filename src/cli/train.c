@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "train/engine.h"
 #include "train/spec.h"
 
@@ -80,6 +81,50 @@ static void on_signal(int number)
     nl_train_stop();
 }
 
+/* ---- how far it is: lines for a parent, a bar for a person */
+
+typedef struct watch {
+    int parent;
+    cli_progress bar;
+    nl_job *job;
+} watch;
+
+static void tell_parent(void *arg, int64_t step, int64_t steps, double loss)
+{
+    const watch *w = arg;
+    dprintf(w->parent, "step %lld/%lld loss %.6g\n", (long long)step, (long long)steps, loss);
+}
+
+static void draw_bar(void *arg, int64_t step, int64_t steps, double loss)
+{
+    watch *w = arg;
+    w->job->step = step;
+    w->job->steps = steps;
+    w->job->loss = loss;
+    cli_progress_report(&w->bar, w->job, 1, NULL);
+}
+
+static nl_status train_watched(const struct input *in, const nl_run_spec *spec, nl_job *job,
+                               nl_train_result *result)
+{
+    const bool child = in->progress_fd >= 0;
+    watch w = {.parent = (int)in->progress_fd, .job = job};
+    job->state = NL_JOB_RUNNING;
+    job->label = spec->norm.is;
+    const nl_train_setting setting = {.resume = true,
+                                      .anyway = in->anyway,
+                                      .threads = spec->threads ? (int)spec->threads : 1,
+                                      .progress = child ? tell_parent : draw_bar,
+                                      .arg = &w,
+                                      .out = job->folder};
+    if (child)
+        return nl_train(spec, &setting, result);
+    cli_progress_begin(&w.bar);
+    const nl_status st = nl_train(spec, &setting, result);
+    cli_progress_end(&w.bar);
+    return st;
+}
+
 /* As a child of many runs it ends with its parent. */
 static nl_status train(const struct input *in, const nl_run_spec *spec, bool *stopped)
 {
@@ -98,14 +143,9 @@ static nl_status train(const struct input *in, const nl_run_spec *spec, bool *st
     if (nl_job_checkpoint(&job, &step))
         printf("resuming at step %lld\n", (long long)step);
     fflush(stdout);
-    const nl_train_setting setting = {.resume = true,
-                                      .anyway = in->anyway,
-                                      .threads = spec->threads ? (int)spec->threads : 1,
-                                      .progress_fd = (int)in->progress_fd,
-                                      .out = job.folder};
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    NL_TRY(nl_train(spec, &setting, &result));
+    NL_TRY(train_watched(in, spec, &job, &result));
     say_result(&job, &result);
     *stopped = strcmp(result.outcome, "stopped") == 0;
     return NL_OK;

@@ -181,11 +181,10 @@ static nl_status end_epoch(trainer *t)
 static void tell_progress(trainer *t)
 {
     const double now = nl_wall_seconds(), n = t->sum[EPOCH_ANSWERS];
-    if (t->set->progress_fd < 0 || (now - t->last_progress < 0.1 && t->step < t->total))
+    if (!t->set->progress || (now - t->last_progress < 0.1 && t->step < t->total))
         return;
     t->last_progress = now;
-    dprintf(t->set->progress_fd, "step %lld/%lld loss %.6g\n", (long long)t->step,
-            (long long)t->total, t->sum[EPOCH_LOSS] / (n > 0 ? n : 1));
+    t->set->progress(t->set->arg, t->step, t->total, t->sum[EPOCH_LOSS] / (n > 0 ? n : 1));
 }
 
 static nl_status run(trainer *t)

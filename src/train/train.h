@@ -10,7 +10,9 @@ typedef struct nl_train_setting {
     bool resume;          /* go on from the folder's checkpoint, if there is one */
     bool anyway;          /* resume although the checkpoint is of another class of CPU */
     int threads;
-    int progress_fd; /* "step N/M loss X" lines, at most ten a second; -1: none */
+    /* Told how far it is, at most ten times a second and at the end; loss: the epoch's. Or NULL. */
+    void (*progress)(void *arg, int64_t step, int64_t steps, double loss);
+    void *arg;
 } nl_train_setting;
 
 typedef struct nl_train_result {
