@@ -298,52 +298,41 @@ static void column_sums(nl_rows x, int64_t c, double *sum, nl_real *scratch)
     }
 }
 
-/* ---- writes */
+/* ---- writes: row by row, which reads and writes each array as one stream */
 
-/* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
- * often do, loads would wait for stores. */
-NL_INLINE void write_step(nl_rows x, nl_result to, nl_act act, int64_t row, int rows, nl_columns q,
-                          int64_t k, const nl_part *t, int stream)
+NL_INLINE void write_step(const nl_real *x, const nl_real *residual, nl_real *y, nl_act act,
+                          nl_columns q, int64_t k, const nl_part *t, int stream)
 {
-    const nl_vec m = nl_load(q.center + k, t), a = nl_load(q.a + k, t), d = nl_load(q.d + k, t);
-    nl_vec y[NL_ROWS_TOGETHER];
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        y[r] = nl_vec_fma(a, nl_load(x.x + (row + r) * x.ld + k, t) - m, d);
-        if (to.residual)
-            y[r] += nl_load(to.residual + (row + r) * to.ld + k, t);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-        nl_put(to.y + (row + r) * to.ld + k, nl_act_of(act, y[r]), t, stream);
+    const nl_vec xc = nl_load(x + k, t) - nl_load(q.center + k, t);
+    nl_vec z = nl_vec_fma(nl_load(q.a + k, t), xc, nl_load(q.d + k, t));
+    if (residual)
+        z += nl_load(residual + k, t);
+    nl_put(y + k, nl_act_of(act, z), t, stream);
 }
 
-NL_INLINE void write_rows(nl_rows x, nl_result to, nl_act act, int64_t row, int rows, int64_t c,
-                          nl_columns q, int stream)
+NL_INLINE void write_row(nl_rows x, nl_result to, nl_act act, int64_t row, int64_t c, nl_columns q,
+                         int stream)
 {
+    const nl_real *xr = x.x + row * x.ld,
+                  *residual = to.residual ? to.residual + row * to.ld : NULL;
+    nl_real *y = to.y + row * to.ld;
     const int64_t end = nl_whole(c);
     for (int64_t k = 0; k < end; k += NL_LANES)
-        write_step(x, to, act, row, rows, q, k, NULL, stream);
+        write_step(xr, residual, y, act, q, k, NULL, stream);
     if (end < c) {
         const nl_part t = nl_rest(c);
-        write_step(x, to, act, row, rows, q, end, &t, 0);
+        write_step(xr, residual, y, act, q, end, &t, 0);
     }
 }
 
 NL_INLINE void write_as(nl_rows x, nl_result to, nl_act act, int64_t c, nl_columns q)
 {
-    const int most = nl_written_together(x.ld);
     const int stream = to.stream && nl_can_stream(to.y, to.ld);
-    for (int64_t i = 0, run; i < x.count; i += run ? run : 1) {
-        run = nl_live_run(x, i, most);
-        if (run == 0)
-            nl_zero_row(to.y + i * to.ld, c);
-        else if (run == NL_ROWS_TOGETHER)
-            write_rows(x, to, act, i, NL_ROWS_TOGETHER, c, q, stream);
+    for (int64_t i = 0; i < x.count; i++)
+        if (nl_is_live(x, i))
+            write_row(x, to, act, i, c, q, stream);
         else
-            for (int64_t j = i; j < i + run; j++)
-                write_rows(x, to, act, j, 1, c, q, stream);
-    }
+            nl_zero_row(to.y + i * to.ld, c);
 }
 
 static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns q)
@@ -354,36 +343,26 @@ static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns 
 }
 
 typedef struct back_args {
-    const nl_real *x, *g;
-    nl_real *dx;
-    int64_t ldx, ldg, lddx;
     const nl_real *center, *a, *p, *q;
 } back_args;
 
-NL_INLINE void back_step(back_args b, int64_t row, int rows, int64_t k, const nl_part *t,
-                         int stream)
+NL_INLINE void back_step(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t k,
+                         const nl_part *t, int stream)
 {
-    const nl_vec m = nl_load(b.center + k, t), a = nl_load(b.a + k, t);
-    const nl_vec p = nl_load(b.p + k, t), q = nl_load(b.q + k, t);
-    nl_vec dx[NL_ROWS_TOGETHER];
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        const nl_vec u = nl_vec_fma(p, nl_load(b.x + (row + r) * b.ldx + k, t) - m, q);
-        dx[r] = nl_vec_fma(a, nl_load(b.g + (row + r) * b.ldg + k, t), u);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-        nl_put(b.dx + (row + r) * b.lddx + k, dx[r], t, stream);
+    const nl_vec xc = nl_load(x + k, t) - nl_load(b.center + k, t);
+    const nl_vec u = nl_vec_fma(nl_load(b.p + k, t), xc, nl_load(b.q + k, t));
+    nl_put(dx + k, nl_vec_fma(nl_load(b.a + k, t), nl_load(g + k, t), u), t, stream);
 }
 
-NL_INLINE void back_rows(back_args b, int64_t row, int rows, int64_t c, int stream)
+NL_INLINE void back_row(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t c,
+                        int stream)
 {
     const int64_t end = nl_whole(c);
     for (int64_t k = 0; k < end; k += NL_LANES)
-        back_step(b, row, rows, k, NULL, stream);
+        back_step(x, g, dx, b, k, NULL, stream);
     if (end < c) {
         const nl_part t = nl_rest(c);
-        back_step(b, row, rows, end, &t, 0);
+        back_step(x, g, dx, b, end, &t, 0);
     }
 }
 
@@ -391,19 +370,13 @@ static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, 
                          int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
                          const nl_real *q, int stream)
 {
-    const back_args b = {x.x, g, dx, x.ld, ldg, lddx, center, a, p, q};
-    const int most = nl_written_together(x.ld);
+    const back_args b = {center, a, p, q};
     stream = stream && nl_can_stream(dx, lddx);
-    for (int64_t i = 0, run; i < x.count; i += run ? run : 1) {
-        run = nl_live_run(x, i, most);
-        if (run == 0)
-            nl_zero_row(dx + i * lddx, c);
-        else if (run == NL_ROWS_TOGETHER)
-            back_rows(b, i, NL_ROWS_TOGETHER, c, stream);
+    for (int64_t i = 0; i < x.count; i++)
+        if (nl_is_live(x, i))
+            back_row(x.x + i * x.ld, g + i * ldg, dx + i * lddx, b, c, stream);
         else
-            for (int64_t j = i; j < i + run; j++)
-                back_rows(b, j, 1, c, stream);
-    }
+            nl_zero_row(dx + i * lddx, c);
 }
 
 static void settle(void) { nl_vec_stream_end(); }
