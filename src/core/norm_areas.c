@@ -16,9 +16,9 @@ static int64_t chunks_of(int64_t rows, int64_t c)
 
 int64_t nl_row_blocks(int64_t rows, int64_t c) { return chunks_of(rows, c); }
 
-int64_t nl_tile_rows(int64_t c)
+int64_t nl_tile_rows(int64_t c, int64_t arrays)
 {
-    const int64_t rows = NL_TILE_BYTES / (c * (int64_t)sizeof(nl_real));
+    const int64_t rows = NL_TILE_BYTES / (arrays * c * (int64_t)sizeof(nl_real));
     return rows < NL_TILE_ROWS_LEAST ? NL_TILE_ROWS_LEAST : rows > 256 ? 256 : rows;
 }
 

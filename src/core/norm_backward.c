@@ -53,7 +53,7 @@ static void back_tile_by_columns(const nl_pass *p, nl_tile *t)
 static void back_block_by_columns(int64_t b, void *arg)
 {
     nl_tile t = {0};
-    nl_each_tile(arg, b, &t, back_tile_by_columns);
+    nl_each_tile(arg, b, 2, &t, back_tile_by_columns);
 }
 
 static void area_backward(nl_pass *p, int k)
@@ -110,7 +110,7 @@ static void back_block(const nl_pass *p, int64_t b, void (*body)(const nl_pass *
     nl_tile t;
     nl_tile_open(p, b, &t);
     memset(t.dgamma, 0, (size_t)(2 * p->m->gamma_rows * p->c) * sizeof *t.dgamma);
-    nl_each_tile(p, b, &t, body);
+    nl_each_tile(p, b, 2, &t, body);
     if (p->dgamma || p->dbeta)
         keep_affine_sums(p, b, &t);
 }
@@ -211,7 +211,7 @@ static void back_block_by_parts(int64_t b, void *arg)
     const nl_pass *p = arg;
     nl_tile t;
     nl_tile_open(p, b, &t);
-    nl_each_tile(p, b, &t, back_tile_by_parts);
+    nl_each_tile(p, b, 2, &t, back_tile_by_parts);
 }
 
 static void center_of_row_areas(nl_pass *p, int k)

@@ -28,7 +28,7 @@ static void write_tile_by_columns(const nl_pass *p, nl_tile *t)
 static void write_block_by_columns(int64_t b, void *arg)
 {
     nl_tile t = {0};
-    nl_each_tile(arg, b, &t, write_tile_by_columns);
+    nl_each_tile(arg, b, 1, &t, write_tile_by_columns);
 }
 
 /* ---- by rows */
@@ -47,7 +47,7 @@ static void write_block(int64_t b, void *arg, void (*body)(const nl_pass *, nl_t
 {
     nl_tile t;
     nl_tile_open(arg, b, &t);
-    nl_each_tile(arg, b, &t, body);
+    nl_each_tile(arg, b, 1, &t, body);
 }
 
 static void write_block_by_rows(int64_t b, void *arg) { write_block(b, arg, write_tile_by_rows); }

@@ -51,8 +51,8 @@ typedef struct nl_tile {
 } nl_tile;
 
 void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t);
-/* Runs body over the tiles of block b. */
-void nl_each_tile(const nl_pass *p, int64_t b, nl_tile *t,
+/* Runs body over the tiles of block b, of which it reads `arrays` arrays. */
+void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
                   void (*body)(const nl_pass *, nl_tile *));
 
 /* Moments, sources and coefficients of a fused area for this tile. */

@@ -61,13 +61,14 @@ enum {
     NL_CHUNK_VALUES = 32768, /* values of one block: part of the results */
     NL_CHUNKS_MAX = 64,
     NL_STREAM_BYTES = 12 << 20, /* results of this size do not stay in cache */
-    NL_TILE_BYTES = 8192,  /* of each array, stay in the nearest cache; not part of the results */
+    NL_TILE_BYTES = 16384, /* read by a tile stay in the nearest cache; not part of the results */
     NL_TILE_ROWS_LEAST = 4 /* as many as are written together */
 };
 
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);
 int64_t nl_row_blocks(int64_t rows, int64_t c);
-int64_t nl_tile_rows(int64_t c);
+/* Rows of a tile that reads `arrays` arrays: forward 1, which gives the most, backward 2. */
+int64_t nl_tile_rows(int64_t c, int64_t arrays);
 static inline int64_t nl_edge(int64_t count, int64_t pieces, int64_t i)
 {
     return count * i / pieces;

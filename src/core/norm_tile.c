@@ -54,7 +54,7 @@ static int64_t row_scalars(const nl_norm *m)
     for (int k = 0; k < m->nareas; k++)
         if (!m->area[k].capacity.columns && m->area[k].capacity.width > most)
             most = m->area[k].capacity.width;
-    return most * nl_tile_rows(m->g.c);
+    return most * nl_tile_rows(m->g.c, 1);
 }
 
 enum { SCALARS = 5, DOUBLES = 4 }; /* center, a, d, p, q of each area; G, H, dmean, dvar of one */
@@ -83,9 +83,10 @@ void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t)
     t->call = p->call;
 }
 
-void nl_each_tile(const nl_pass *p, int64_t b, nl_tile *t, void (*body)(const nl_pass *, nl_tile *))
+void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
+                  void (*body)(const nl_pass *, nl_tile *))
 {
-    const int64_t blocks = nl_row_blocks(p->rows, p->c), most = nl_tile_rows(p->c);
+    const int64_t blocks = nl_row_blocks(p->rows, p->c), most = nl_tile_rows(p->c, arrays);
     const int64_t from = nl_edge(p->rows, blocks, b), to = nl_edge(p->rows, blocks, b + 1);
     for (t->from = from; t->from < to; t->from += t->rows) {
         t->rows = to - t->from < most ? to - t->from : most;
