@@ -84,8 +84,10 @@ nl_status nl_log_take_up_counters(nl_log *log)
     struct missing m = {.log = log};
     if (H5Ovisit2(log->file, H5_INDEX_NAME, H5_ITER_NATIVE, find_undeclared, &m, H5O_INFO_BASIC) >
         0)
-        return nl_fail(NL_ESTATE, "%s: has the channel %s, which this run has not", log->part,
-                       m.path);
+        return nl_fail(NL_ESTATE,
+                       "%s: has the channel %s, which this run has not; a run goes on with all it "
+                       "began with",
+                       log->part, m.path);
     NL_TRY(read_slots(log));
     log->committed = H5Dopen2(log->file, "/committed", H5P_DEFAULT);
     return log->committed < 0 ? nl_log_lost(log, "the counters cannot be opened") : NL_OK;

@@ -182,7 +182,8 @@ static bool has_type(hid_t set, hid_t wanted)
 static nl_status take_up_channel(nl_log *log, channel *c)
 {
     if (!nl_h5_exists(log->file, c->path))
-        return nl_fail(NL_ESTATE, "%s: has no channel %s", log->part, c->path);
+        return nl_fail(NL_ESTATE, "%s: has no channel %s; a run goes on with those it began with",
+                       log->part, c->path);
     c->set = H5Dopen2(log->file, c->path, H5P_DEFAULT);
     if (c->set < 0)
         return nl_log_lost(log, "a channel cannot be opened");
