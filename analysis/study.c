@@ -158,7 +158,7 @@ static nl_status find_baseline(nl_rundata *const *runs, int64_t count, const cha
             nl_nearest_offer(&near, spec);
     }
     if (*baseline)
-        return nl_fail(NL_ENAME, "stats: no run has the method '%s'%s", wanted,
+        return nl_fail(NL_ENAME, "no run has the method '%s'%s", wanted,
                        nl_nearest_hint(&near, hint, sizeof hint));
     *baseline = nl_rundata_text(runs[0], "norm", "none");
     return NL_OK;
@@ -174,7 +174,7 @@ static nl_status has_baseline(nl_rundata *const *runs, int64_t count, const char
     for (int64_t i = 0; i < count; i++)
         if (is_of(runs[i], baseline))
             return NL_OK;
-    return nl_fail(NL_EOPTION, "stats: the task of %s has no run of the baseline '%s'",
+    return nl_fail(NL_EOPTION, "the task of %s has no run of the baseline '%s'",
                    nl_rundata_path(runs[0]), baseline);
 }
 

@@ -96,6 +96,20 @@ void nl_study_title(const nl_study *s, nl_text *out)
     nl_text_add(out, " over %" PRId64 " tasks", s->tasks);
 }
 
+/* Views are sorted by their keys: the first of each key, with its values. */
+static void add_what_varies(const nl_study *s, nl_text *out)
+{
+    for (int64_t v = 0; v < s->views; v++) {
+        const nl_view *view = &s->view[v];
+        if (v > 0 && strcmp(s->view[v - 1].key, view->key) == 0)
+            continue;
+        nl_text_add(out, "%s%s = ", v ? "; " : " · ", view->key);
+        for (int64_t k = 0; k < view->count; k++)
+            nl_text_add(out, "%s%s", k ? ", " : "",
+                        nl_facts_find(&s->task[view->task[k]].facts, view->key));
+    }
+}
+
 void nl_study_heading(const nl_study *s, nl_text *out)
 {
     nl_text_add(out, "%" PRId64 " task%s x %" PRId64 " method%s · %" PRId64 " runs", s->tasks,
@@ -106,6 +120,7 @@ void nl_study_heading(const nl_study *s, nl_text *out)
         nl_text_add(out, ", %" PRId64 " not ended", total(s, false));
     if (s->score)
         nl_text_add(out, " · score: %s", s->score->title);
+    add_what_varies(s, out);
 }
 
 static bool averaged(const nl_study *s) { return s->score && s->common > 1; }

@@ -116,6 +116,7 @@ b"
     grep -q "<h1>none and batch on circles" report.html || complain "the page does not say what was compared"
     grep -q "the paired t test against none" report.html || complain "the page states no rule"
     good "report: grid.html" report grid -o grid.html
+    grep -q "optimizer.lr = 0.1, 0.3" grid.html || complain "the page does not say what varies"
     grep -q "<h1>none and batch over 2 tasks" grid.html || complain "the page does not say what was compared"
     good "report: one.html" report grid optimizer.lr=3e-1 --output=one.html
     grep -q "<h1>none and batch on circles" one.html || complain "key=value keeps other runs"

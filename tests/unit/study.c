@@ -106,7 +106,8 @@ START_TEST(a_task_is_all_but_norm_and_seed)
     ck_assert_msg(make(NULL) == NL_OK, "%s", nl_last_error());
     ck_assert(study->tasks == 3 && study->methods == 3 && study->common == 3);
     ck_assert_str_eq(study->method[study->baseline].label, "none");
-    ck_assert_str_eq(nl_text_of(&study->task[1].label), "optimizer.lr=10");
+    ck_assert_str_eq(nl_text_of(&study->task[0].label), "optimizer.lr=0.03");
+    ck_assert_str_eq(nl_text_of(&study->task[2].label), "optimizer.lr=10");
     const nl_standing *batch = &study->method[1];
     ck_assert(batch->runs == 3 * SEEDS && batch->mean.is.n == 3 * SEEDS);
     ck_assert_double_eq_tol(batch->mean.value, 0.75, 1e-12);
@@ -127,8 +128,8 @@ START_TEST(tasks_that_differ_in_one_key_are_a_view_by_growing_value)
     ck_assert(study->tasks == 4 && study->common == 3 && study->views == 1);
     ck_assert_str_eq(study->view[0].key, "optimizer.lr");
     ck_assert_int_eq(study->view[0].count, 3);
-    ck_assert_int_eq(study->view[0].task[0], 2); /* 0.03 before 0.1 before 10 */
-    ck_assert_int_eq(study->view[0].task[2], 1);
+    ck_assert_int_eq(study->view[0].task[0], 0); /* 0.03 before 0.1 before 10 */
+    ck_assert_int_eq(study->view[0].task[2], 2);
     ck_assert_str_eq(nl_text_of(&study->view[0].rest), "mlp");
     const char *all = printed(nl_study_print);
     says(all, "test accuracy, % over optimizer.lr at mlp");
