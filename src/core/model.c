@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/bibtex.h"
 #include "base/clock.h"
+#include "core/gradient_plan.h"
 #include "core/model_settings.h"
 #include "core/norm_fold.h"
 
@@ -21,7 +22,8 @@ struct nl_model {
     nl_store *store;
     nl_layer *layer[NL_MODEL_LAYERS_MAX];
     int layers;
-    int y[NL_MODEL_LAYERS_MAX], dy[NL_MODEL_LAYERS_MAX]; /* store items: outputs, their gradients */
+    int y[NL_MODEL_LAYERS_MAX];             /* store items: outputs, */
+    int dy[NL_MODEL_LAYERS_MAX];            /* where their gradients are first written */
     nl_real *gradient[NL_MODEL_LAYERS_MAX]; /* in backward: where that of an output is, or NULL */
     int next_from, next_residual;           /* of the layer to be added */
     const char *const *slots;               /* that norm= fills */
@@ -377,8 +379,6 @@ static nl_status open_layer(nl_model *m, nl_layer *l, unsigned normed)
     NL_TRY(add_variables(m, l));
     NL_TRY(nl_store_add(m->store, l->name, &output_row, NULL, l->n, l->out.s * l->out.c, 1,
                         &m->y[at]));
-    NL_TRY(nl_store_add(m->store, l->name, &gradient_row, NULL, l->n, l->out.s * l->out.c, 1,
-                        &m->dy[at]));
     if (l->ops->open)
         NL_TRY(l->ops->open(l));
     return NL_OK;
@@ -477,6 +477,23 @@ static nl_status check_answers(const nl_model *m)
     return NL_OK;
 }
 
+static nl_status add_gradients(nl_model *m)
+{
+    int piece[NL_MODEL_LAYERS_MAX], item[NL_MODEL_LAYERS_MAX];
+    int64_t values[NL_MODEL_LAYERS_MAX];
+    nl_gradient_plan plan = {.piece = piece, .values = values};
+    nl_plan_gradients(&plan, m->layer, m->layers);
+    for (int k = 0; k < plan.pieces; k++) {
+        char owner[32];
+        snprintf(owner, sizeof owner, "gradients/%d", k);
+        NL_TRY(
+            nl_store_add(m->store, owner, &gradient_row, NULL, m->setup.n, values[k], 1, &item[k]));
+    }
+    for (int i = 0; i < m->layers; i++)
+        m->dy[i] = piece[i] == NL_GRADIENT_ELSEWHERE ? -1 : item[piece[i]];
+    return NL_OK;
+}
+
 nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *setup)
 {
     nl_status st = NL_OK;
@@ -494,6 +511,7 @@ nl_status nl_model_open(nl_model **out, const char *spec, const nl_model_setup *
     NL_GO(check_wires(m));
     NL_GO(check_answers(m));
     NL_GO(check_slots(m));
+    NL_GO(add_gradients(m));
     NL_GO(nl_param_settings_check(&m->settings, m->ops->name, m->store));
     NL_GO(nl_store_commit(m->store));
     NL_GO(initialize(m));

@@ -258,6 +258,29 @@ START_TEST(a_hundred_layers_of_scaled_weights_keep_their_values_and_gradients)
 }
 END_TEST
 
+/* Those of a chain take turns in two places; a shortcut of another shape keeps a third alive. */
+START_TEST(gradients_of_outputs_share_memory_whatever_the_depth)
+{
+    static const nl_shape image = {.s = 1, .c = 8 * 8 * 3, .h = 8, .w = 8};
+    static const struct {
+        const char *spec;
+        int places;
+    } row[] = {{"mlp:hidden=8x20", 2},
+               {"resnet:depth=20:width=2:shortcut=none", 2},
+               {"resnet:depth=110:width=2", 3},
+               {"resnet:depth=110:width=2:shortcut=b", 3}};
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        rig r;
+        int places = 0;
+        open_shaped(&r, row[k].spec, "none", NULL, 2, image, 10);
+        for (int i = 0; i < nl_store_count(nl_model_store(r.model)); i++)
+            places += strcmp(nl_store_at(nl_model_store(r.model), i)->decl->name, "dy") == 0;
+        ck_assert_int_eq(places, row[k].places);
+        close_rig(&r);
+    }
+}
+END_TEST
+
 START_TEST(weights_normalized_by_length_start_as_they_were)
 {
     rig plain, normed;
@@ -508,6 +531,7 @@ int main(void)
     tcase_add_test(t, lenet_bln_has_the_parameters_of_its_paper);
     tcase_add_test(t, a_hundred_layers_of_scaled_weights_keep_their_values_and_gradients);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
+    tcase_add_test(t, gradients_of_outputs_share_memory_whatever_the_depth);
     tcase_add_test(t, weights_normalized_by_length_start_as_they_were);
     tcase_add_test(t, a_given_initial_value_rules_over_a_start);
     tcase_add_test(t, a_data_dependent_start_gives_unit_variance);
