@@ -14,7 +14,8 @@ static const nl_cifar_layout layout = {.folder = "cifar-10-batches-bin",
 
 static nl_status load(const void *self, const char *dir, nl_dataset *out)
 {
-    out->target = 0.45; /* what a small convolutional network reaches with 9,000 images */
+    /* What batch and batch-layer norm reach with 9,000 images in Ziaee & Cano 2022 (.4526, .4551) */
+    out->target = 0.45;
     return nl_cifar_load(self, &layout, dir, out);
 }
 
