@@ -112,7 +112,8 @@ b"
     [ "$(wc -l <out)" -eq 5 ] || complain "not one row a task and method"
     good "run,outcome,method,data,data.train" collect grid many
     good '"optimizer.lr": 0.3' collect grid --json
-    good "report: report.html" report many
+    run compare $small norm=none,batch seeds=2 out=pair --no-report
+    good "report: report.html" report pair
     grep -q "<h1>none and batch on circles" report.html || complain "the page does not say what was compared"
     grep -q "the paired t test against none" report.html || complain "the page states no rule"
     good "report: grid.html" report grid -o grid.html
@@ -121,31 +122,31 @@ b"
     good "report: one.html" report grid optimizer.lr=3e-1 --output=one.html
     grep -q "<h1>none and batch on circles" one.html || complain "key=value keeps other runs"
 }
-bad 2 "no run has optimizer.lr=0.2; there is 0.1, 0.3" report grid optimizer.lr=0.2
+bad 2 "no run has optimizer.lr=0.2; there is 0." report grid optimizer.lr=0.2
 bad 2 "no run has the key 'optimizer.lrr'; did you mean 'optimizer.lr'?" report grid optimizer.lrr=0.1
 bad 2 "report wants a folder with runs" report
 bad 1 "nowhere: No such file or directory" report nowhere
-bad 1 "no/page.html: No such file or directory" report grid -o no/page.html
-good "3.30 x" figure percentiles many -o p.pdf
-good "h1: after the norm" figure percentiles many --of=h1 -o p.svg
+bad 1 "no/page.html.tmp: cannot be created: No such file or directory" report grid -o no/page.html
+good "3.30 x" figure percentiles pair -o p.pdf
+good "h1/preact: after the norm" figure percentiles pair --of=h1 -o p.svg
 good "6.80 x" figure test-accuracy grid optimizer.lr=0.3 --width=double --dpi=100 -o p.png
 good "3.00 x 2.00 in" figure sensitivity grid --of=optimizer.lr --width=216pt --height=50.8mm -o v.svg
-bad 2 "there is no figure 'percentile'; did you mean 'percentiles'?" figure percentile many -o p.pdf
-bad 2 "p.gif: a figure ends with .pdf, .svg or .png" figure loss many -o p.gif
-bad 2 "figure wants -o FILE" figure loss many
+bad 2 "there is no figure 'percentile'; did you mean 'percentiles'?" figure percentile pair -o p.pdf
+bad 2 "p.gif: a figure ends with .pdf, .svg or .png" figure loss pair -o p.gif
+bad 2 "figure wants -o FILE" figure loss pair
 bad 2 "figure wants a kind and a folder" figure
-bad 2 "there is no 'h7/preact'; did you mean 'h1/preact'?" figure percentiles many --of=h7/preact -o p.pdf
-bad 2 "the runs have nothing to show of it (/layers/@/gradient_norm)" figure gradient-steps many -o p.pdf
+bad 2 "there is no 'h7/preact'; did you mean 'h1/preact'?" figure percentiles pair --of=h7/preact -o p.pdf
+bad 2 "the runs have nothing to show of it (/layers/@/gradient_norm)" figure gradient-steps pair -o p.pdf
 bad 2 "is of one task, these are 2; key=value chooses, as in 'optimizer.lr=0.1'" figure loss grid -o p.pdf
-bad 2 "wants runs that differ in a key" figure sensitivity many -o p.pdf
-bad 2 "--width wants single, double or a length from 0.5in to 40in" figure loss many -o p.pdf --width=3
-bad 2 "--letters wants points from 3 to 72, got 'big'" figure loss many -o p.pdf --letters=big
-bad 2 "--dpi wants a whole number from 30 to 2400" figure loss many -o p.pdf --dpi=0
-bad 1 "no/p.pdf" figure loss many -o no/p.pdf
-good "4 finished" watch many
+bad 2 "wants runs that differ in a key" figure sensitivity pair -o p.pdf
+bad 2 "--width wants single, double or a length from 0.5in to 40in" figure loss pair -o p.pdf --width=3
+bad 2 "--letters wants points from 3 to 72, got 'big'" figure loss pair -o p.pdf --letters=big
+bad 2 "--dpi wants a whole number from 30 to 2400" figure loss pair -o p.pdf --dpi=0
+bad 1 "no/p.pdf" figure loss pair -o no/p.pdf
+good "4 finished" watch pair
 bad 2 "watch wants a folder with runs" watch
 bad 1 "nowhere: No such file or directory" watch nowhere
-bad 2 "did you mean 'once'?" watch many --onec
+bad 2 "did you mean 'once'?" watch pair --onec
 bad 2 "report: --output wants a value" report grid -o
 mkdir -p empty
 bad 2 "empty: no run.h5 in or below it" stats empty
