@@ -177,25 +177,54 @@ nl_status nl_check_poison(nl_contract *c)
 
 /* ---- fusion */
 
-/* act(norm(x) + residual) in one call, and in three steps. */
+/* y = act(norm(x) + residual) in one call, and in three steps. */
+static void fused_forward(nl_contract *c, nl_rig *r, nl_act act, bool residual, nl_real *apart)
+{
+    const int64_t count = r->rows * r->g.c;
+    nl_rig_act(r, NL_LINEAR, false);
+    nl_rig_forward(r);
+    for (int64_t i = 0; i < count; i++)
+        apart[i] = residual ? r->y[i] + r->residual[i] : r->y[i];
+    nl_act_kernel()->forward(act, apart, apart, count);
+    nl_rig_act(r, act, residual);
+    nl_rig_forward(r);
+    nl_contract_expect(c, memcmp(apart, r->y, (size_t)count * sizeof *apart) == 0,
+                       "activation %d, residual %d: fused gives other bytes than apart", act,
+                       residual);
+}
+
+/* dx and dL/dresidual = g of the forward just made in one call, and with g = dy act'(y) given. */
+static void fused_backward(nl_contract *c, nl_rig *r, nl_act act, bool residual, nl_real *g,
+                           nl_real *dx)
+{
+    const int64_t count = r->rows * r->g.c;
+    const size_t bytes = (size_t)count * sizeof *g;
+    const nl_real *dy = r->a.dy;
+    nl_act_kernel()->backward(act, r->y, dy, g, count);
+    nl_rig_backward(r);
+    memcpy(dx, r->dx, bytes);
+    nl_contract_expect(c, !residual || memcmp(g, r->d_residual, bytes) == 0,
+                       "activation %d: dL/dresidual has other bytes than dy act'(y)", act);
+    nl_rig_act(r, NL_LINEAR, false);
+    r->a.dy = g;
+    nl_rig_forward(r);
+    nl_rig_backward(r);
+    r->a.dy = dy;
+    nl_contract_expect(c, memcmp(dx, r->dx, bytes) == 0,
+                       "activation %d, residual %d: backward fused gives other bytes than apart",
+                       act, residual);
+}
+
 static nl_status fusion_here(nl_contract *c, nl_rig *r)
 {
     const int64_t count = r->rows * r->g.c;
-    nl_real *apart = nl_alloc((size_t)count, sizeof *apart);
+    nl_real *apart = nl_alloc((size_t)(2 * count), sizeof *apart);
     if (!apart)
-        return nl_fail(NL_ENOMEM, "contract: %lld values", (long long)count);
+        return nl_fail(NL_ENOMEM, "contract: %lld values", (long long)(2 * count));
     for (nl_act act = NL_LINEAR; act <= NL_TANH; act++)
         for (int residual = 0; residual < 2; residual++) {
-            nl_rig_act(r, NL_LINEAR, false);
-            nl_rig_forward(r);
-            for (int64_t i = 0; i < count; i++)
-                apart[i] = residual ? r->y[i] + r->residual[i] : r->y[i];
-            nl_act_kernel()->forward(act, apart, apart, count);
-            nl_rig_act(r, act, residual);
-            nl_rig_forward(r);
-            nl_contract_expect(c, memcmp(apart, r->y, (size_t)count * sizeof *apart) == 0,
-                               "activation %d, residual %d: fused gives other bytes than apart",
-                               act, residual);
+            fused_forward(c, r, act, residual, apart);
+            fused_backward(c, r, act, residual, apart, apart + count);
         }
     nl_free(apart);
     return NL_OK;
