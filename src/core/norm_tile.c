@@ -86,8 +86,8 @@ void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t)
 void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
                   void (*body)(const nl_pass *, nl_tile *))
 {
-    const int64_t blocks = nl_row_blocks(p->rows, p->c),
-                  most = nl_tile_rows(p->c, p->stream ? 2 : arrays);
+    const int64_t blocks = nl_row_blocks(p->rows, p->c);
+    const int64_t most = nl_tile_rows(p->c, p->stream ? 2 : arrays);
     const int64_t from = nl_edge(p->rows, blocks, b), to = nl_edge(p->rows, blocks, b + 1);
     for (t->from = from; t->from < to; t->from += t->rows) {
         t->rows = to - t->from < most ? to - t->from : most;
