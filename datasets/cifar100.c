@@ -24,7 +24,7 @@ static const nl_cifar_layout layouts[] = {{.folder = "cifar-100-binary",
 static nl_status load(const void *self, const char *dir, nl_dataset *out)
 {
     const nl_cifar_options *o = self;
-    out->target = 0.25; /* what a small convolutional network reaches */
+    out->target = 0.25; /* a round number: none is published for networks of this size */
     return nl_cifar_load(o, &layouts[o->labels.is], dir, out);
 }
 
