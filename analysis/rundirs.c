@@ -109,6 +109,16 @@ static bool same_value(const char *a, const char *b)
     return strcmp(a, b) == 0 || (nl_read_real(a, &x) && nl_read_real(b, &y) && x == y);
 }
 
+/* Whether a value is one of "0.01, 0.1". */
+static bool is_listed(const char *all, const char *value)
+{
+    const size_t n = strlen(value);
+    for (const char *at = all; (at = strstr(at, value)) != NULL; at++)
+        if ((at == all || at[-1] == ' ') && (at[n] == ',' || !at[n]))
+            return true;
+    return false;
+}
+
 /* What stands in the way when no run is left. */
 static nl_status none_has(const nl_rundirs *d, const char *key, const char *value)
 {
@@ -120,7 +130,7 @@ static nl_status none_has(const nl_rundirs *d, const char *key, const char *valu
         nl_facts facts;
         NL_GO(nl_facts_read(&facts, nl_rundata_text(d->run[i], "spec", "")));
         const char *has = nl_facts_find(&facts, key);
-        if (has && !strstr(nl_text_of(&known), has))
+        if (has && !is_listed(nl_text_of(&known), has))
             nl_text_add(&known, "%s%s", known.used ? ", " : "", has);
         for (int64_t k = 0; i == 0 && k < facts.count; k++)
             nl_text_add_bytes(&names, facts.at[k].key, strlen(facts.at[k].key) + 1);

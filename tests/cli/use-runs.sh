@@ -123,6 +123,7 @@ b"
     grep -q "<h1>none and batch on circles" one.html || complain "key=value keeps other runs"
 }
 bad 2 "no run has optimizer.lr=0.2; there is 0." report grid optimizer.lr=0.2
+bad 2 "no run has seed=3; there is 1, 2" report grid seed=3
 bad 2 "no run has the key 'optimizer.lrr'; did you mean 'optimizer.lr'?" report grid optimizer.lrr=0.1
 bad 2 "report wants a folder with runs" report
 bad 1 "nowhere: No such file or directory" report nowhere
