@@ -160,6 +160,21 @@ static void add_ordinate_tics(double low, double high, const nl_look *look, nl_t
     nl_text_add(out, "set ytics %g\n", tic_step(high - low, tics_on(look->height / 2, look, 2)));
 }
 
+/* 1, 2 and 5 times powers of ten; over more than three decades, the powers alone. */
+static void add_logarithmic_tics(double low, double high, nl_text *out)
+{
+    static const double parts[] = {1, 2, 5};
+    const int many = high / low > 1e3 ? 1 : 3;
+    const char *gap = "set ytics (";
+    for (double power = pow(10, floor(log10(low))); power <= high; power *= 10)
+        for (int k = 0; k < many; k++)
+            if (parts[k] * power >= low && parts[k] * power <= high) {
+                nl_text_add(out, "%s%.6g", gap, parts[k] * power);
+                gap = ", ";
+            }
+    nl_text_add(out, gap[0] == ',' ? ")\n" : "");
+}
+
 static void add_line_across(double ref, bool upright, nl_text *out)
 {
     if (!isfinite(ref))
@@ -236,7 +251,9 @@ static nl_status draw_curves(const nl_charts *s, const nl_chart *chart, const nl
         add_title(s, m, &lines);
     }
     add_axes(chart, out);
-    if (!chart->is->logarithmic)
+    if (chart->is->logarithmic)
+        add_logarithmic_tics(seen.low, seen.high, out);
+    else
         add_ordinate_tics(seen.low, seen.high, look, out);
     nl_text_add(out, "set xlabel 'step' offset 0,0.5\nset xtics %g\n",
                 tic_step(last_step(s, chart), tics_on(look->width, look, 6)));
@@ -454,6 +471,7 @@ static nl_status draw_panels(const nl_charts *s, const nl_chart *chart, const nl
         nl_text_add(out, "set xtics %g\nset ytics %g\n",
                     tic_step(last_step(s, chart), tics_on(across, look, 6)),
                     tic_step(low < high ? high - low : 1, panel_height / 2));
+        nl_text_add(out, "set xrange [0:%.0f]\n", last_step(s, chart));
         if (low < high)
             nl_text_add(out, "set yrange [%.5g:%.5g]\n", low, high);
     }

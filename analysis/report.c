@@ -245,11 +245,17 @@ static void add_citations(const page *p, nl_text *out)
 
 /* ---- Drawings by gnuplot, where the build had no library for charts */
 
+/* A panel for each method takes the whole width. */
+static bool is_wide(const nl_chart *chart)
+{
+    return chart->shape == NL_BANDS || chart->shape == NL_RIDGES || chart->shape == NL_HEAT;
+}
+
 static nl_status draw_charts(const nl_charts *s, int64_t room, nl_figure *f, int64_t *count)
 {
     *count = 0;
     for (int64_t i = 0; i < s->count && *count < room; i++) {
-        nl_look look = {.width = 620, .font = NL_PAGE_LETTERS};
+        nl_look look = {.width = is_wide(&s->at[i]) ? 1180 : 390, .font = NL_PAGE_LETTERS};
         nl_draw_fit(s, &s->at[i], &look);
         f[i].width = look.width;
         f[i].height = look.height;
@@ -281,7 +287,7 @@ static void add_figures(const nl_charts *s, const nl_figure *f, int64_t count, n
                                    : "<section class=\"charts\"><h2>",
                         s->at[i].is->section, "</h2>\n");
         section = s->at[i].is->section;
-        nl_text_add(out, "<figure>");
+        nl_text_add(out, is_wide(&s->at[i]) ? "<figure class=\"bands\">" : "<figure>");
         add_caption(&s->at[i], out);
         nl_text_add(out, "%s</figure>\n", nl_text_of(&f[i].svg));
     }
