@@ -75,8 +75,8 @@ static nl_status declare_parameters(nl_param_observer *o, int items)
         size_t at;
     } rows[] = {{"weight_norm", "Euclidean norm of the values", offsetof(parameter, weight_norm)},
                 {"grad_norm", "Euclidean norm of the gradient", offsetof(parameter, grad_norm)},
-                {"effective_lr", "learning rate over the squared norm of the values",
-                 offsetof(parameter, effective_lr)}};
+                {"effective_lr", "learning rate over the squared norm of the weights",
+                 offsetof(parameter, effective_lr)}}; /* the last: of weights alone */
     char owner[160];
     for (int i = 0; i < items; i++) {
         const nl_item *it = item_at(o, i);
@@ -85,7 +85,9 @@ static nl_status declare_parameters(nl_param_observer *o, int items)
         parameter *p = &o->parameter[o->parameters++];
         *p = (parameter){.item = i, .kept = nl_agenda_keeps(o->agenda, NL_LOG_PARAMS, it->owner)};
         snprintf(owner, sizeof owner, "%s/%s", it->owner, it->decl->name);
-        for (size_t k = 0; p->kept && k < sizeof rows / sizeof *rows; k++)
+        const bool scales = it->decl->flags & NL_DECAYS; /* a gain or a bias has no direction */
+        const size_t count = sizeof rows / sizeof *rows - !scales;
+        for (size_t k = 0; p->kept && k < count; k++)
             NL_TRY(declare_number(o, NL_LOG_PARAMS, owner, rows[k].name, rows[k].doc,
                                   (int *)(void *)((char *)p + rows[k].at)));
     }
@@ -224,7 +226,8 @@ static void put_parameter(const nl_param_observer *o, const parameter *p, double
     const double weight = weight_squares(it), weight_norm = sqrt(weight);
     const double effective_lr = lr * (it->set.freeze ? 0 : it->set.lr) / weight;
     nl_log_put(log, p->weight_norm, &weight_norm);
-    nl_log_put(log, p->effective_lr, &effective_lr);
+    if (it->decl->flags & NL_DECAYS)
+        nl_log_put(log, p->effective_lr, &effective_lr);
 }
 
 static void put_parameters(const nl_param_observer *o, double lr)

@@ -265,6 +265,8 @@ START_TEST(effective_rates_are_of_the_step_they_stand_at)
     open_trained(CIRCLES "batch=30 norm=batch steps=8 optimizer=sgd:lr=0.4:schedule=linear log=1",
                  folder, &run);
     const double w = last_of(run, "/params/h2/w/weight_norm");
+    ck_assert_int_eq(nl_run_look(run, "/params/h2/b/weight_norm"), NL_RUN_DATA);
+    ck_assert_int_eq(nl_run_look(run, "/params/h2/b/effective_lr"), NL_RUN_NOTHING);
     ck_assert_double_eq_tol(last_of(run, "/params/h2/w/effective_lr"),
                             last_of(run, "/steps/lr") / (w * w), 1e-6);
     nl_run_close(run);
