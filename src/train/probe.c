@@ -253,6 +253,7 @@ nl_status nl_probes_after(nl_probes *p, const nl_layer_call *call, const nl_batc
 {
     nl_layer_call still = *call;
     still.update = still.start = still.logged = false;
+    still.watch = NULL; /* the log has seen this step */
     p->batch = *batch;
     nl_probe_look s = {.log = p->set.log,
                        .model = p->set.model,
