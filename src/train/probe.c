@@ -356,6 +356,34 @@ static bool belongs(const char *owner, const char *layer, bool norms)
     return strncmp(owner, layer, n) == 0 && (!owner[n] || (norms && owner[n] == '/'));
 }
 
+nl_status nl_probe_find_places(nl_model *m, bool norms, nl_probe_places *out)
+{
+    const int layers = nl_model_layers(m);
+    *out = (nl_probe_places){.widest = 1};
+    out->at = nl_alloc((size_t)layers * NL_SLOTS_MAX, sizeof *out->at);
+    if (!out->at)
+        return nl_fail(NL_ENOMEM, "places of %d layers", layers);
+    for (int i = 0; i < layers; i++) {
+        nl_layer *l = nl_model_layer(m, i);
+        for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++) {
+            if ((norms && !l->norm[k]) || !nl_layer_is_observed(l, k))
+                continue;
+            out->at[out->count++] = (nl_probe_place){l, k};
+            if (l->out.s * l->out.c > out->widest)
+                out->widest = l->out.s * l->out.c;
+        }
+    }
+    return NL_OK;
+}
+
+int64_t nl_probe_see(nl_probe_look *s, const nl_probe_place *p, nl_real *pre, nl_real *post)
+{
+    nl_layer_call c;
+    nl_model_layer_input(s->model, p->layer, s->call, &c);
+    p->layer->ops->observe(p->layer, &c, p->slot, pre, post);
+    return s->n * p->layer->out.s * p->layer->out.c;
+}
+
 void nl_probe_each_of_layer(nl_model *m, const nl_layer *l, bool norms,
                             void (*f)(void *arg, int64_t at, int64_t count), void *arg)
 {

@@ -67,6 +67,22 @@ double nl_probe_distance(const nl_real *a, const nl_real *b, int64_t count);
 void nl_probe_each_of_layer(nl_model *m, const nl_layer *l, bool norms,
                             void (*f)(void *arg, int64_t at, int64_t count), void *arg);
 
+/* The slots of a network that can be observed; norms: only those that have a norm. */
+typedef struct nl_probe_place {
+    nl_layer *layer;
+    int slot;
+} nl_probe_place;
+typedef struct nl_probe_places {
+    nl_probe_place *at; /* owned: nl_free */
+    int count;
+    int64_t widest; /* most values of an example in one place */
+} nl_probe_places;
+nl_status nl_probe_find_places(nl_model *m, bool norms, nl_probe_places *out) NL_CHECKED;
+
+/* What the place sees before (pre) and gives after (post) at the latest nl_probe_loss. Gives the
+ * values of all examples together. */
+int64_t nl_probe_see(nl_probe_look *s, const nl_probe_place *p, nl_real *pre, nl_real *post);
+
 typedef struct nl_probe_common {
     int64_t every;
 } nl_probe_common;

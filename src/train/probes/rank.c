@@ -10,17 +10,15 @@
 #include "base/alloc.h"
 #include "train/probe.h"
 
-typedef struct place {
-    nl_layer *layer;
-    int slot;
-    int rank[2], gap[2]; /* channels before and after the slot */
-} place;
+typedef struct channels {
+    int rank[2], gap[2]; /* before and after the slot */
+} channels;
 
 struct rank {
     nl_probe_common common;
     int64_t examples;
-    place *place;
-    int places;
+    nl_probe_places places;
+    channels *channels; /* of each place */
     nl_real *value[2];
     double *gram;
 };
@@ -30,29 +28,15 @@ static const nl_option options[] = {
     NL_OPT(struct rank, examples, "128", 2, 4096, "of the batch that are looked at, at most"),
     NL_OPT_END};
 
-static nl_status declare(place *p, const nl_probe_setup *s)
+static nl_status declare(const nl_probe_setup *s, const nl_probe_place *p, channels *c)
 {
     static const char *const sides[] = {"pre", "post"};
     const char *layer = p->layer->name, *slot = p->layer->ops->slots[p->slot].name;
     for (int i = 0; i < 2; i++) {
-        NL_TRY(nl_probe_channel(s, &p->rank[i], "1", "effective rank of the examples", 1, NULL,
+        NL_TRY(nl_probe_channel(s, &c->rank[i], "1", "effective rank of the examples", 1, NULL,
                                 "%s/%s/%s/rank", layer, slot, sides[i]));
-        NL_TRY(nl_probe_channel(s, &p->gap[i], "1", "distance from orthogonality", 1, NULL,
+        NL_TRY(nl_probe_channel(s, &c->gap[i], "1", "distance from orthogonality", 1, NULL,
                                 "%s/%s/%s/gap", layer, slot, sides[i]));
-    }
-    return NL_OK;
-}
-
-static nl_status add_places(struct rank *o, const nl_probe_setup *s, nl_layer *l, int64_t *widest)
-{
-    for (int k = 0; l->ops->slots && l->ops->slots[k].name; k++) {
-        if (!nl_layer_is_observed(l, k))
-            continue;
-        place *p = &o->place[o->places++];
-        *p = (place){.layer = l, .slot = k};
-        NL_TRY(declare(p, s));
-        if (l->out.s * l->out.c > *widest)
-            *widest = l->out.s * l->out.c;
     }
     return NL_OK;
 }
@@ -60,18 +44,18 @@ static nl_status add_places(struct rank *o, const nl_probe_setup *s, nl_layer *l
 static nl_status open(void *self, const nl_probe_setup *s)
 {
     struct rank *o = self;
-    const int layers = nl_model_layers(s->model);
-    int64_t widest = 1;
-    o->place = nl_alloc((size_t)layers * NL_SLOTS_MAX, sizeof *o->place);
-    if (!o->place)
-        return nl_fail(NL_ENOMEM, "rank: %d layers", layers);
-    for (int i = 0; i < layers; i++)
-        NL_TRY(add_places(o, s, nl_model_layer(s->model, i), &widest));
-    for (int i = 0; i < 2; i++)
-        if (!(o->value[i] = nl_alloc((size_t)(s->n * widest), sizeof(nl_real))))
-            return nl_fail(NL_ENOMEM, "rank: %lld values", (long long)(s->n * widest));
+    NL_TRY(nl_probe_find_places(s->model, false, &o->places));
+    const int64_t values = s->n * o->places.widest;
+    o->channels = nl_alloc((size_t)o->places.count + 1, sizeof *o->channels);
+    o->value[0] = nl_alloc((size_t)values, sizeof(nl_real));
+    o->value[1] = nl_alloc((size_t)values, sizeof(nl_real));
     o->gram = nl_alloc((size_t)(o->examples * o->examples), sizeof *o->gram);
-    return o->gram ? NL_OK : nl_fail(NL_ENOMEM, "rank: %lld examples", (long long)o->examples);
+    if (!o->channels || !o->value[0] || !o->value[1] || !o->gram)
+        return nl_fail(NL_ENOMEM, "rank: %lld values, %lld examples", (long long)values,
+                       (long long)o->examples);
+    for (int i = 0; i < o->places.count; i++)
+        NL_TRY(declare(s, &o->places.at[i], &o->channels[i]));
+    return NL_OK;
 }
 
 /* M of n examples of `width` values each. */
@@ -102,18 +86,15 @@ static void look(void *self, nl_probe_look *s)
     const struct rank *o = self;
     const int64_t n = s->n < o->examples ? s->n : o->examples;
     nl_probe_loss(s);
-    for (int i = 0; i < o->places; i++) {
-        const place *p = &o->place[i];
-        const nl_layer *l = p->layer;
-        nl_layer_call c;
-        nl_model_layer_input(s->model, l, s->call, &c);
-        l->ops->observe(p->layer, &c, p->slot, o->value[0], o->value[1]);
+    for (int i = 0; i < o->places.count; i++) {
+        const channels *c = &o->channels[i];
+        const int64_t values = nl_probe_see(s, &o->places.at[i], o->value[0], o->value[1]);
         for (int side = 0; side < 2; side++) {
             double rank, gap;
-            multiply(o->value[side], n, l->out.s * l->out.c, o->gram);
+            multiply(o->value[side], n, values / s->n, o->gram);
             measure(o->gram, n, &rank, &gap);
-            nl_log_put(s->log, p->rank[side], &rank);
-            nl_log_put(s->log, p->gap[side], &gap);
+            nl_log_put(s->log, c->rank[side], &rank);
+            nl_log_put(s->log, c->gap[side], &gap);
         }
     }
 }
@@ -121,7 +102,8 @@ static void look(void *self, nl_probe_look *s)
 static void close(void *self)
 {
     struct rank *o = self;
-    nl_free(o->place);
+    nl_free(o->places.at);
+    nl_free(o->channels);
     nl_free(o->value[0]);
     nl_free(o->value[1]);
     nl_free(o->gram);
