@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 STEPS = 100
-COMMON = "data=cifar10:standardize=unit order=reshuffle threads=2 eval=100"
+COMMON = "data=cifar10:standardize=unit:train=0:val=0 order=reshuffle threads=2 eval=100"
 
 
 def write_data(folder):

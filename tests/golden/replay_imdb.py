@@ -124,7 +124,7 @@ class Network(nn.Module):
         return self.out(self.norms[2](torch.tanh(self.dense(h)))).flatten()
 
 
-KEYS = (f"data=imdb:num_words={WORDS}:maxlen={LENGTH} batch={BATCH} model=lstm_bln:"
+KEYS = (f"data=imdb:num_words={WORDS}:maxlen={LENGTH}:train=0:val=0 batch={BATCH} model=lstm_bln:"
         "embedding={}:units1={}:units2={}:units3={}:dropout=0:recurrent_dropout=0".format(*WIDTHS))
 RUNS = [("none", optimizer) for optimizer in OPTIMIZERS] + [
     (norm, "adam:lr=1e-3") for norm in NORMS if norm != "none"]
