@@ -247,7 +247,7 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
     NL_TRY(nl_spec_split(spec, name, &rest));
     NL_TRY(nl_norm_find_or_say(name, &ops));
     if (!(ops->sites & slot->site))
-        return nl_fail(NL_ESTATE, "%s cannot sit in slot %s of %s (%s)", ops->name, slot->name,
+        return nl_fail(NL_EOPTION, "%s cannot sit in slot %s of %s (%s)", ops->name, slot->name,
                        l->name, slot->doc);
     if (normed == NL_ANSWER && !(ops->sites & NL_AT_ANSWER))
         return NL_OK;

@@ -163,6 +163,7 @@ bad 2 "wants a run file or the folder of one" export
 bad 2 "--out is of one run, here are 2" export a b --to=csv --out=c
 bad 1 "nowhere" export nowhere --to=csv
 bad 2 "did you mean 'batch'?" train bacth=60
+bad 2 "batch cannot sit in slot weight of h1" train norm.weight=batch steps=1
 bad 2 "did you mean 'batch'?" train norm=bacth
 bad 2 "batch has no option 'epss'; did you mean 'eps'?" train norm=batch:epss=1
 bad 2 "is outside" train norm=batch:eps=-1
