@@ -1,12 +1,15 @@
 /* normlab apply: one norm on the arrays of an HDF5 file, the door for other languages. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "cli/cli.h"
 #include "core/norm.h"
 #include "io/arrays.h"
+#include "io/file.h"
 
 struct input {
     const char *spec, *in, *out, *layout, *phase;
@@ -19,6 +22,7 @@ static const char OWNER[] = "norm";
 typedef struct job {
     const struct input *input;
     nl_arrays *in, *out;
+    char part[PATH_MAX];  /* out until it is whole */
     nl_array_shape shape; /* of x in its file */
     nl_geom g;
     bool channels_second;
@@ -218,14 +222,16 @@ static nl_status write_variables(job *j, bool gradients)
 
 static nl_status write_results(job *j, bool gradients)
 {
-    NL_TRY(nl_arrays_create(&j->out, j->input->out));
+    snprintf(j->part, sizeof j->part, "%s.part", j->input->out);
+    NL_TRY(nl_arrays_create(&j->out, j->part));
     NL_TRY(write_activation(j, "y", j->y));
     if (gradients)
         NL_TRY(write_activation(j, "dx", j->dx));
     NL_TRY(write_variables(j, gradients));
     nl_arrays *out = j->out;
     j->out = NULL;
-    return nl_arrays_close(out);
+    NL_TRY(nl_arrays_close(out));
+    return nl_file_rename(j->part, j->input->out);
 }
 
 static nl_status open_norm(job *j)
@@ -282,6 +288,8 @@ static nl_status apply(const struct input *input)
     st = st == NL_OK ? closed : st;
     closed = nl_arrays_close(j.out); /* open only where writing failed */
     st = st == NL_OK ? closed : st;
+    if (st != NL_OK && j.part[0])
+        unlink(j.part);
     nl_norm_close(j.norm);
     nl_store_close(j.store);
     nl_real *const room[] = {j.x, j.y, j.dy, j.dx, j.file};

@@ -49,6 +49,21 @@ def refused(text, spec, arrays, *options):
         failures.append(f"{spec}: expected one line with '{text}', got {message}")
 
 
+def refused_by_the_disk():
+    """A file that may not grow: one line, and OUT is what it was."""
+    run("batch", {"x": draw(4, 3)})
+    with open("out.h5", "rb") as f:
+        before = f.read()
+    with h5py.File("in.h5", "w") as f:
+        f["x"] = draw(20000, 30)
+    done = subprocess.run(["sh", "-c", 'ulimit -f 100; exec "$0" apply batch --in in.h5 --out out.h5', PROGRAM],
+                          stderr=subprocess.PIPE, text=True)
+    with open("out.h5", "rb") as f:
+        kept = f.read() == before
+    if done.returncode != 1 or done.stderr.count("\n") != 1 or not kept or os.path.exists("out.h5.part"):
+        failures.append(f"no room: status {done.returncode}, {done.stderr!r}, OUT kept: {kept}, {os.listdir()}")
+
+
 def draw(*shape, kind=np.float64):
     return random.normal(1, 2, shape).astype(kind)
 
@@ -97,6 +112,7 @@ def formulas():
     refused("did you mean 'batch'?", "bacth", {"x": x})
     refused("--layout wants nchw or nhwc", "batch", {"x": x}, "--layout", "chwn")
     refused("--phase wants train or eval", "batch", {"x": x}, "--phase", "test")
+    refused_by_the_disk()
 
 
 def pytorch():
