@@ -256,8 +256,10 @@ static nl_status open_norm(nl_model *m, nl_layer *l, int k, unsigned normed)
     nl_geom g = l->ops->slot_geom(l, k);
     g.any_policy = m->setup.any_policy;
     snprintf(owner, sizeof owner, "%s/%s", l->name, slot->name);
-    NL_TRY(nl_norm_open(&l->norm[k], spec, &g, m->store, owner));
-    return NL_OK;
+    const nl_status st = nl_norm_open(&l->norm[k], spec, &g, m->store, owner);
+    if (st == NL_ESHAPE) /* fits other places of the network */
+        nl_error_prefix("%s: ", owner);
+    return st;
 }
 
 static nl_status check_slots(const nl_model *m)

@@ -401,13 +401,13 @@ START_TEST(refusals_name_what_was_wanted)
     ck_assert_str_eq(refusal("mlp", "none", "batch"),
                      "batch cannot sit in slot weight of h1 (on the weights)");
     ck_assert_str_eq(refusal("mlp", "group:groups=7", NULL),
-                     "group: 100 channels cannot be cut into 7 groups");
+                     "h1/preact: group: 100 channels cannot be cut into 7 groups");
     ck_assert_str_eq(refusal("mlp", "batch+layer", NULL),
                      "norm: batch+layer has two methods for slot preact");
     ck_assert_str_eq(refusal("mlp", "weight+batch+", NULL),
                      "norm: no method behind the '+' of 'batch+'");
     ck_assert_str_eq(refusal("mlp", "batch:eval=example", NULL),
-                     "batch: eval=example has 1 position per example, at least 2 needed");
+                     "h1/preact: batch: eval=example has 1 position per example, at least 2 needed");
     ck_assert_str_eq(refusal("mlp:hidden=0", "none", NULL),
                      "mlp: hidden=0 is outside [1, 16777216]");
 }
