@@ -12,7 +12,9 @@ small="data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 batch=20"
     printf 'data: circles:train=200:test=100\nmodel: {name: mlp, hidden: [8, 8]}\nsteps: 20\nbatch: 20\n' >run.yaml
     good "done after 10 steps" train run.yaml steps=10
 
+    export NORMLAB_PAPERS="$parts/../../paper"
     bad 2 "no paper 'ioffe2016'; did you mean 'ioffe2015'?" reproduce ioffe2016
+    unset NORMLAB_PAPERS
     bad 2 "reproduce wants the key of a paper" reproduce
     mkdir -p papers/tiny2026
     cat >papers/tiny2026/study.yaml <<'END'

@@ -407,7 +407,8 @@ START_TEST(refusals_name_what_was_wanted)
     ck_assert_str_eq(refusal("mlp", "weight+batch+", NULL),
                      "norm: no method behind the '+' of 'batch+'");
     ck_assert_str_eq(refusal("mlp", "batch:eval=example", NULL),
-                     "h1/preact: batch: eval=example has 1 position per example, at least 2 needed");
+                     "h1/preact: batch: eval=example has 1 position per example, at least 2 "
+                     "needed");
     ck_assert_str_eq(refusal("mlp:hidden=0", "none", NULL),
                      "mlp: hidden=0 is outside [1, 16777216]");
 }
