@@ -127,16 +127,20 @@ static bool take_block(member *of, int64_t *b)
     return *b < of->end;
 }
 
+/* For tests: its thread does its share, however long that takes to wake. */
+static bool is_left_alone(const member *m) { return ignore_work && m->started; }
+
 /* The blocks of m's share, then those that the others have not begun. */
-static void do_blocks(member *m, int w)
+static void do_blocks(member *m)
 {
-    const int shares = ignore_work ? 1 : m->team;
     int64_t b;
     nl_flush_denormals();
     m->did_some = false;
-    for (int k = 0; k < shares; k++)
-        for (member *of = &members[(w + k) % m->team]; take_block(of, &b); m->did_some = true)
+    for (int k = 0; k < m->team; k++) {
+        member *of = &members[(m->number + k) % m->team];
+        for (; (of == m || !is_left_alone(of)) && take_block(of, &b); m->did_some = true)
             m->body(b, m->arg);
+    }
 }
 
 static void *serve(void *arg)
@@ -146,7 +150,7 @@ static void *serve(void *arg)
         wait_for_share(m, OFFERED);
         if (!turn_share(m, OFFERED, BEGUN))
             continue; /* taken back */
-        do_blocks(m, m->number);
+        do_blocks(m);
         set_share(m, NOTHING);
     }
     return NULL;
@@ -177,16 +181,15 @@ static void deal(int64_t nblocks, void (*body)(int64_t b, void *arg), void *arg,
 static int run_team(int team)
 {
     int took_part = 1;
-    for (int w = 1; w < team; w++) {
+    for (int w = 1; w < team; w++)
         if (!members[w].started)
             start(&members[w], w);
+    for (int w = 1; w < team; w++)
         set_share(&members[w], OFFERED);
-    }
-    do_blocks(&members[0], 0);
+    do_blocks(&members[0]);
     for (int w = 1; w < team; w++) {
         member *m = &members[w];
-        const bool must_take_part = ignore_work && m->started;
-        if (!must_take_part && turn_share(m, OFFERED, NOTHING))
+        if (!is_left_alone(m) && turn_share(m, OFFERED, NOTHING))
             continue;
         wait_for_share(m, NOTHING);
         took_part += m->did_some;
