@@ -199,17 +199,10 @@ typedef struct finding {
 static nl_chart *append(finding *f, const nl_chart_kind *kind)
 {
     nl_charts *s = f->to;
-    if (s->count == f->room) {
-        const int64_t room = f->room ? 2 * f->room : 64;
-        nl_chart *at = nl_alloc((size_t)room, sizeof *at);
-        if (!at)
-            return NULL;
-        if (s->count)
-            memcpy(at, s->at, (size_t)s->count * sizeof *at);
-        nl_free(s->at);
-        s->at = at;
-        f->room = room;
-    }
+    nl_chart *at = nl_alloc_more(s->at, s->count, &f->room, sizeof *at);
+    if (!at)
+        return NULL;
+    s->at = at;
     nl_chart *chart = &s->at[s->count++];
     *chart = (nl_chart){.is = kind,
                         .shape = kind->shape,

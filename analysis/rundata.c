@@ -37,17 +37,10 @@ enum { NAME_CHARS = 512 };
 
 static void *list_append(list *l, size_t size)
 {
-    if (l->count == l->room) {
-        const int64_t room = l->room ? 2 * l->room : 16;
-        char *at = nl_alloc((size_t)room, size);
-        if (!at)
-            return NULL;
-        if (l->count)
-            memcpy(at, l->at, (size_t)l->count * size);
-        nl_free(l->at);
-        l->at = at;
-        l->room = room;
-    }
+    void *at = nl_alloc_more(l->at, l->count, &l->room, size);
+    if (!at)
+        return NULL;
+    l->at = at;
     return (char *)l->at + (size_t)l->count++ * size;
 }
 

@@ -28,17 +28,10 @@ static bool holds_run(const char *folder)
 static nl_status take(void *arg, const char *path)
 {
     nl_rundirs *d = arg;
-    if (d->count == d->room) {
-        const int64_t room = d->room ? 2 * d->room : 64;
-        nl_rundata **run = nl_alloc((size_t)room, sizeof *run);
-        if (!run)
-            return nl_fail(NL_ENOMEM, "%lld runs", (long long)room);
-        if (d->count)
-            memcpy(run, d->run, (size_t)d->count * sizeof *run);
-        nl_free(d->run);
-        d->run = run;
-        d->room = room;
-    }
+    nl_rundata **run = nl_alloc_more(d->run, d->count, &d->room, sizeof *run);
+    if (!run)
+        return nl_fail(NL_ENOMEM, "%lld runs", (long long)d->count + 1);
+    d->run = run;
     NL_TRY(nl_rundata_open_curves(&d->run[d->count], path));
     d->count++;
     return NL_OK;

@@ -16,18 +16,10 @@ void nl_sheet_free(nl_sheet *s)
 
 static bool make_room(nl_sheet *s)
 {
-    if (s->cells < s->room)
-        return true;
-    const int64_t room = s->room ? 2 * s->room : 64;
-    int64_t *cell = nl_alloc((size_t)room, sizeof *cell);
-    if (!cell)
-        return false;
-    if (s->cells)
-        memcpy(cell, s->cell, (size_t)s->cells * sizeof *cell);
-    nl_free(s->cell);
-    s->cell = cell;
-    s->room = room;
-    return true;
+    int64_t *cell = nl_alloc_more(s->cell, s->cells, &s->room, sizeof *cell);
+    if (cell)
+        s->cell = cell;
+    return cell;
 }
 
 static void add(nl_sheet *s, const char *text, bool number)

@@ -153,17 +153,10 @@ static const nl_sighting *seen_ended(const nl_sightings *before, const char *nam
 static nl_status take(void *arg, const char *path)
 {
     looking *l = arg;
-    if (l->now.count == l->room) {
-        const int64_t room = l->room ? 2 * l->room : 64;
-        nl_sighting *at = nl_alloc((size_t)room, sizeof *at);
-        if (!at)
-            return nl_fail(NL_ENOMEM, "%" PRId64 " runs", room);
-        if (l->now.count)
-            memcpy(at, l->now.at, (size_t)l->now.count * sizeof *at);
-        nl_free(l->now.at);
-        l->now.at = at;
-        l->room = room;
-    }
+    nl_sighting *at = nl_alloc_more(l->now.at, l->now.count, &l->room, sizeof *at);
+    if (!at)
+        return nl_fail(NL_ENOMEM, "%" PRId64 " runs", l->now.count + 1);
+    l->now.at = at;
     nl_sighting *s = &l->now.at[l->now.count++];
     *s = (nl_sighting){.loss = NAN, .accuracy = NAN, .speed = NAN};
     name_run(path, s);

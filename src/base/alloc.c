@@ -49,6 +49,21 @@ void nl_free(void *p)
     free(p);
 }
 
+void *nl_alloc_more(void *old, int64_t count, int64_t *room, size_t size)
+{
+    if (count < *room)
+        return old;
+    const int64_t wider = *room ? 2 * *room : 16;
+    void *at = nl_alloc((size_t)wider, size);
+    if (!at)
+        return NULL;
+    if (count)
+        memcpy(at, old, (size_t)count * size);
+    nl_free(old);
+    *room = wider;
+    return at;
+}
+
 char *nl_strdup(const char *text)
 {
     const size_t n = strlen(text) + 1;

@@ -13,6 +13,10 @@
 void *nl_alloc(size_t count, size_t size);
 void nl_free(void *p); /* NULL is fine */
 
+/* An array with room for one more item: `old` while count < *room, else a wider copy of its count
+ * items, and old is freed. NULL on failure; then old and *room are as they were. */
+void *nl_alloc_more(void *old, int64_t count, int64_t *room, size_t size);
+
 /* A copy of text on the heap, or NULL. */
 char *nl_strdup(const char *text);
 

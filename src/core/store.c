@@ -251,6 +251,12 @@ nl_status nl_store_commit(nl_store *s)
 int nl_store_count(const nl_store *s) { return s->count; }
 nl_item *nl_store_at(nl_store *s, int index) { return &s->entry[index]->item; }
 
+bool nl_item_is_of(const nl_item *it, const char *layer, bool norms)
+{
+    const size_t n = strlen(layer);
+    return strncmp(it->owner, layer, n) == 0 && (!it->owner[n] || (norms && it->owner[n] == '/'));
+}
+
 nl_item *nl_store_find(nl_store *s, const char *owner, const char *name)
 {
     for (int i = 0; i < s->count; i++) {

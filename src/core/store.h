@@ -110,6 +110,8 @@ nl_status nl_store_commit(nl_store *s) NL_CHECKED;
 int nl_store_count(const nl_store *s);
 nl_item *nl_store_at(nl_store *s, int index);
 nl_item *nl_store_find(nl_store *s, const char *owner, const char *name); /* NULL if absent */
+/* Whether the layer owns it, or (norms) one of the layer's norms does. */
+bool nl_item_is_of(const nl_item *it, const char *layer, bool norms);
 
 /* The parameter slab and its gradients, the same offsets in both: `count` reals, padded between
  * variables with zeros that stay zeros. count may be NULL. */

@@ -53,17 +53,12 @@ nl_status nl_log_no_memory(const nl_log *log)
 
 nl_status nl_log_make_room(const nl_log *log, void **array, int count, int *room, size_t size)
 {
-    if (count < *room)
-        return NL_OK;
-    const int more = *room ? 2 * *room : 16;
-    void *wider = nl_alloc((size_t)more, size);
+    int64_t wanted = *room;
+    void *wider = nl_alloc_more(*array, count, &wanted, size);
     if (!wider)
         return nl_log_no_memory(log);
-    if (count)
-        memcpy(wider, *array, (size_t)count * size);
-    nl_free(*array);
     *array = wider;
-    *room = more;
+    *room = (int)wanted;
     return NL_OK;
 }
 

@@ -73,10 +73,12 @@ static nl_status declare_parameters(nl_param_observer *o, int items)
     const struct {
         const char *name, *doc;
         size_t at;
-    } rows[] = {{"weight_norm", "Euclidean norm of the values", offsetof(parameter, weight_norm)},
-                {"grad_norm", "Euclidean norm of the gradient", offsetof(parameter, grad_norm)},
-                {"effective_lr", "learning rate over the squared norm of the weights",
-                 offsetof(parameter, effective_lr)}}; /* the last: of weights alone */
+        bool of_weights; /* a gain or a bias has no direction */
+    } rows[] = {
+        {"weight_norm", "Euclidean norm of the values", offsetof(parameter, weight_norm), false},
+        {"grad_norm", "Euclidean norm of the gradient", offsetof(parameter, grad_norm), false},
+        {"effective_lr", "learning rate over the squared norm of the weights",
+         offsetof(parameter, effective_lr), true}};
     char owner[160];
     for (int i = 0; i < items; i++) {
         const nl_item *it = item_at(o, i);
@@ -85,27 +87,19 @@ static nl_status declare_parameters(nl_param_observer *o, int items)
         parameter *p = &o->parameter[o->parameters++];
         *p = (parameter){.item = i, .kept = nl_agenda_keeps(o->agenda, NL_LOG_PARAMS, it->owner)};
         snprintf(owner, sizeof owner, "%s/%s", it->owner, it->decl->name);
-        const bool scales = it->decl->flags & NL_DECAYS; /* a gain or a bias has no direction */
-        const size_t count = sizeof rows / sizeof *rows - !scales;
-        for (size_t k = 0; p->kept && k < count; k++)
-            NL_TRY(declare_number(o, NL_LOG_PARAMS, owner, rows[k].name, rows[k].doc,
-                                  (int *)(void *)((char *)p + rows[k].at)));
+        for (size_t k = 0; p->kept && k < sizeof rows / sizeof *rows; k++)
+            if (!rows[k].of_weights || it->decl->flags & NL_DECAYS)
+                NL_TRY(declare_number(o, NL_LOG_PARAMS, owner, rows[k].name, rows[k].doc,
+                                      (int *)(void *)((char *)p + rows[k].at)));
     }
     return declare_number(o, NL_LOG_PARAMS, "", "grad_norm",
                           "Euclidean norm of all gradients together", &o->grad_norm);
 }
 
-static bool belongs(const nl_item *it, const nl_layer *l)
-{
-    const size_t n = strlen(l->name);
-    return it->grad && strncmp(it->owner, l->name, n) == 0 &&
-           (!it->owner[n] || it->owner[n] == '/');
-}
-
 static bool has_parameters(const nl_param_observer *o, const nl_layer *l, int items)
 {
     for (int i = 0; i < items; i++)
-        if (belongs(item_at(o, i), l))
+        if (item_at(o, i)->grad && nl_item_is_of(item_at(o, i), l->name, true))
             return true;
     return false;
 }
@@ -224,10 +218,11 @@ static void put_parameter(const nl_param_observer *o, const parameter *p, double
     if (it->lookup && !reads_tables(o->agenda))
         return;
     const double weight = weight_squares(it), weight_norm = sqrt(weight);
-    const double effective_lr = lr * (it->set.freeze ? 0 : it->set.lr) / weight;
     nl_log_put(log, p->weight_norm, &weight_norm);
-    if (it->decl->flags & NL_DECAYS)
-        nl_log_put(log, p->effective_lr, &effective_lr);
+    if (!(it->decl->flags & NL_DECAYS))
+        return;
+    const double effective_lr = lr * (it->set.freeze ? 0 : it->set.lr) / weight;
+    nl_log_put(log, p->effective_lr, &effective_lr);
 }
 
 static void put_parameters(const nl_param_observer *o, double lr)
@@ -251,7 +246,7 @@ static double layer_cosine(nl_store *s, const nl_layer *l, const nl_real *a, con
     double sum[3] = {0}; /* <a, a>, <a, b>, <b, b> */
     for (int i = 0; i < nl_store_count(s); i++) {
         const nl_item *it = nl_store_at(s, i);
-        if (it->grad && (!l || belongs(it, l)))
+        if (it->grad && (!l || nl_item_is_of(it, l->name, true)))
             nl_summary_kernel()->products(a + it->at, b + it->at, it->count, sum);
     }
     return sum[1] / sqrt(sum[0] * sum[2]);

@@ -350,12 +350,6 @@ double nl_probe_distance(const nl_real *a, const nl_real *b, int64_t count)
     return sqrt(sum);
 }
 
-static bool belongs(const char *owner, const char *layer, bool norms)
-{
-    const size_t n = strlen(layer);
-    return strncmp(owner, layer, n) == 0 && (!owner[n] || (norms && owner[n] == '/'));
-}
-
 nl_status nl_probe_find_places(nl_model *m, bool norms, nl_probe_places *out)
 {
     const int layers = nl_model_layers(m);
@@ -390,7 +384,7 @@ void nl_probe_each_of_layer(nl_model *m, const nl_layer *l, bool norms,
     nl_store *s = nl_model_store(m);
     for (int i = 0; i < nl_store_count(s); i++) {
         const nl_item *it = nl_store_at(s, i);
-        if (it->grad && belongs(it->owner, l->name, norms))
+        if (it->grad && nl_item_is_of(it, l->name, norms))
             f(arg, it->at, it->count);
     }
 }

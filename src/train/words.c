@@ -10,25 +10,19 @@
 
 enum { SEEDS_MAX = 10000 };
 
-static nl_status grow(nl_words *w)
+static nl_status make_room(nl_words *w)
 {
-    const int room = w->room ? 2 * w->room : 32;
-    nl_word *at = nl_alloc((size_t)room, sizeof *at);
+    nl_word *at = nl_alloc_more(w->at, w->count, &w->room, sizeof *at);
     if (!at)
-        return nl_fail(NL_ENOMEM, "%d words", room);
-    if (w->count)
-        memcpy(at, w->at, (size_t)w->count * sizeof *at);
-    nl_free(w->at);
+        return nl_fail(NL_ENOMEM, "%d words", w->count + 1);
     w->at = at;
-    w->room = room;
     return NL_OK;
 }
 
 /* like has key, source and place */
 static nl_status add(nl_words *w, const nl_word *like, const char *value, size_t length)
 {
-    if (w->count == w->room)
-        NL_TRY(grow(w));
+    NL_TRY(make_room(w));
     char *copy = nl_alloc(length + 1, 1);
     char *key = nl_strdup(like->key);
     if (!copy || !key) {

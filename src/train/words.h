@@ -4,6 +4,7 @@
 #define NL_WORDS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -20,7 +21,8 @@ typedef struct nl_word {
 } nl_word;
 
 typedef struct nl_words {
-    int count, room;
+    int count;
+    int64_t room;
     nl_word *at; /* the values of a list follow each other */
     char *file;  /* owned; NULL without one */
 } nl_words;
