@@ -15,7 +15,7 @@
 #endif
 
 enum {
-    WORK_PER_THREAD = 1 << 16, /* bytes or flops worth a share of its own: some us */
+    WORK_PER_THREAD = 1 << 16, /* bytes or flops worth a share of its own: a us or more */
     LOOKS = 2500 /* before sleeping: some 50 us, what falling asleep and waking take */
 };
 
