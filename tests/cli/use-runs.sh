@@ -43,7 +43,7 @@ END
     bad 2 "evaluate wants the folder of a run" evaluate
 
     run compare $small norm=none,batch seeds=2 out=many
-    [ "$status" -eq 0 ] || complain "status $status, expected 0"
+    ended 0
     [ "$(wc -l <err)" -eq 4 ] || complain "stderr is not one line a run"
     grep -q "done, 20 steps" err || complain "stderr does not tell of a run's end"
     grep -q "2 methods x 2 seeds" out || complain "no table"
@@ -61,7 +61,7 @@ END
         rm -f "$folder"/* && mkdir "$folder/run.h5.part"
     done
     run compare $small norm=none,batch seed=1 out=broken --no-report
-    [ "$status" -eq 1 ] || complain "status $status, expected 1 when a run fails"
+    ended 1
     grep -q "1 of 2 runs failed" err || complain "stderr does not count the failed runs"
     grep -q "run.h5" err || complain "stderr does not say what failed"
 
@@ -106,7 +106,7 @@ b"
     [ "$status" -eq 2 ] || complain "a key given twice is not refused"
     run sweep data=circles:train=200:test=100 model=mlp:hidden=8 steps=20 norm=none,batch \
         optimizer=sgd:lr=0.1,sgd:lr=0.3 batch=20,40 seeds=2 out=sweep
-    [ "$status" -eq 0 ] || complain "status $status, expected 0"
+    ended 0
     grep -q "over optimizer.lr at batch=20" out || complain "no table over the rate"
     grep -q "over batch at optimizer.lr=0.3" out || complain "no table over the batch"
     good '"sensitivity": [' stats grid --json

@@ -22,11 +22,15 @@ run() { # ARGS...: leaves out, err, status
     status=$?
 }
 
+ended() { # STATUS: how the last run must have ended
+    [ "$status" -eq "$1" ] || complain "status $status, expected $1"
+}
+
 good() { # TEXT ARGS...: status 0, nothing on stderr, TEXT in stdout
     text=$1
     shift
     run "$@"
-    [ "$status" -eq 0 ] || complain "status $status, expected 0"
+    ended 0
     [ -s err ] && complain "stderr is not empty"
     grep -qF -e "$text" out || complain "stdout does not say '$text'"
 }
@@ -35,7 +39,7 @@ bad() { # STATUS TEXT ARGS...: that status, stdout empty, one line on stderr tha
     wanted=$1 text=$2
     shift 2
     run "$@"
-    [ "$status" -eq "$wanted" ] || complain "status $status, expected $wanted"
+    ended "$wanted"
     [ -s out ] && complain "stdout is not empty"
     [ "$(wc -l <err)" -eq 1 ] || complain "stderr is not one line"
     grep -q '^normlab: ' err || complain "stderr does not start with the program's name"
