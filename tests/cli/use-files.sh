@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# apply and bench, and disks without room.
+# apply and bench; disks without room, and folders that may not be written to or read.
 bad 2 "apply wants a method" apply
 bad 2 "wants --in FILE and --out FILE" apply batch --in in.h5
 bad 2 "are the same file" apply batch --in in.h5 --out in.h5
@@ -49,3 +49,25 @@ run_long="train data=circles:train=200:test=100 model=mlp:hidden=8 steps=2000 ba
     ) || failed=1
     good "done after 2000 steps" $run_long out=small_files
 }
+
+# What its mode refuses, it refuses to root only where the right to pass over modes is given up.
+with=
+[ "$(id -u)" -ne 0 ] || with="setpriv --bounding-set=-dac_override,-dac_read_search"
+mkdir closed
+chmod 500 closed
+# shellcheck disable=SC2086 # one word a key
+if $with true 2>/dev/null; then
+    bad 1 "Permission denied" $run_long out=closed
+    bad 1 "Permission denied" $run_long out=closed/below
+    good "done after 2000 steps" $run_long out=open
+    bad 1 "Permission denied" report open -o closed/report.html
+    bad 1 "Permission denied" figure loss open -o closed/figure.svg
+    bad 1 "Permission denied" export open/*/run.h5 --to=csv --out=closed
+    chmod 0 open/*/*
+    bad 1 "Permission denied" show open/*
+    bad 1 "Permission denied" evaluate open/*
+    run compare ${run_long#train } norm=none seeds=1 out=closed
+    ended 1
+    grep -q "Permission denied" err || complain "stderr does not say why"
+fi
+with=

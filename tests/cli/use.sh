@@ -2,13 +2,14 @@
 # Good and bad use of the command: exit status, one line on stderr, what the message must say.
 #     use.sh PATH/OF/normlab
 # Silence means pass.
-# shellcheck disable=SC2317 # the parts call these functions
+# shellcheck disable=SC2086,SC2317 # $with is words; the parts call these functions
 program=$1
 parts=$(cd "$(dirname "$0")" && pwd)
 here=$(mktemp -d) || exit 1
 trap 'rm -rf "$here"' EXIT
 cd "$here" || exit 1
 failed=0
+with= # what starts the program, where it shall not have all rights
 
 complain() {
     echo "use.sh: normlab $words: $1" >&2
@@ -18,7 +19,7 @@ complain() {
 
 run() { # ARGS...: leaves out, err, status
     words=$*
-    "$program" "$@" >out 2>err </dev/null
+    $with "$program" "$@" >out 2>err </dev/null
     status=$?
 }
 

@@ -218,6 +218,20 @@ START_TEST(a_hash_follows_what_changes_the_numbers_and_nothing_else)
 }
 END_TEST
 
+/* Runs are found again by their hash, so its text may not change by accident. */
+START_TEST(a_hash_is_of_the_spec_the_data_and_the_numerics_version)
+{
+    const nl_run_spec spec = parsed("norm=batch");
+    nl_text text = {0};
+    uint64_t hash;
+    ck_assert_int_eq(nl_spec_canonical(&spec, &text), NL_OK);
+    nl_text_add(&text, "data_checksum=0000000000000007\nnumerics=%d\n", NL_NUMERICS_VERSION);
+    ck_assert_int_eq(nl_spec_hash(&spec, 7, &hash), NL_OK);
+    ck_assert_uint_eq(hash, nl_hash_text(nl_text_of(&text)));
+    nl_text_free(&text);
+}
+END_TEST
+
 START_TEST(a_folder_can_be_read_by_people)
 {
     const nl_run_spec spec = parsed("norm=batch:eps=1e-3 seed=3");
@@ -320,6 +334,7 @@ int main(void)
     tcase_add_test(t, canonical_text_reads_back_to_itself);
     tcase_add_test(t, data_and_methods_are_those_of_the_models_paper_unless_said_otherwise);
     tcase_add_test(t, a_hash_follows_what_changes_the_numbers_and_nothing_else);
+    tcase_add_test(t, a_hash_is_of_the_spec_the_data_and_the_numerics_version);
     tcase_add_test(t, a_folder_can_be_read_by_people);
     tcase_add_test(t, a_batch_larger_than_the_data_is_refused);
     tcase_add_test(t, a_grid_is_methods_by_seeds);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "io/h5.h"
 #include "par/par.h"
 #include "suite.h"
 #include "train_run.h"
@@ -209,6 +210,40 @@ START_TEST(a_checkpoint_of_another_run_is_refused)
 }
 END_TEST
 
+static hid_t open_checkpoint(const char *folder)
+{
+    char path[96];
+    nl_h5_start();
+    snprintf(path, sizeof path, "%s/checkpoint.nlc", folder);
+    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    ck_assert(file >= 0);
+    return file;
+}
+
+START_TEST(a_checkpoint_of_other_arithmetic_is_refused)
+{
+    static const char *const words = SMALL "norm=batch steps=20 batch=30";
+    char folder[64];
+    nl_run_spec spec;
+    nl_train_result result;
+    make_test_folder(folder);
+    ck_assert_int_eq(train_in(folder, words, 1, false, &result), NL_OK);
+    hid_t file = open_checkpoint(folder);
+    ck_assert(nl_h5_set_int(file, "numerics", NL_NUMERICS_VERSION - 1) >= 0);
+    ck_assert(nl_h5_set_text(file, "cpu", "another") >= 0);
+    H5Fclose(file);
+    ck_assert_ptr_nonnull(strstr(refusal(folder, words), "this normlab has"));
+    file = open_checkpoint(folder);
+    ck_assert(nl_h5_set_int(file, "numerics", NL_NUMERICS_VERSION) >= 0);
+    H5Fclose(file);
+    ck_assert_ptr_nonnull(strstr(refusal(folder, words), "made with another kernels"));
+    parse_run(words, &spec);
+    const nl_train_setting anyway = {.out = folder, .threads = 1, .resume = true, .anyway = true};
+    ck_assert_int_eq(nl_train(&spec, &anyway, &result), NL_OK);
+    remove_test_folder(folder);
+}
+END_TEST
+
 START_TEST(refusals_say_what_was_wanted)
 {
     char folder[64], below[96];
@@ -373,6 +408,7 @@ int main(void)
     tcase_add_test(t, at_least_a_hundred_rows_of_statistics);
     tcase_add_test(t, logging_never_changes_training);
     tcase_add_test(t, a_checkpoint_of_another_run_is_refused);
+    tcase_add_test(t, a_checkpoint_of_other_arithmetic_is_refused);
     tcase_add_test(t, refusals_say_what_was_wanted);
     tcase_add_test(t, nothing_is_left_allocated);
     TCase *evaluation = tcase_create("evaluation");
