@@ -9,8 +9,6 @@
 #include "analysis/significance.h"
 #include "base/alloc.h"
 
-enum { HINT_CHARS = 128 };
-
 static const nl_score scores[] = {
     {.key = "test_bits_per_character",
      .title = "test bits per character",
@@ -371,10 +369,9 @@ static nl_status same_data(const nl_rundata *const *runs, int64_t count)
 
 static nl_status find_baseline(nl_compare *c, const char *label)
 {
-    nl_nearest nearest = {.wanted = label};
-    char hint[HINT_CHARS];
+    nl_nearest near = {.wanted = label};
     for (int64_t i = 0; label && i < c->count; i++) {
-        nl_nearest_offer(&nearest, c->methods[i].label);
+        nl_nearest_offer(&near, c->methods[i].label);
         if (strcmp(c->methods[i].label, label) == 0 || strcmp(c->methods[i].spec, label) == 0) {
             c->baseline = i;
             return NL_OK;
@@ -382,8 +379,8 @@ static nl_status find_baseline(nl_compare *c, const char *label)
     }
     if (!label)
         return NL_OK;
-    return nl_fail(NL_ENAME, "compare: baseline '%s' is none of the %lld methods%s", label,
-                   (long long)c->count, nl_nearest_hint(&nearest, hint, sizeof hint));
+    return nl_fail(NL_ENAME, "compare: no method '%s' to be the baseline%s", label,
+                   nl_nearest_hint(&near));
 }
 
 static const nl_score *choose_score(const nl_rundata *const *runs, int64_t count)

@@ -102,43 +102,28 @@ static bool same_value(const char *a, const char *b)
     return strcmp(a, b) == 0 || (nl_read_real(a, &x) && nl_read_real(b, &y) && x == y);
 }
 
-/* Whether a value is one of "0.01, 0.1". */
-static bool is_listed(const char *all, const char *value)
-{
-    const size_t n = strlen(value);
-    for (const char *at = all; (at = strstr(at, value)) != NULL; at++)
-        if ((at == all || at[-1] == ' ') && (at[n] == ',' || !at[n]))
-            return true;
-    return false;
-}
-
 /* What stands in the way when no run is left. */
 static nl_status none_has(const nl_rundirs *d, const char *key, const char *value)
 {
     nl_nearest near = {.wanted = key};
-    nl_text known = {0}, names = {0};
-    char hint[128];
+    nl_text known = {0};
     nl_status st = NL_OK;
     for (int64_t i = 0; i < d->count; i++) {
         nl_facts facts;
         NL_GO(nl_facts_read(&facts, nl_rundata_text(d->run[i], "spec", "")));
         const char *has = nl_facts_find(&facts, key);
-        if (has && !is_listed(nl_text_of(&known), has))
+        if (has && !nl_is_listed(nl_text_of(&known), has))
             nl_text_add(&known, "%s%s", known.used ? ", " : "", has);
         for (int64_t k = 0; i == 0 && k < facts.count; k++)
-            nl_text_add_bytes(&names, facts.at[k].key, strlen(facts.at[k].key) + 1);
+            nl_nearest_offer(&near, facts.at[k].key);
         nl_facts_free(&facts);
     }
-    for (size_t at = 0; at < names.used; at += strlen(names.at + at) + 1)
-        nl_nearest_offer(&near, names.at + at);
     if (known.used)
         st = nl_fail(NL_ENAME, "no run has %s=%s; there is %s", key, value, nl_text_of(&known));
     else
-        st = nl_fail(NL_ENAME, "no run has the key '%s'%s", key,
-                     nl_nearest_hint(&near, hint, sizeof hint));
+        st = nl_fail(NL_ENAME, "no run has the key '%s'%s", key, nl_nearest_hint(&near));
 done:
     nl_text_free(&known);
-    nl_text_free(&names);
     return st;
 }
 

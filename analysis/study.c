@@ -146,7 +146,6 @@ static bool is_called(const char *spec, const char *name)
 static nl_status find_baseline(nl_rundata *const *runs, int64_t count, const char **baseline)
 {
     nl_nearest near = {.wanted = *baseline};
-    char hint[128];
     const char *wanted = *baseline ? *baseline : "none";
     for (int64_t i = 0; i < count; i++) {
         const char *spec = nl_rundata_text(runs[i], "norm", "none");
@@ -158,8 +157,7 @@ static nl_status find_baseline(nl_rundata *const *runs, int64_t count, const cha
             nl_nearest_offer(&near, spec);
     }
     if (*baseline)
-        return nl_fail(NL_ENAME, "no run has the method '%s'%s", wanted,
-                       nl_nearest_hint(&near, hint, sizeof hint));
+        return nl_fail(NL_ENAME, "no run has the method '%s'%s", wanted, nl_nearest_hint(&near));
     *baseline = nl_rundata_text(runs[0], "norm", "none");
     return NL_OK;
 }

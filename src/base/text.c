@@ -141,19 +141,48 @@ int nl_edit_distance(const char *a, const char *b)
     return row[m];
 }
 
-void nl_nearest_offer(nl_nearest *n, const char *name)
+bool nl_is_listed(const char *list, const char *name)
 {
-    const int d = nl_edit_distance(n->wanted, name);
-    if (!n->best || d < n->distance) {
-        n->best = name;
-        n->distance = d;
-    }
+    const size_t n = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at++)
+        if ((at == list || at[-1] == ' ') && (at[n] == ',' || !at[n]))
+            return true;
+    return false;
 }
 
-const char *nl_nearest_hint(const nl_nearest *n, char *buf, size_t room)
+/* Each name once; a list that is full says so. */
+static void list_name(char known[NL_KNOWN_CHARS], const char *name)
 {
-    buf[0] = 0;
-    if (n->best && n->distance <= 2 && n->distance < (int)strlen(n->wanted))
-        snprintf(buf, room, "; did you mean '%s'?", n->best);
-    return buf;
+    if (nl_is_listed(known, name))
+        return;
+    static const char more[] = ", ...";
+    const size_t used = strlen(known), need = strlen(name) + 2;
+    if (used + need + sizeof more <= NL_KNOWN_CHARS)
+        snprintf(known + used, NL_KNOWN_CHARS - used, "%s%s", used ? ", " : "", name);
+    else if (!used || known[used - 1] != '.')
+        snprintf(known + used, NL_KNOWN_CHARS - used, "%s", more);
+}
+
+bool nl_nearest_offer(nl_nearest *n, const char *name)
+{
+    const int d = nl_edit_distance(n->wanted, name);
+    if (!n->best[0] || d < n->distance) {
+        snprintf(n->best, sizeof n->best, "%s", name);
+        n->distance = d;
+    }
+    if (!n->see)
+        list_name(n->known, name);
+    return strcmp(n->wanted, name) == 0;
+}
+
+const char *nl_nearest_hint(nl_nearest *n)
+{
+    char guess[2 * NL_NEAREST_CHARS] = "";
+    if (n->best[0] && n->distance <= 2 && n->distance < (int)strlen(n->wanted))
+        snprintf(guess, sizeof guess, "; did you mean '%s'?", n->best);
+    snprintf(n->hint, sizeof n->hint, "%s (%s: %s)", guess, n->see ? "see" : "known",
+             n->see        ? n->see
+             : n->known[0] ? n->known
+                           : "none");
+    return n->hint;
 }

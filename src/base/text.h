@@ -1,4 +1,4 @@
-/* text.h: strings that grow, strict numbers, and the nearest known name. */
+/* text.h: strings that grow, strict numbers, and what to say of an unknown name. */
 #ifndef NL_TEXT_H
 #define NL_TEXT_H
 
@@ -33,13 +33,26 @@ const char *nl_print_real(char *buf, double v);
 /* Levenshtein distance; names longer than 63 characters are infinitely far. */
 int nl_edit_distance(const char *a, const char *b);
 
-/* Keeps the nearest of the offered names: start with {.wanted = "bacth"}. */
+/* Whether a name is one of "0.01, 0.1". */
+bool nl_is_listed(const char *list, const char *name);
+
+/* What is said of a name that is not there. Start with the name, and with where the known ones are
+ * listed if they are too many for a message; offer every known one:
+ *     nl_nearest near = {.wanted = "bacth", .see = "normlab norms"};
+ *     for (...)
+ *         if (nl_nearest_offer(&near, known[i]->name))
+ *             return known[i];
+ *     nl_fail(NL_ENAME, "no method '%s'%s", near.wanted, nl_nearest_hint(&near)); */
+enum { NL_NEAREST_CHARS = 64, NL_KNOWN_CHARS = 704 };
 typedef struct nl_nearest {
-    const char *wanted, *best;
-    int distance;
+    const char *wanted, *see;
+    char best[NL_NEAREST_CHARS];
+    int distance; /* of best */
+    char known[NL_KNOWN_CHARS], hint[NL_KNOWN_CHARS + 2 * NL_NEAREST_CHARS];
 } nl_nearest;
-void nl_nearest_offer(nl_nearest *n, const char *name);
-/* "; did you mean 'batch'?" or "" when nothing is near. */
-const char *nl_nearest_hint(const nl_nearest *n, char *buf, size_t room);
+bool nl_nearest_offer(nl_nearest *n, const char *name); /* whether it is the wanted one */
+/* "; did you mean 'batch'?" where one is near, then " (known: batch, layer)" or " (see: normlab
+ * norms)". Good as long as *n is. */
+const char *nl_nearest_hint(nl_nearest *n);
 
 #endif

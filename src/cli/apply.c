@@ -142,7 +142,6 @@ static bool is_known(const job *j, const char *name)
 static nl_status refuse_unknown(job *j)
 {
     const char *name;
-    char hint[96];
     for (int64_t i = 0; (name = nl_arrays_name(j->in, i)); i++) {
         if (is_known(j, name))
             continue;
@@ -153,8 +152,7 @@ static nl_status refuse_unknown(job *j)
             if (nl_store_at(j->store, k)->decl->role <= NL_STATE)
                 nl_nearest_offer(&near, nl_store_at(j->store, k)->decl->name);
         return nl_fail(NL_ENAME, "%s: %s has no variable '%s'%s", j->input->in,
-                       nl_norm_ops_of(j->norm)->name, name,
-                       nl_nearest_hint(&near, hint, sizeof hint));
+                       nl_norm_ops_of(j->norm)->name, name, nl_nearest_hint(&near));
     }
     return NL_OK;
 }

@@ -69,9 +69,10 @@ static bool check_option(const struct argp *argp, int argc, char **argv, int i, 
     const char *name = argv[i] + 2;
     const bool letter = argv[i][1] != '-'; /* -o FILE or -oFILE */
     const size_t n = letter ? 0 : strcspn(name, "=");
-    char wanted[64], hint[96];
+    char wanted[64], help[96];
     snprintf(wanted, sizeof wanted, "%.*s", n < 63 ? (int)n : 63, name);
-    nl_nearest near = {.wanted = wanted};
+    snprintf(help, sizeof help, "%s --help", argv[0]);
+    nl_nearest near = {.wanted = wanted, .see = help};
     *takes = false;
     if (argv[i][1] == '-' && (strcmp(name, "help") == 0 || strcmp(name, "usage") == 0))
         return true;
@@ -80,9 +81,7 @@ static bool check_option(const struct argp *argp, int argc, char **argv, int i, 
     const struct argp_option *o =
         letter ? find_letter(argp, argv[i][1]) : find_option(argp, name, n, &near);
     if (!o) {
-        const char *said = nl_nearest_hint(&near, hint, sizeof hint);
-        cli_wrong("%s has no option '%s'%s ('%s --help' lists them)", argv[0], argv[i], said,
-                  argv[0]);
+        cli_wrong("%s has no option '%s'%s", argv[0], argv[i], nl_nearest_hint(&near));
         return false;
     }
     if (o->arg && !name[n] && i + 1 == argc)

@@ -75,7 +75,6 @@ static nl_status add_usual(nl_words *words)
 static nl_status find_baseline(const nl_grid *g, const char **baseline)
 {
     nl_nearest near = {.wanted = *baseline ? *baseline : ""};
-    char hint[96];
     const char *named = NULL;
     int count = 0;
     for (int m = 0; m < g->methods; m++) {
@@ -89,7 +88,7 @@ static nl_status find_baseline(const nl_grid *g, const char **baseline)
     }
     if (count != 1)
         return nl_fail(NL_ENAME, "no method of this comparison is called '%s'%s", *baseline,
-                       nl_nearest_hint(&near, hint, sizeof hint));
+                       nl_nearest_hint(&near));
     *baseline = named;
     return NL_OK;
 }

@@ -11,25 +11,10 @@ static bool at(int i, const char **name, const char **title)
     return o;
 }
 
-/* Known, or a message with the nearest name. */
-static nl_status find(const char *name, const nl_dataset_ops **out)
-{
-    nl_nearest near = {.wanted = name};
-    char hint[96];
-    const nl_dataset_ops *o;
-    *out = nl_dataset_find(name);
-    for (int i = 0; (o = nl_dataset_at(i)); i++)
-        nl_nearest_offer(&near, o->name);
-    if (!*out)
-        return nl_fail(NL_ENAME, "no data set '%s'%s ('normlab datasets' lists them)", name,
-                       nl_nearest_hint(&near, hint, sizeof hint));
-    return NL_OK;
-}
-
 static nl_status describe(const char *name)
 {
     const nl_dataset_ops *o;
-    NL_TRY(find(name, &o));
+    NL_TRY(nl_dataset_find_or_say(name, &o));
     cli_print_head(o->name, o->title, o->cite);
     if (o->files)
         printf("%-12s %s, in $NORMLAB_DATA or ./data\n", "Files", o->files);

@@ -100,17 +100,11 @@ static bool is_named(const char *list, const char *name)
 
 static nl_status unknown_policy(const char *name, const nl_policy_row *row, int rows)
 {
-    char hint[96];
-    nl_text known = {0};
     nl_nearest near = {.wanted = name};
-    for (int i = 0; i < rows; i++) {
+    for (int i = 0; i < rows; i++)
         nl_nearest_offer(&near, row[i].name);
-        nl_text_add(&known, "%s%s", i ? ", " : "", row[i].name);
-    }
-    const nl_status st = nl_fail(NL_ENAME, "this run has no policy '%s'%s (known: %s, all)", name,
-                                 nl_nearest_hint(&near, hint, sizeof hint), nl_text_of(&known));
-    nl_text_free(&known);
-    return st;
+    nl_nearest_offer(&near, "all");
+    return nl_fail(NL_ENAME, "this run has no policy '%s'%s", name, nl_nearest_hint(&near));
 }
 
 static nl_status check_names(const char *list, const nl_policy_row *row, int rows)

@@ -110,20 +110,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static nl_status find_kind(const char *name, const nl_chart_kind **out)
 {
     nl_nearest near = {.wanted = name};
-    nl_text known = {0};
-    char hint[96];
-    for (int i = 0; (*out = nl_chart_kind_at(i)) != NULL; i++) {
-        if (strcmp((*out)->name, name) == 0) {
-            nl_text_free(&known);
+    for (int i = 0; (*out = nl_chart_kind_at(i)) != NULL; i++)
+        if (nl_nearest_offer(&near, (*out)->name))
             return NL_OK;
-        }
-        nl_nearest_offer(&near, (*out)->name);
-        nl_text_add(&known, "%s%s", i ? ", " : "", (*out)->name);
-    }
-    const nl_status st = nl_fail(NL_ENAME, "there is no figure '%s'%s (known: %s)", name,
-                                 nl_nearest_hint(&near, hint, sizeof hint), nl_text_of(&known));
-    nl_text_free(&known);
-    return st;
+    return nl_fail(NL_ENAME, "there is no figure '%s'%s", name, nl_nearest_hint(&near));
 }
 
 /* ---- Which chart it is */
@@ -149,24 +139,14 @@ static nl_status find_charts(const nl_chart_kind *kind, const nl_study *s, nl_ch
 static nl_status not_there(const nl_chart_kind *kind, const char *of, const nl_charts *charts)
 {
     nl_nearest near = {.wanted = of ? of : ""};
-    nl_text known = {0};
-    char hint[192];
-    for (int64_t i = 0; i < charts->count; i++) {
-        const nl_chart *chart = &charts->at[i];
-        if (chart->is != kind)
-            continue;
-        nl_nearest_offer(&near, chart->of);
-        nl_text_add(&known, "%s%s", known.used ? ", " : "", chart->of);
-    }
-    nl_status st;
-    if (known.used)
-        st = nl_fail(NL_ENAME, "figure %s: there is no '%s'%s (known: %.400s)", kind->name, of,
-                     nl_nearest_hint(&near, hint, sizeof hint), nl_text_of(&known));
-    else
-        st = nl_fail(NL_ENAME, "figure %s: the runs have nothing to show of it (%s)", kind->name,
-                     kind->channel ? kind->channel : "too few are finished");
-    nl_text_free(&known);
-    return st;
+    for (int64_t i = 0; i < charts->count; i++)
+        if (charts->at[i].is == kind)
+            nl_nearest_offer(&near, charts->at[i].of);
+    if (!near.best[0])
+        return nl_fail(NL_ENAME, "figure %s: the runs have nothing to show of it (%s)", kind->name,
+                       kind->channel ? kind->channel : "too few are finished");
+    return nl_fail(NL_ENAME, "figure %s: there is no '%s'%s", kind->name, near.wanted,
+                   nl_nearest_hint(&near));
 }
 
 static nl_status draw(struct input *in, const nl_chart_kind *kind)

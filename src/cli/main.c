@@ -66,18 +66,14 @@ static int version(int argc, char **argv)
 static int run_command(const char *name, int argc, char **argv)
 {
     char title[64];
-    nl_nearest near = {.wanted = name};
-    for (const cli_command *c = cli_commands; c->name; c++) {
-        nl_nearest_offer(&near, c->name);
-        if (strcmp(c->name, name) != 0)
-            continue;
-        snprintf(title, sizeof title, "normlab %s", name);
-        argv[0] = title;
-        return c->run(argc, argv);
-    }
-    char hint[96];
-    return cli_wrong("there is no command '%s'%s ('normlab help' lists them)", name,
-                     nl_nearest_hint(&near, hint, sizeof hint));
+    nl_nearest near = {.wanted = name, .see = "normlab help"};
+    for (const cli_command *c = cli_commands; c->name; c++)
+        if (nl_nearest_offer(&near, c->name)) {
+            snprintf(title, sizeof title, "normlab %s", name);
+            argv[0] = title;
+            return c->run(argc, argv);
+        }
+    return cli_wrong("there is no command '%s'%s", name, nl_nearest_hint(&near));
 }
 
 static int help(int argc, char **argv)

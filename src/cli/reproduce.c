@@ -63,36 +63,18 @@ static bool find_papers(char path[PATH_ROOM])
     return false;
 }
 
-typedef struct choice {
-    nl_nearest near;
-    char best[NAME_MAX + 1]; /* names go with the listing */
-    nl_text known;
-} choice;
-
-static nl_status offer(void *arg, const char *name)
+static nl_status offer(void *near, const char *name)
 {
-    choice *c = arg;
-    if (name[0] == '.' || strchr(name, '.')) /* files beside the folders */
-        return NL_OK;
-    nl_nearest_offer(&c->near, name);
-    if (c->near.best == name) {
-        snprintf(c->best, sizeof c->best, "%s", name);
-        c->near.best = c->best;
-    }
-    nl_text_add(&c->known, "%s%s", c->known.used ? ", " : "", name);
+    if (!strchr(name, '.')) /* files beside the folders */
+        nl_nearest_offer(near, name);
     return NL_OK;
 }
 
 static nl_status unknown_paper(const char *papers, const char *key)
 {
-    char hint[96];
-    choice c = {.near = {.wanted = key}};
-    nl_status st = nl_file_each(papers, offer, &c);
-    if (st == NL_OK)
-        st = nl_fail(NL_ENAME, "no paper '%s'%s (known: %s)", key,
-                     nl_nearest_hint(&c.near, hint, sizeof hint), nl_text_of(&c.known));
-    nl_text_free(&c.known);
-    return st;
+    nl_nearest near = {.wanted = key};
+    NL_TRY(nl_file_each(papers, offer, &near));
+    return nl_fail(NL_ENAME, "no paper '%s'%s", key, nl_nearest_hint(&near));
 }
 
 static nl_status find_paper(const char *key, char folder[PATH_ROOM])

@@ -27,14 +27,14 @@ const nl_dataset_ops *nl_dataset_find(const char *name)
     return NULL;
 }
 
-static nl_status refuse_name(const char *name)
+nl_status nl_dataset_find_or_say(const char *name, const nl_dataset_ops **out)
 {
-    nl_nearest near = {.wanted = name};
-    char hint[96];
+    nl_nearest near = {.wanted = name, .see = "normlab datasets"};
+    if ((*out = nl_dataset_find(name)))
+        return NL_OK;
     for (int i = 0; i < registered; i++)
         nl_nearest_offer(&near, registry[i]->name);
-    return nl_fail(NL_ENAME, "no data set called '%s'%s (see: normlab datasets)", name,
-                   nl_nearest_hint(&near, hint, sizeof hint));
+    return nl_fail(NL_ENAME, "no data set called '%s'%s", name, nl_nearest_hint(&near));
 }
 
 /* Finds the entry and reads its options; the caller frees *self. */
@@ -45,9 +45,8 @@ static nl_status read_spec(const char *spec, const nl_dataset_ops **out, void **
     const char *rest;
     *self = NULL;
     NL_TRY(nl_spec_split(spec, name, &rest));
-    const nl_dataset_ops *ops = *out = nl_dataset_find(name);
-    if (!ops)
-        return refuse_name(name);
+    NL_TRY(nl_dataset_find_or_say(name, out));
+    const nl_dataset_ops *ops = *out;
     if (ops->abi != NL_DATASET_ABI || ops->real_bytes != sizeof(nl_real))
         return nl_fail(NL_EABI,
                        "%s: built for data set interface %u with %u-byte reals, wanted %d "

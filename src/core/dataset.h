@@ -152,7 +152,9 @@ void nl_dataset_close(nl_dataset *d); /* NULL is fine */
 /* Appends the canonical spec: defaults expanded. */
 nl_status nl_dataset_canonical(const char *spec, nl_text *out) NL_CHECKED;
 
-const nl_dataset_ops *nl_dataset_find(const char *name);
+const nl_dataset_ops *nl_dataset_find(const char *name); /* NULL: not there */
+/* NL_ENAME with the nearest name, *out NULL, where there is none. */
+nl_status nl_dataset_find_or_say(const char *name, const nl_dataset_ops **out) NL_CHECKED;
 const nl_dataset_ops *nl_dataset_at(int i); /* NULL past the end */
 
 /* The registry is made by the build (generated table in cli and tests): called once by main. */

@@ -195,14 +195,9 @@ const nl_initializer *nl_init_at(int i) { return i >= 0 && i < KINDS ? &kinds[i]
 static nl_status unknown(const char *name, const char *what)
 {
     nl_nearest near = {.wanted = name};
-    char known[256] = "", hint[96];
-    for (int k = 0; k < KINDS; k++) {
+    for (int k = 0; k < KINDS; k++)
         nl_nearest_offer(&near, kinds[k].is.name);
-        const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "", kinds[k].is.name);
-    }
-    return nl_fail(NL_EOPTION, "%s: no initializer '%s'%s (known: %s)", what, name,
-                   nl_nearest_hint(&near, hint, sizeof hint), known);
+    return nl_fail(NL_EOPTION, "%s: no initializer '%s'%s", what, name, nl_nearest_hint(&near));
 }
 
 /* "a/b)" into arg; false when it is not `count` numbers and a closing parenthesis. */

@@ -55,14 +55,12 @@ const nl_model_ops *nl_model_find(const char *name)
 
 nl_status nl_model_find_or_say(const char *name, const nl_model_ops **out)
 {
-    nl_nearest near = {.wanted = name};
-    char hint[96];
+    nl_nearest near = {.wanted = name, .see = "normlab models"};
     if ((*out = nl_model_find(name)))
         return NL_OK;
     for (int i = 0; i < models; i++)
         nl_nearest_offer(&near, table[i]->name);
-    return nl_fail(NL_ENAME, "no model called '%s'%s (see: normlab models)", name,
-                   nl_nearest_hint(&near, hint, sizeof hint));
+    return nl_fail(NL_ENAME, "no model called '%s'%s", name, nl_nearest_hint(&near));
 }
 
 /* "w.l2=1e-4" is a setting of parameters; anything without a dot is the model's option. */
@@ -267,16 +265,12 @@ static nl_status check_slots(const nl_model *m)
     for (int i = 0; i < NL_MODEL_SLOTS; i++) {
         if (!m->setup.norm_slot[i] || !m->setup.norm_slot[i][0] || m->has_slot[i])
             continue;
-        char known[64] = "";
+        nl_nearest near = {.wanted = nl_model_slot_names[i]};
         for (int k = 0; k < NL_MODEL_SLOTS; k++)
-            if (m->has_slot[k]) {
-                const size_t used = strlen(known);
-                snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
-                         nl_model_slot_names[k]);
-            }
-        return nl_fail(NL_EOPTION, "%s has no slot '%s', got norm.%s=%s (known: %s)", m->ops->name,
-                       nl_model_slot_names[i], nl_model_slot_names[i], m->setup.norm_slot[i],
-                       known[0] ? known : "none");
+            if (m->has_slot[k])
+                nl_nearest_offer(&near, nl_model_slot_names[k]);
+        return nl_fail(NL_EOPTION, "%s has no slot '%s', got norm.%s=%s%s", m->ops->name,
+                       near.wanted, near.wanted, m->setup.norm_slot[i], nl_nearest_hint(&near));
     }
     return NL_OK;
 }

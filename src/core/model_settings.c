@@ -106,21 +106,26 @@ nl_status nl_param_settings_of(nl_param_settings *s, const char *layer, const nl
     return NL_OK;
 }
 
+static nl_status of_no_parameter(const nl_param_setting *one, const char *model, nl_store *store)
+{
+    char wanted[2 * NL_STRING_MAX], name[2 * NL_STRING_MAX];
+    snprintf(wanted, sizeof wanted, "%s%s%s", one->layer, one->layer[0] ? "/" : "", one->key.is);
+    nl_nearest near = {.wanted = wanted};
+    for (int k = 0; k < nl_store_count(store); k++) {
+        const nl_item *it = nl_store_at(store, k);
+        if (it->decl->role != NL_PARAM || strchr(it->owner, '/'))
+            continue;
+        snprintf(name, sizeof name, "%s/%s", it->owner, it->decl->name);
+        nl_nearest_offer(&near, name);
+    }
+    return nl_fail(NL_EOPTION, "%s: %s is of no parameter%s", model, wanted,
+                   nl_nearest_hint(&near));
+}
+
 nl_status nl_param_settings_check(const nl_param_settings *s, const char *model, nl_store *store)
 {
-    nl_text known = {0};
-    nl_status st = NL_OK;
-    for (int i = 0; i < s->count && st == NL_OK; i++) {
-        if (s->at[i].met)
-            continue;
-        for (int k = 0; k < nl_store_count(store); k++) {
-            const nl_item *it = nl_store_at(store, k);
-            if (it->decl->role == NL_PARAM && !strchr(it->owner, '/'))
-                nl_text_add(&known, "%s%s/%s", known.used ? ", " : "", it->owner, it->decl->name);
-        }
-        st = nl_fail(NL_EOPTION, "%s: %s%s%s is of no parameter (known: %s)", model, s->at[i].layer,
-                     s->at[i].layer[0] ? "/" : "", s->at[i].key.is, nl_text_of(&known));
-    }
-    nl_text_free(&known);
-    return st;
+    for (int i = 0; i < s->count; i++)
+        if (!s->at[i].met)
+            return of_no_parameter(&s->at[i], model, store);
+    return NL_OK;
 }

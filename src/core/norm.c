@@ -44,14 +44,12 @@ const nl_norm_ops *nl_norm_find(const char *name)
 nl_status nl_norm_find_or_say(const char *name, const nl_norm_ops **out)
 {
     const nl_norm_ops *o;
-    nl_nearest near = {.wanted = name};
-    char hint[96];
+    nl_nearest near = {.wanted = name, .see = "normlab norms"};
     if ((*out = nl_norm_find(name)))
         return NL_OK;
     for (int i = 0; (o = nl_norm_at(i)); i++)
         nl_nearest_offer(&near, o->name);
-    return nl_fail(NL_ENAME, "no normalization method called '%s'%s (see: normlab norms)", name,
-                   nl_nearest_hint(&near, hint, sizeof hint));
+    return nl_fail(NL_ENAME, "no normalization method called '%s'%s", name, nl_nearest_hint(&near));
 }
 
 nl_status nl_norm_register(const nl_norm_ops *ops)

@@ -24,18 +24,10 @@ const nl_optim_ops *nl_optim_at(int i)
 nl_status nl_optim_find_or_say(const char *name, const nl_optim_ops **out)
 {
     nl_nearest near = {.wanted = name};
-    char known[256] = "", hint[96];
-    for (int i = 0; optimizers[i]; i++) {
-        *out = optimizers[i];
-        if (strcmp(optimizers[i]->name, name) == 0)
+    for (int i = 0; (*out = optimizers[i]); i++)
+        if (nl_nearest_offer(&near, (*out)->name))
             return NL_OK;
-        nl_nearest_offer(&near, optimizers[i]->name);
-        const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", optimizers[i]->name);
-    }
-    *out = NULL;
-    return nl_fail(NL_ENAME, "no optimizer '%s'%s (known: %s)", name,
-                   nl_nearest_hint(&near, hint, sizeof hint), known);
+    return nl_fail(NL_ENAME, "no optimizer '%s'%s", name, nl_nearest_hint(&near));
 }
 
 /* ---- options: the host's and the optimizer's in one table over one block of memory */

@@ -131,18 +131,13 @@ static nl_status set_choice(const nl_option *o, nl_choice *out, const char *owne
                             const char *value)
 {
     nl_nearest near = {.wanted = value};
-    char known[512] = "", hint[96];
-    for (int k = 0; o->names[k]; k++) {
-        if (strcmp(o->names[k], value) == 0) {
+    for (int k = 0; o->names[k]; k++)
+        if (nl_nearest_offer(&near, o->names[k])) {
             out->is = k;
             return NL_OK;
         }
-        nl_nearest_offer(&near, o->names[k]);
-        const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", k ? ", " : "", o->names[k]);
-    }
-    return nl_fail(NL_EOPTION, "%s: %s has no value '%s'%s (known: %s)", owner, o->key, value,
-                   nl_nearest_hint(&near, hint, sizeof hint), known);
+    return nl_fail(NL_EOPTION, "%s: %s has no value '%s'%s", owner, o->key, value,
+                   nl_nearest_hint(&near));
 }
 
 static nl_status set_row(const nl_option *o, void *self, const char *owner, const char *value)
@@ -216,14 +211,9 @@ nl_status nl_option_set(const nl_option *table, void *self, const char *owner, c
         return NL_OK;
     }
     nl_nearest near = {.wanted = key};
-    char known[512] = "", hint[96];
-    for (const nl_option *o = table; o && o->key; o++) {
+    for (const nl_option *o = table; o && o->key; o++)
         nl_nearest_offer(&near, o->key);
-        const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", o->key);
-    }
-    return nl_fail(NL_EOPTION, "%s has no option '%s'%s (known: %s)", owner, key,
-                   nl_nearest_hint(&near, hint, sizeof hint), known[0] ? known : "none");
+    return nl_fail(NL_EOPTION, "%s has no option '%s'%s", owner, key, nl_nearest_hint(&near));
 }
 
 nl_status nl_spec_split(const char *spec, char *name, const char **rest)

@@ -89,7 +89,7 @@ typedef struct nl_option {
 /* Writes every default into self. A default that its own row refuses is an error. */
 nl_status nl_options_preset(const nl_option *table, void *self, const char *owner) NL_CHECKED;
 
-/* Sets one option. Unknown keys name the nearest known one and the command that lists them. */
+/* Sets one option. The message of an unknown key names the nearest and all known ones. */
 nl_status nl_option_set(const nl_option *table, void *self, const char *owner, const char *key,
                         const char *value) NL_CHECKED;
 

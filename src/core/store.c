@@ -310,16 +310,10 @@ nl_status nl_settings_preset(const nl_variable *variables, nl_setting *settings,
 static nl_status unknown_variable(const nl_variable *variables, const char *owner, const char *name)
 {
     nl_nearest near = {.wanted = name};
-    char known[512] = "", hint[96];
-    for (const nl_variable *v = variables; v && v->name; v++) {
-        if (!takes(v, "init"))
-            continue;
-        nl_nearest_offer(&near, v->name);
-        const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", v->name);
-    }
-    return nl_fail(NL_EOPTION, "%s has no variable '%s'%s (known: %s)", owner, name,
-                   nl_nearest_hint(&near, hint, sizeof hint), known[0] ? known : "none");
+    for (const nl_variable *v = variables; v && v->name; v++)
+        if (takes(v, "init"))
+            nl_nearest_offer(&near, v->name);
+    return nl_fail(NL_EOPTION, "%s has no variable '%s'%s", owner, name, nl_nearest_hint(&near));
 }
 
 nl_status nl_setting_set(const nl_variable *variables, nl_setting *settings, const char *owner,

@@ -41,22 +41,15 @@ const nl_option nl_log_channel_options[] = {
 nl_status nl_log_channel_find(const char *name, nl_log_channel_id *id)
 {
     nl_nearest near = {.wanted = name};
-    nl_text known = {0};
-    char hint[96];
-    for (int k = 0; k < NL_LOG_CHANNELS; k++) {
-        if (strcmp(nl_log_channels[k].name, name) == 0) {
+    for (int k = 0; k < NL_LOG_CHANNELS; k++)
+        if (nl_nearest_offer(&near, nl_log_channels[k].name)) {
             *id = (nl_log_channel_id)k;
-            nl_text_free(&known);
             return NL_OK;
         }
-        nl_nearest_offer(&near, nl_log_channels[k].name);
-        nl_text_add(&known, "%s%s", k ? ", " : "", nl_log_channels[k].name);
-    }
-    const nl_status st =
-        nl_fail(NL_ENAME, "log: no channel '%s'%s (known: %s, none, all, or a number of steps)",
-                name, nl_nearest_hint(&near, hint, sizeof hint), nl_text_of(&known));
-    nl_text_free(&known);
-    return st;
+    nl_nearest_offer(&near, "none");
+    nl_nearest_offer(&near, "all");
+    nl_nearest_offer(&near, "a number of steps");
+    return nl_fail(NL_ENAME, "log: no channel '%s'%s", name, nl_nearest_hint(&near));
 }
 
 /* "off", or a number of steps. */
@@ -179,22 +172,11 @@ bool nl_log_plan_takes(const nl_log_plan *p, nl_log_channel_id id, const char *o
 static nl_status find_layer(nl_model *m, nl_log_channel_id id, const char *name)
 {
     nl_nearest near = {.wanted = name};
-    nl_text known = {0};
-    char hint[96];
-    bool found = false;
-    for (int i = 0; i < nl_model_layers(m) && !found; i++) {
-        const char *layer = nl_model_layer(m, i)->name;
-        found = strcmp(layer, name) == 0;
-        nl_nearest_offer(&near, layer);
-        nl_text_add(&known, "%s%s", i ? ", " : "", layer);
-    }
-    const nl_status st =
-        found ? NL_OK
-              : nl_fail(NL_ENAME, "log: %s: the network has no layer '%s'%s (known: %s)",
-                        nl_log_channels[id].name, name, nl_nearest_hint(&near, hint, sizeof hint),
-                        nl_text_of(&known));
-    nl_text_free(&known);
-    return st;
+    for (int i = 0; i < nl_model_layers(m); i++)
+        if (nl_nearest_offer(&near, nl_model_layer(m, i)->name))
+            return NL_OK;
+    return nl_fail(NL_ENAME, "log: %s: the network has no layer '%s'%s", nl_log_channels[id].name,
+                   name, nl_nearest_hint(&near));
 }
 
 nl_status nl_log_plan_fits(const nl_log_plan *p, nl_model *m)

@@ -42,22 +42,13 @@ const nl_probe_ops *nl_probe_at(int i) { return i >= 0 && i < PROBES ? probes[i]
 
 nl_status nl_probe_find(const char *name, const nl_probe_ops **out)
 {
-    char hint[96];
-    nl_text known = {0};
     nl_nearest near = {.wanted = name};
-    for (int i = 0; i < PROBES; i++) {
-        if (strcmp(probes[i]->name, name) == 0) {
+    for (int i = 0; i < PROBES; i++)
+        if (nl_nearest_offer(&near, probes[i]->name)) {
             *out = probes[i];
-            nl_text_free(&known);
             return NL_OK;
         }
-        nl_nearest_offer(&near, probes[i]->name);
-        nl_text_add(&known, "%s%s", i ? ", " : "", probes[i]->name);
-    }
-    const nl_status st = nl_fail(NL_ENAME, "no probe '%s'%s (known: %s)", name,
-                                 nl_nearest_hint(&near, hint, sizeof hint), nl_text_of(&known));
-    nl_text_free(&known);
-    return st;
+    return nl_fail(NL_ENAME, "no probe '%s'%s", name, nl_nearest_hint(&near));
 }
 
 static nl_status parse_one(const char *spec, probe *out)

@@ -109,18 +109,11 @@ static nl_status print_canonical(const nl_option *row, const nl_run_spec *spec, 
 static nl_status unknown_key(const char *key)
 {
     nl_nearest near = {.wanted = key};
-    nl_text known = {0};
-    char hint[96];
     const nl_option *const tables[] = {nl_run_options, nl_conduct_options};
     for (int t = 0; t < 2; t++)
-        for (const nl_option *o = tables[t]; o->key; o++) {
+        for (const nl_option *o = tables[t]; o->key; o++)
             nl_nearest_offer(&near, o->key);
-            nl_text_add(&known, "%s%s", known.used ? ", " : "", o->key);
-        }
-    const nl_status st = nl_fail(NL_EOPTION, "run has no option '%s'%s (known: %s)", key,
-                                 nl_nearest_hint(&near, hint, sizeof hint), nl_text_of(&known));
-    nl_text_free(&known);
-    return st;
+    return nl_fail(NL_EOPTION, "run has no option '%s'%s", key, nl_nearest_hint(&near));
 }
 
 static nl_status check_keys(const nl_words *words)

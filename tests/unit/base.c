@@ -2,6 +2,7 @@
 #include <check.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,17 +164,38 @@ END_TEST
 
 START_TEST(nearest_name_is_offered_when_it_is_near)
 {
-    char hint[96];
     nl_nearest near = {.wanted = "bacth"};
-    nl_nearest_offer(&near, "layer");
-    nl_nearest_offer(&near, "batch");
-    ck_assert_str_eq(nl_nearest_hint(&near, hint, sizeof hint), "; did you mean 'batch'?");
-    nl_nearest far = {.wanted = "xyzzyqqq"};
+    ck_assert(!nl_nearest_offer(&near, "layer"));
+    ck_assert(!nl_nearest_offer(&near, "batch"));
+    ck_assert(nl_nearest_offer(&near, "bacth"));
+    nl_nearest typo = {.wanted = "bacth"};
+    ck_assert_str_eq(nl_nearest_hint(&typo), " (known: none)");
+    nl_nearest_offer(&typo, "layer");
+    nl_nearest_offer(&typo, "batch");
+    nl_nearest_offer(&typo, "layer");
+    ck_assert_str_eq(nl_nearest_hint(&typo), "; did you mean 'batch'? (known: layer, batch)");
+    nl_nearest far = {.wanted = "xyzzyqqq", .see = "normlab norms"};
     nl_nearest_offer(&far, "batch");
-    ck_assert_str_eq(nl_nearest_hint(&far, hint, sizeof hint), "");
+    ck_assert_str_eq(nl_nearest_hint(&far), " (see: normlab norms)");
     ck_assert_int_eq(nl_edit_distance("kitten", "sitting"), 3);
     ck_assert_int_eq(nl_edit_distance("", "abc"), 3);
     ck_assert_int_eq(nl_edit_distance("same", "same"), 0);
+}
+END_TEST
+
+START_TEST(too_many_known_names_are_cut_between_names)
+{
+    char name[16];
+    nl_nearest near = {.wanted = "bacth"};
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "name%d", i);
+        nl_nearest_offer(&near, name);
+    }
+    const char *hint = nl_nearest_hint(&near), *end = strstr(hint, ", ...)");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_str_eq(end, ", ...)");
+    ck_assert_int_lt(strlen(hint), 1024 - 200); /* room for what a message says before it */
+    ck_assert_ptr_nonnull(strstr(hint, " (known: name0, name1, name2, "));
 }
 END_TEST
 
@@ -190,6 +212,7 @@ int main(void)
     tcase_add_test(t, numbers_are_read_whole_or_not_at_all);
     tcase_add_test(t, printed_numbers_read_back_as_the_same_bits);
     tcase_add_test(t, nearest_name_is_offered_when_it_is_near);
+    tcase_add_test(t, too_many_known_names_are_cut_between_names);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
