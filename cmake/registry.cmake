@@ -15,5 +15,5 @@ target_include_directories(normlab_registry INTERFACE ${PROJECT_BINARY_DIR}/gene
 # The references that methods cite go into the program, byte by byte.
 file(READ paper/refs.bib refs HEX)
 string(REGEX REPLACE "(..)" "0x\\1," refs "${refs}")
-file(CONFIGURE OUTPUT generated/refs_bib.inc CONTENT "${refs}")
+file(CONFIGURE OUTPUT generated/refs_bib.inc CONTENT "${refs}\n")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS paper/refs.bib)

@@ -429,9 +429,9 @@ static void early_reset_back(const nl_cell_step *c, int64_t from, int64_t to)
 }
 
 const nl_cell_kernels NL_VARIANT(nl_cell_kernels_of) = {
-    .rnn = {rnn_prepare, rnn_finish, rnn_finish_back, rnn_prepare_back},
-    .lstm = {lstm_prepare, lstm_finish, lstm_finish_back, lstm_prepare_back},
-    .gru = {gru_prepare, gru_finish, gru_finish_back, gru_prepare_back},
+    .rnn = {rnn_prepare, rnn_finish, rnn_finish_back, rnn_prepare_back, NULL, NULL},
+    .lstm = {lstm_prepare, lstm_finish, lstm_finish_back, lstm_prepare_back, NULL, NULL},
+    .gru = {gru_prepare, gru_finish, gru_finish_back, gru_prepare_back, NULL, NULL},
     .gru_before = {early_prepare, gru_finish, early_finish_back, early_prepare_back, early_reset,
                    early_reset_back},
 };

@@ -66,8 +66,7 @@ static uint64_t trained(const char *words, int threads)
 START_TEST(probes_never_change_training)
 {
     static const char *const runs[] = {
-        "data=circles:train=100 model=mlp:hidden=8x2:dropout=0.2 norm=batch optimizer=adam "
-        "steps=30",
+        "data=circles:train=100 model=mlp:hidden=8x2:dropout=.2 norm=batch optimizer=adam steps=30",
         "data=circles:train=100 model=mlp:hidden=8x2 norm=batch_renorm optimizer=momentum steps=30",
         "data=circles:train=100 model=mlp:hidden=8x2 norm=batch_layer batch=25 steps=30",
         "data=circles:train=100 model=mlp:hidden=8x2 norm=weight+layer batch=60 steps=30",
