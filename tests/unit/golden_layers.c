@@ -1,10 +1,8 @@
 /* Convolution, pooling and a residual block against PyTorch: tests/golden/layers.py. */
 #include <check.h>
-#include <math.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "draws.h"
+#include "golden_layer.h"
 #include "one_layer.h"
 #include "registry.h"
 #include "suite.h"
@@ -19,41 +17,25 @@ typedef struct golden_layer {
 
 #include "golden/layers.inc"
 
-typedef struct parameter {
-    const char *owner, *name;
-    uint64_t seed;
-    double per, plus;
-    const double *gradient;
-} parameter;
-
 enum { PARAMETERS = 8 };
+typedef struct parameters {
+    golden_parameter row[PARAMETERS];
+} parameters;
 
-static void list_parameters(const golden_layer *g, parameter row[PARAMETERS])
+static parameters parameters_of(const golden_layer *g, bool block)
 {
-    const parameter all[PARAMETERS] = {{"l", "w", 400, 2, 0, g->dw},
-                                       {"l", "b", 600, 4, 0, g->db},
-                                       {"c1", "w", 400, 2, 0, g->dw},
-                                       {"c2", "w", 401, 2, 0, g->dw2},
-                                       {"c1/preact", "gamma", 200, 4, 1, g->dgamma},
-                                       {"c1/preact", "beta", 300, 2, 0, g->dbeta},
-                                       {"c2/preact", "gamma", 201, 4, 1, g->dgamma2},
-                                       {"c2/preact", "beta", 301, 2, 0, g->dbeta2}};
-    memcpy(row, all, sizeof all);
+    const parameters all = {{{"l", "w", 400, 2, 0, block ? NULL : g->dw},
+                             {"l", "b", 600, 4, 0, g->db},
+                             {"c1", "w", 400, 2, 0, block ? g->dw : NULL},
+                             {"c2", "w", 401, 2, 0, g->dw2},
+                             {"c1/preact", "gamma", 200, 4, 1, g->dgamma},
+                             {"c1/preact", "beta", 300, 2, 0, g->dbeta},
+                             {"c2/preact", "gamma", 201, 4, 1, g->dgamma2},
+                             {"c2/preact", "beta", 301, 2, 0, g->dbeta2}}};
+    return all;
 }
 
-/* Within 1e-12 (double) or 1e-5 (float) of the largest value of the array, or of 1. */
-static void same(const golden_layer *g, const char *what, const nl_real *got, const double *wanted,
-                 int64_t count)
-{
-    const double bound = sizeof(nl_real) == sizeof(float) ? 2e-5 : 1e-12;
-    double largest = 1;
-    for (int64_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs(wanted[i]));
-    for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)got[i] - wanted[i]) <= bound * largest,
-                      "%s: %s[%d] is %.17g, expected %.17g", g->name, what, (int)i, (double)got[i],
-                      wanted[i]);
-}
+static const double bound = sizeof(nl_real) == sizeof(float) ? 2e-5 : 1e-12;
 
 /* ---- in -> c1 -> c2 + in; a layer in front, so that the block's dx is asked for */
 
@@ -86,6 +68,28 @@ static nl_status open_model(nl_model **m, const char *spec, const nl_model_setup
 
 /* ---- all cases */
 
+/* What stands in dy afterwards is dL/dresidual, to which the first convolution added. */
+static void follow_block_back(const golden_layer *g, nl_model *m, const nl_layer_call *c,
+                              nl_real *dy)
+{
+    nl_store *s = nl_model_store(m);
+    nl_model_backward(m, c, dy);
+    same_values(g->name, "dx", dy, g->dx, VALUES, bound);
+    same_values(g->name, "mean", nl_store_find(s, "c2/preact", "run_mean")->val, g->mean2, C,
+                bound);
+    same_values(g->name, "var", nl_store_find(s, "c2/preact", "run_var")->val, g->var2, C, bound);
+}
+
+static void follow_layer_back(const golden_layer *g, nl_model *m, nl_layer_call c, nl_real *dy)
+{
+    static nl_real dx[VALUES];
+    nl_layer *l = nl_model_layer(m, 0);
+    c.dy = dy, c.dx = dx;
+    nl_store_zero_grads(nl_model_store(m));
+    l->ops->backward(l, &c);
+    same_values(g->name, "dx", dx, g->dx, VALUES, bound);
+}
+
 static void follow(const golden_layer *g)
 {
     const bool block = strcmp(g->spec, "block") == 0;
@@ -94,41 +98,23 @@ static void follow(const golden_layer *g)
                                   .batch = N,
                                   .n = N,
                                   .norm = block ? "batch" : "none"};
-    static nl_real x[VALUES], dx[VALUES], dy[MOST];
-    parameter row[PARAMETERS];
+    const parameters p = parameters_of(g, block);
+    static nl_real x[VALUES], dy[MOST];
     nl_model *m;
     ck_assert_msg(open_model(&m, g->spec, &setup) == NL_OK, "%s", nl_last_error());
-    nl_store *s = nl_model_store(m);
-    list_parameters(g, row);
-    for (int k = 0; k < PARAMETERS; k++) {
-        const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
-        if (it)
-            draw_all(it->val, it->count, row[k].seed, row[k].per, row[k].plus);
-    }
+    draw_parameters(nl_model_store(m), p.row, PARAMETERS);
     const nl_shape out = nl_model_layer(m, nl_model_layers(m) - 1)->out;
     const int64_t values = N * out.s * out.c;
     draw_all(x, VALUES, 0, 1, 0);
     draw_all(dy, values, 100, 1, 0);
     nl_layer_call c = {.n = N, .phase = NL_TRAIN, .update = true, .x = x};
-    same(g, "y", nl_model_forward(m, &c), g->y, values);
-    if (block) {
-        nl_model_backward(m, &c, dy);
-        same(g, "dx", dy, g->dx, VALUES); /* dL/dresidual, to which the first convolution added */
-        same(g, "mean", nl_store_find(s, "c2/preact", "run_mean")->val, g->mean2, C);
-        same(g, "var", nl_store_find(s, "c2/preact", "run_var")->val, g->var2, C);
-    } else {
-        nl_layer *l = nl_model_layer(m, 0);
-        c.y = nl_model_forward(m, &c);
-        c.dy = dy, c.dx = dx;
-        nl_store_zero_grads(s);
-        l->ops->backward(l, &c);
-        same(g, "dx", dx, g->dx, VALUES);
-    }
-    for (int k = 0; k < PARAMETERS; k++) {
-        const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
-        if (it)
-            same(g, row[k].name, it->grad, row[k].gradient, it->count);
-    }
+    c.y = nl_model_forward(m, &c);
+    same_values(g->name, "y", c.y, g->y, values, bound);
+    if (block)
+        follow_block_back(g, m, &c, dy);
+    else
+        follow_layer_back(g, m, c, dy);
+    same_gradients(g->name, nl_model_store(m), p.row, PARAMETERS, bound);
     nl_model_close(m);
 }
 

@@ -1,11 +1,8 @@
 /* Recurrent layers against PyTorch and, with norms, against the papers' equations step by step:
  * tests/golden/rnn.py. */
 #include <check.h>
-#include <math.h>
-#include <string.h>
 
-#include "base/alloc.h"
-#include "draws.h"
+#include "golden_layer.h"
 #include "one_layer.h"
 #include "registry.h"
 #include "suite.h"
@@ -24,68 +21,34 @@ typedef struct golden_rnn {
 
 #include "golden/rnn.inc"
 
-static void fill_parameters(nl_store *s)
+enum { PARAMETERS = 15 };
+typedef struct parameters {
+    golden_parameter row[PARAMETERS];
+} parameters;
+
+static parameters parameters_of(const golden_rnn *g)
 {
-    static const struct {
-        const char *owner, *name;
-        uint64_t seed;
-        double per, plus;
-    } row[] = {
-        {"l", "wx", 400, 2, 0},      {"l", "wh", 500, 2, 0},        {"l", "wh_n", 501, 2, 0},
-        {"l", "b", 600, 4, 0},       {"l", "bh", 700, 4, 0},        {"l", "h0", 800, 2, 0},
-        {"l", "c0", 900, 2, 0},      {"l/x", "gamma", 200, 4, 1},   {"l/x", "beta", 300, 2, 0},
-        {"l/h", "gamma", 201, 4, 1}, {"l/h", "beta", 301, 2, 0},    {"l/c", "gamma", 202, 4, 1},
-        {"l/c", "beta", 302, 2, 0},  {"l/h_n", "gamma", 203, 4, 1}, {"l/h_n", "beta", 303, 2, 0}};
-    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
-        const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
-        if (it)
-            draw_all(it->val, it->count, row[k].seed, row[k].per, row[k].plus);
-    }
+    const parameters all = {{{"l", "wx", 400, 2, 0, g->dwx},
+                             {"l", "wh", 500, 2, 0, g->dwh},
+                             {"l", "wh_n", 501, 2, 0, g->dwh_n},
+                             {"l", "b", 600, 4, 0, g->db},
+                             {"l", "bh", 700, 4, 0, g->dbh},
+                             {"l", "h0", 800, 2, 0, g->dh0},
+                             {"l", "c0", 900, 2, 0, g->dc0},
+                             {"l/x", "gamma", 200, 4, 1, g->dgamma_x},
+                             {"l/x", "beta", 300, 2, 0, g->dbeta_x},
+                             {"l/h", "gamma", 201, 4, 1, g->dgamma_h},
+                             {"l/h", "beta", 301, 2, 0, g->dbeta_h},
+                             {"l/c", "gamma", 202, 4, 1, g->dgamma_c},
+                             {"l/c", "beta", 302, 2, 0, g->dbeta_c},
+                             {"l/h_n", "gamma", 203, 4, 1, g->dgamma_h_n},
+                             {"l/h_n", "beta", 303, 2, 0, g->dbeta_h_n}}};
+    return all;
 }
 
-/* Within 1e-10 (double) or 1e-3 (float) of the largest value of the array, or of 1: a bias before
- * batch normalization has gradient 0, and so has the initial state, whose variance of 0 multiplies
- * rounding by 1 / sqrt(eps) = 316. */
-static void same(const golden_rnn *g, const char *what, const nl_real *got, const double *wanted,
-                 int64_t count)
-{
-    const double bound = sizeof(nl_real) == sizeof(float) ? 1e-3 : 1e-10;
-    double largest = 1;
-    for (int64_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs(wanted[i]));
-    for (int64_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)got[i] - wanted[i]) <= bound * largest,
-                      "%s: %s[%d] is %.17g, expected %.17g", g->name, what, (int)i, (double)got[i],
-                      wanted[i]);
-}
-
-static void same_gradients(const golden_rnn *g, nl_store *s)
-{
-    const struct {
-        const char *owner, *name;
-        const double *wanted;
-    } row[] = {{"l", "wx", g->dwx},
-               {"l", "wh", g->dwh},
-               {"l", "b", g->db},
-               {"l", "wh_n", g->dwh_n},
-               {"l", "bh", g->dbh},
-               {"l", "h0", g->dh0},
-               {"l", "c0", g->dc0},
-               {"l/x", "gamma", g->dgamma_x},
-               {"l/x", "beta", g->dbeta_x},
-               {"l/h", "gamma", g->dgamma_h},
-               {"l/h", "beta", g->dbeta_h},
-               {"l/c", "gamma", g->dgamma_c},
-               {"l/c", "beta", g->dbeta_c},
-               {"l/h_n", "gamma", g->dgamma_h_n},
-               {"l/h_n", "beta", g->dbeta_h_n}};
-    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
-        const nl_item *it = nl_store_find(s, row[k].owner, row[k].name);
-        ck_assert_msg(!it == !row[k].wanted, "%s: %s", g->name, row[k].name);
-        if (it)
-            same(g, row[k].name, it->grad, row[k].wanted, it->count);
-    }
-}
+/* The gradient of the initial state under batch normalization is 0, and the variance of 0 there
+ * multiplies rounding by 1 / sqrt(eps) = 316. */
+static const double bound = sizeof(nl_real) == sizeof(float) ? 1e-3 : 1e-10;
 
 static void follow(const golden_rnn *g)
 {
@@ -96,27 +59,28 @@ static void follow(const golden_rnn *g)
         .n = N,
         .norm_slot = {
             [NL_SLOT_X] = g->norm[0], [NL_SLOT_H] = g->norm[1], [NL_SLOT_C] = g->norm[2]}};
+    const parameters p = parameters_of(g);
     static nl_real x[N * STEPS * IN], dx[N * STEPS * IN], dy[N * STEPS * UNITS];
     uint8_t live[N * STEPS];
     nl_model *m;
     ck_assert_msg(open_one_layer(&m, g->spec, &setup) == NL_OK, "%s", nl_last_error());
     nl_layer *l = nl_model_layer(m, 0);
-    fill_parameters(nl_model_store(m));
+    draw_parameters(nl_model_store(m), p.row, PARAMETERS);
     draw_all(x, N * STEPS * IN, 0, 1, 0);
     draw_all(dy, N * STEPS * UNITS, 100, 1, 0);
     for (int i = 0; i < N * STEPS; i++)
         live[i] = i % STEPS < g->length[i / STEPS];
     nl_layer_call c = {.n = N, .phase = NL_TRAIN, .logged = true, .x = x, .live = live};
     c.y = nl_model_forward(m, &c);
-    same(g, "y", c.y, g->y, N * STEPS * UNITS);
+    same_values(g->name, "y", c.y, g->y, N * STEPS * UNITS, bound);
     c.dy = dy, c.dx = dx;
     nl_store_zero_grads(nl_model_store(m));
     l->ops->backward(l, &c);
-    same(g, "dx", dx, g->dx, N * STEPS * IN);
-    same_gradients(g, nl_model_store(m));
+    same_values(g->name, "dx", dx, g->dx, N * STEPS * IN, bound);
+    same_gradients(g->name, nl_model_store(m), p.row, PARAMETERS, bound);
     for (int t = 0; g->dh && t < STEPS; t++) {
         const nl_real length = (nl_real)l->ops->step_gradients(l)[t];
-        same(g, "dh", &length, g->dh + t, 1);
+        same_values(g->name, "dh", &length, g->dh + t, 1, bound);
     }
     nl_model_close(m);
 }
