@@ -2,16 +2,11 @@
 #include "core/idx.h"
 
 const nl_dataset_ops nl_dataset_kmnist = {
-    NL_DATASET_HEADER,
+    NL_IDX_HEADER,
     .name = "kmnist",
     .title = "Kuzushiji-MNIST, cursive Japanese: 60,000 and 10,000 of 28 x 28",
     .cite = "clanuwat2018kmnist",
-    .files = NL_IDX_FILES,
     .shape = {.s = 1, .c = 784, .h = 28, .w = 28},
-    .classes = 10,
-    .examples = 60000,
     .target = 0.85,
-    .self_size = sizeof(nl_idx_options),
-    .options = nl_idx_option_table,
     .load = nl_idx_load,
 };

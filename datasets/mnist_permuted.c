@@ -46,7 +46,7 @@ static nl_status load(const void *self, const char *dir, nl_dataset *out)
     const permuted *o = self;
     const nl_idx_options plain = {.common = o->common, .binary = o->binary};
     int64_t order[PIXELS];
-    NL_TRY(nl_idx_load_from(&plain, dir, "mnist", out));
+    NL_TRY(nl_idx_load_mnist(&plain, dir, out));
     draw_order(o, order);
     reorder(&out->train, order);
     reorder(&out->val, order);

@@ -1,5 +1,5 @@
-/* golden_layer.h: a layer whose parameters are drawn as tests/golden/draws.py draws them, beside the
- * values that a script made of the same ones. */
+/* golden_layer.h: a layer whose parameters are drawn as tests/golden/draws.py draws them, beside
+ * the values that a script made of the same ones. */
 #ifndef NL_TEST_GOLDEN_LAYER_H
 #define NL_TEST_GOLDEN_LAYER_H
 

@@ -228,13 +228,8 @@ static void fill(nl_split *to, const pair *from, int64_t first, double binary)
         to->label[i] = from->labels.bytes[first + i];
 }
 
-nl_status nl_idx_load(const void *self, const char *dir, nl_dataset *out)
-{
-    NL_TRY(nl_idx_load_from(self, dir, out->ops->name, out));
-    return NL_OK;
-}
-
-nl_status nl_idx_load_from(const void *self, const char *dir, const char *folder, nl_dataset *out)
+/* In the shape that out->ops states. */
+static nl_status load_from(const void *self, const char *dir, const char *folder, nl_dataset *out)
 {
     const nl_idx_options *o = self;
     nl_status st = NL_OK;
@@ -255,4 +250,16 @@ done:
     free_pair(&train);
     free_pair(&test);
     return st;
+}
+
+nl_status nl_idx_load(const void *self, const char *dir, nl_dataset *out)
+{
+    NL_TRY(load_from(self, dir, out->ops->name, out));
+    return NL_OK;
+}
+
+nl_status nl_idx_load_mnist(const void *self, const char *dir, nl_dataset *out)
+{
+    NL_TRY(load_from(self, dir, "mnist", out));
+    return NL_OK;
 }

@@ -29,10 +29,14 @@ typedef struct nl_idx_options {
 } nl_idx_options;
 extern const nl_option nl_idx_option_table[];
 nl_status nl_idx_load(const void *self, const char *dir, nl_dataset *out) NL_CHECKED;
-/* The same from the folder of another data set, in the shape that out->ops states. */
-nl_status nl_idx_load_from(const void *self, const char *dir, const char *folder,
-                           nl_dataset *out) NL_CHECKED;
+/* The same from MNIST's folder, for data sets that read its images in another shape. */
+nl_status nl_idx_load_mnist(const void *self, const char *dir, nl_dataset *out) NL_CHECKED;
 
 #define NL_IDX_FILES "{train,t10k}-images-idx3-ubyte[.gz], {train,t10k}-labels-idx1-ubyte[.gz]"
+
+/* What the tables of such data sets share. */
+#define NL_IDX_HEADER                                                                       \
+    NL_DATASET_HEADER, .files = NL_IDX_FILES, .classes = NL_IDX_CLASSES, .examples = 60000, \
+                       .self_size = sizeof(nl_idx_options), .options = nl_idx_option_table
 
 #endif
