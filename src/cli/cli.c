@@ -38,6 +38,14 @@ int cli_wrong(const char *fmt, ...)
     return CLI_WRONG;
 }
 
+nl_status cli_say(nl_text *text)
+{
+    const nl_status st = nl_text_status(text);
+    fputs(nl_text_of(text), stdout);
+    nl_text_free(text);
+    return st;
+}
+
 /* ---- options */
 
 static const struct argp_option *find_option(const struct argp *argp, const char *name, size_t n,

@@ -49,6 +49,9 @@ int cli_misuse(nl_status st);
 /* Prints "normlab: MESSAGE" and gives 2. */
 int cli_wrong(const char *fmt, ...) NL_PRINTF(1, 2);
 
+/* Prints a text and frees it; NL_ENOMEM where a part of it found no room. */
+nl_status cli_say(nl_text *text) NL_CHECKED;
+
 /* argp with one-line messages: unknown options are refused first, with the nearest known one.
  * --help leaves the program. False: used wrongly, the message was printed. */
 bool cli_parse(const struct argp *argp, int argc, char **argv, void *input);

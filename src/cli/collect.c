@@ -39,10 +39,8 @@ static nl_status collect(const struct input *in)
     NL_GO(nl_rundirs_read(&runs, in->paths.at, in->paths.count));
     NL_GO(nl_collect(&sheet, (const nl_rundata *const *)runs.run, runs.count));
     (in->json ? nl_sheet_json : nl_sheet_csv)(&sheet, &text);
-    NL_GO(nl_text_status(&text));
-    fputs(nl_text_of(&text), stdout);
+    NL_GO(cli_say(&text));
 done:
-    nl_text_free(&text);
     nl_sheet_free(&sheet);
     nl_rundirs_close(&runs);
     return st;

@@ -110,18 +110,14 @@ static nl_status check_data(const nl_grid *g)
 static nl_status say_comparison(const struct input *in, const nl_grid *g, const nl_compare *c)
 {
     nl_text text = {0};
-    nl_status st;
     if (in->json)
         nl_compare_json(c, &text);
     else
         nl_compare_print(c, false, &text);
-    NL_GO(nl_text_status(&text));
-    fputs(nl_text_of(&text), stdout);
+    NL_TRY(cli_say(&text));
     if (!in->no_report)
-        NL_GO(cli_report_write(c, NULL, g->run[0].out.is, in->json ? stderr : stdout));
-done:
-    nl_text_free(&text);
-    return st;
+        NL_TRY(cli_report_write(c, NULL, g->run[0].out.is, in->json ? stderr : stdout));
+    return NL_OK;
 }
 
 static nl_status check(const nl_grid *g, void *arg)

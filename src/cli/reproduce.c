@@ -104,10 +104,7 @@ static nl_status say_claims(const struct input *in, const nl_published *p)
     nl_text text = {0};
     printf("\nClaims of %s\n", in->key);
     nl_published_print(p, &text);
-    const nl_status st = nl_text_status(&text);
-    fputs(nl_text_of(&text), stdout);
-    nl_text_free(&text);
-    return st;
+    return cli_say(&text);
 }
 
 static nl_status tell(const nl_grid *g, nl_rundata **runs, int64_t count, void *arg)
@@ -124,13 +121,11 @@ static nl_status tell(const nl_grid *g, nl_rundata **runs, int64_t count, void *
         how.target = g->run[0].target;
     NL_GO(nl_compare_runs(&c, (const nl_rundata *const *)runs, count, &how));
     nl_compare_print(c, false, &text);
-    NL_GO(nl_text_status(&text));
-    fputs(nl_text_of(&text), stdout);
+    NL_GO(cli_say(&text));
     NL_GO(nl_published_measure(&p, c));
     NL_GO(say_claims(in, &p));
     NL_GO(cli_report_write(c, &p, g->run[0].out.is, stdout));
 done:
-    nl_text_free(&text);
     nl_compare_close(c);
     nl_published_free(&p);
     return st;

@@ -41,9 +41,7 @@ int cli_show(int argc, char **argv)
     if (st != NL_OK)
         return cli_failure(st);
     nl_show_run(run, &text);
-    st = nl_text_status(&text);
-    fputs(nl_text_of(&text), stdout);
-    nl_text_free(&text);
+    st = cli_say(&text);
     nl_rundata_close(run);
     return st == NL_OK ? CLI_DONE : cli_failure(st);
 }

@@ -53,10 +53,7 @@ static nl_status say(const struct input *in, const nl_study *s)
         nl_study_csv(s, &text);
     else
         nl_study_print(s, &text);
-    const nl_status st = nl_text_status(&text);
-    fputs(nl_text_of(&text), stdout);
-    nl_text_free(&text);
-    return st;
+    return cli_say(&text);
 }
 
 static nl_status stats(const struct input *in)

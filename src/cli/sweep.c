@@ -33,10 +33,7 @@ static nl_status say(const struct input *in, const nl_study *s)
 {
     nl_text text = {0};
     (in->json ? nl_study_json : nl_study_print)(s, &text);
-    const nl_status st = nl_text_status(&text);
-    fputs(nl_text_of(&text), stdout);
-    nl_text_free(&text);
-    return st;
+    return cli_say(&text);
 }
 
 static nl_status tell(const nl_grid *g, nl_rundata **runs, int64_t count, void *arg)
