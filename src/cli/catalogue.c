@@ -29,7 +29,7 @@ int cli_catalogue_run(const cli_catalogue *c, int argc, char **argv)
     if (!cli_parse(&argp, argc, argv, &in))
         return CLI_WRONG;
     for (int i = 0; !in.name && c->at(i, &name, &title); i++)
-        printf("%-16s %s\n", name, title);
+        printf("%-20s %s\n", name, title);
     if (!in.name)
         return CLI_DONE;
     const nl_status st = c->describe(in.name);

@@ -117,7 +117,7 @@ static void list(bool json)
             printf("%s", i ? ",\n " : "");
             json_one(o);
         } else {
-            printf("%-16s %s\n", o->name, o->title);
+            printf("%-20s %s\n", o->name, o->title);
         }
     }
     if (json)

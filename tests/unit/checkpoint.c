@@ -15,7 +15,7 @@
 #include "io/file.h"
 #include "suite.h"
 
-static const nl_variable weight = {.name = "W", .role = NL_PARAM, .dim = {NL_IN, NL_C}};
+static const nl_variable weight = {.name = "w", .role = NL_PARAM, .dim = {NL_IN, NL_C}};
 static const nl_variable bias = {.name = "b", .role = NL_PARAM, .dim = {NL_1, NL_C}};
 static const nl_variable mean = {
     .name = "run_mean", .role = NL_STATE, .type = NL_TYPE_DOUBLE, .dim = {NL_1, NL_C}};
@@ -186,7 +186,7 @@ START_TEST(without_the_optimizer_its_slots_are_left_out)
     ck_assert_double_eq(b.slot[0].slab[3], 0);
     OK(nl_checkpoint_save(path, &a.head, a.store, NULL, 0));
     ck_assert_int_eq(load(&b), NL_ESHAPE);
-    ck_assert_ptr_nonnull(strstr(nl_last_error(), "has no /optim/m/h1/W, the model wants (7, 5)"));
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "has no /optim/m/h1/w, the model wants (7, 5)"));
     drop(&a);
     drop(&b);
 }
@@ -222,12 +222,12 @@ START_TEST(another_model_is_refused_with_both_shapes)
     fill(&a);
     OK(save(&a, path));
     build(&wide, 6);
-    refused(&wide, NL_ESHAPE, "checkpoint.nlc: /params/h1/W is (7, 5), the model wants (7, 6)");
+    refused(&wide, NL_ESHAPE, "checkpoint.nlc: /params/h1/w is (7, 5), the model wants (7, 6)");
     more = (struct model){0};
     OK(nl_store_open(&more.store));
     add(&more, "h2", &weight, 3, 4, 1);
     commit(&more);
-    refused(&more, NL_ESHAPE, "has no /params/h2/W, the model wants (3, 4)");
+    refused(&more, NL_ESHAPE, "has no /params/h2/w, the model wants (3, 4)");
     fewer = (struct model){0};
     OK(nl_store_open(&fewer.store));
     add(&fewer, "h1", &weight, 7, 5, 1);
@@ -270,7 +270,7 @@ START_TEST(damaged_files_are_refused)
     ck_assert_int_eq(fwrite(&wrong, sizeof wrong, 1, f), 1);
     fclose(f);
     nl_free(bytes);
-    refused(&b, NL_EFORMAT, "/params/h1/W is damaged");
+    refused(&b, NL_EFORMAT, "/params/h1/w is damaged");
     drop(&a);
     drop(&b);
 }
@@ -361,7 +361,7 @@ START_TEST(initial_parameters_go_into_the_run_file)
     nl_run *run;
     nl_array w;
     OK(nl_run_open(&run, path));
-    OK(nl_run_read(run, "/record/init/h1/W", &w));
+    OK(nl_run_read(run, "/record/init/h1/w", &w));
     ck_assert_int_eq(w.rank, 2);
     ck_assert_int_eq(w.dim[0], 7);
     ck_assert_double_eq(w.at[34], (double)((nl_real)1 / 35));
