@@ -69,6 +69,8 @@ static int64_t columns_of(const nl_charts *s, const nl_chart *chart, const nl_lo
 {
     const int64_t panels = panels_of(s, chart);
     const int64_t fit = (int64_t)(look->width / (panel_least * look->font));
+    if (panels < 2)
+        return 1;
     const int64_t most = fit < 1 ? 1 : fit < panels ? fit : panels;
     const int64_t rows = (panels + most - 1) / most;
     return (panels + rows - 1) / rows; /* no row of one panel below a full one */

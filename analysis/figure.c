@@ -82,9 +82,10 @@ static nl_status run_gnuplot(const char *folder)
         return nl_fail(NL_ENAME, "gnuplot: not installed");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         nl_text said = {0};
-        nl_status st = read_text(complaint, &said);
+        const bool told = read_text(complaint, &said) == NL_OK;
         const char *line = strstr(nl_text_of(&said), " line "); /* after the name of our program */
-        st = nl_fail(NL_EIO, "gnuplot failed:%.300s", line ? line : " no reason given");
+        const nl_status st =
+            nl_fail(NL_EIO, "gnuplot failed:%.300s", told && line ? line : " no reason given");
         nl_text_free(&said);
         return st;
     }

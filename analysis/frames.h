@@ -46,6 +46,6 @@ void nl_frames_json(const nl_frames *f, nl_text *out);
  * its histogram for columns of bins, whose sums are of the bins' nearer edges. Wall
  * time is 0 at the begin of the run and spread evenly over a timeline. Records are those of
  * TFRecord (length, masked CRC-32C, bytes, masked CRC-32C), events protocol buffers by hand. */
-void nl_frames_tfevents(const nl_frames *f, nl_text *out);
+void nl_frames_tfevents(const nl_frames *all, nl_text *out);
 
 #endif

@@ -22,7 +22,7 @@ typedef struct data {
 /* A comma, unless a list or an object has just begun. */
 static void separate(nl_text *out)
 {
-    const char last = out->used ? out->at[out->used - 1] : '[';
+    const int last = out->used ? out->at[out->used - 1] : '[';
     if (last != '[' && last != '{' && last != ':')
         nl_text_add(out, ",");
 }
@@ -311,17 +311,20 @@ static nl_status add_forest(const data *d, const nl_charts *s, const nl_chart *c
 static nl_status add_view(const data *d, const nl_charts *s, const nl_chart *chart)
 {
     const nl_view *v = chart->view;
+    const nl_study *study = s->study;
     nl_band b;
+    if (!study) /* of one task there are no views */
+        return NL_OK;
     key(d->out, "values");
     open_with(d->out, "[");
     for (int64_t k = 0; k < v->count; k++)
-        text(d->out, nl_facts_find(&s->study->task[v->task[k]].facts, v->key));
+        text(d->out, nl_facts_find(&study->task[v->task[k]].facts, v->key));
     close_with(d->out, "]");
     key(d->out, "rows");
     open_with(d->out, "[");
-    for (int64_t m = 0; m < s->study->methods; m++)
+    for (int64_t m = 0; m < study->methods; m++)
         for (int64_t k = 0; k < v->count; k++) {
-            const nl_method *is = nl_study_method(s->study, v->task[k], m);
+            const nl_method *is = nl_study_method(study, v->task[k], m);
             if (!is)
                 continue;
             open_with(d->out, "{");

@@ -206,7 +206,7 @@ done:
 
 void nl_published_free(nl_published *p)
 {
-    for (int i = 0; i < p->curves; i++) {
+    for (int i = 0; p->curve && i < p->curves; i++) {
         nl_free(p->curve[i].x);
         nl_free(p->curve[i].y);
     }

@@ -135,8 +135,10 @@ nl_status nl_cifar_load(const nl_cifar_options *o, const nl_cifar_layout *layout
     char folder[PATH_ROOM];
     nl_cut cut;
     NL_GO(locate(folder, dir, out->ops->name, layout));
-    for (const char *const *file = layout->train; *file; file++)
+    const char *const *file = layout->train; /* one or more */
+    do
         NL_GO(read_from(&train, folder, *file, layout));
+    while (*++file);
     NL_GO(read_from(&test, folder, layout->test, layout));
     NL_GO(nl_dataset_cut(&o->common, out->ops->name, train.count, test.count, &cut));
     out->shape = out->ops->shape;

@@ -195,8 +195,8 @@ static nl_status find_runs(nl_optim *o, nl_store *store)
         if (it->decl->role != NL_PARAM || it->count == 0)
             continue;
         const nl_optim_run r = run_of(it, o->shared);
-        nl_optim_run *latest = joins ? &o->runs[o->nruns - 1] : NULL;
-        if (latest && !it->lookup && alike(latest, &r)) {
+        if (joins && !it->lookup && alike(&o->runs[o->nruns - 1], &r)) {
+            nl_optim_run *latest = &o->runs[o->nruns - 1];
             latest->count = r.from + r.count - latest->from;
             continue;
         }

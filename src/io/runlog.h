@@ -68,7 +68,7 @@ typedef struct nl_channel {
 
 /* The strings are copied. A channel outside of its timeline's folder, /norms/... of the timeline
  * /layers, gets a copy of the index in its own, /norms/step. */
-nl_status nl_log_channel(nl_log *log, const nl_channel *c, int *id) NL_CHECKED;
+nl_status nl_log_channel(nl_log *log, const nl_channel *decl, int *id) NL_CHECKED;
 
 /* Initial parameters, one data set /record/init/OWNER/NAME each. */
 nl_status nl_log_record_init(nl_log *log, nl_store *store) NL_CHECKED;

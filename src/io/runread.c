@@ -128,15 +128,15 @@ nl_status nl_run_read(nl_run *r, const char *path, nl_array *out)
     return st;
 }
 
-nl_status nl_run_read_index(nl_run *r, const char *path, nl_array *out)
+nl_status nl_run_read_index(nl_run *r, const char *channel, nl_array *out)
 {
     nl_text timeline = {0};
     nl_status st;
     *out = (nl_array){0};
-    if (nl_run_text(r, path, "timeline", &timeline))
+    if (nl_run_text(r, channel, "timeline", &timeline))
         st = nl_run_read(r, nl_text_of(&timeline), out);
     else
-        st = nl_fail(NL_ENAME, "%s: has no channel %s", r->path, path);
+        st = nl_fail(NL_ENAME, "%s: has no channel %s", r->path, channel);
     nl_text_free(&timeline);
     return st;
 }
@@ -222,12 +222,12 @@ static herr_t take_scale(hid_t set, unsigned dim, hid_t scale, void *arg)
     return 1;
 }
 
-nl_status nl_run_scale_of(nl_run *r, const char *path, int dim, nl_text *out)
+nl_status nl_run_scale_of(nl_run *r, const char *channel, int dim, nl_text *out)
 {
     hid_t set = -1;
-    NL_TRY(open_set(r, path, &set));
+    NL_TRY(open_set(r, channel, &set));
     const herr_t failed = H5DSiterate_scales(set, (unsigned)dim, NULL, take_scale, out);
-    nl_status st = failed < 0 ? nl_h5_fail(r->path, path) : nl_text_status(out);
+    nl_status st = failed < 0 ? nl_h5_fail(r->path, channel) : nl_text_status(out);
     H5Dclose(set);
     return st;
 }
