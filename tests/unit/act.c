@@ -70,7 +70,7 @@ static const accuracy stated[] = {{NL_LINEAR, 0, {0, 0}},
 
 static bool rounds_to_0(nl_act act, nl_real x)
 {
-    return act == NL_SIGMOID && x < (narrow ? -87 : -708);
+    return act == NL_SIGMOID && x < (nl_real)(narrow ? -87 : -708);
 }
 
 static bool is_as_stated(const accuracy *a, nl_real x, nl_real y)

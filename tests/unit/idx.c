@@ -26,7 +26,7 @@ static size_t make_images(unsigned char *to, int count)
     memcpy(to, head, HEAD);
     for (int i = 0; i < count * PIXELS; i++)
         to[HEAD + i] = (unsigned char)(31 * (i / PIXELS) + i % PIXELS);
-    return (size_t)(HEAD + count * PIXELS);
+    return HEAD + (size_t)count * PIXELS;
 }
 
 static size_t make_labels(unsigned char *to, int count)
@@ -35,7 +35,7 @@ static size_t make_labels(unsigned char *to, int count)
     memcpy(to, head, LABEL_HEAD);
     for (int i = 0; i < count; i++)
         to[LABEL_HEAD + i] = (unsigned char)(i % 10);
-    return (size_t)(LABEL_HEAD + count);
+    return LABEL_HEAD + (size_t)count;
 }
 
 static void put(const char *name, const void *bytes, size_t count)
@@ -177,7 +177,7 @@ START_TEST(pixels_come_in_one_random_order_of_all_of_them)
         seen[(int)d->train.x[p]]++;
         drawn_seen[(int)drawn->train.x[p]]++;
         wanted[p % 256]++;
-        moved += d->train.x[p] != p % 256;
+        moved += d->train.x[p] != (nl_real)(p % 256);
         for (int i = 0; i < TEST; i++)
             ck_assert_int_eq((int)d->test.x[i * PIXELS + p], ((int)d->train.x[p] + 31 * i) % 256);
     }

@@ -27,18 +27,16 @@ typedef struct tape {
 
 static void add_header(tape *t, const char *name, char type, size_t bytes)
 {
+    static const char magic[] = {'u', 's', 't', 'a', 'r', 0, '0', '0'};
     unsigned char *h = t->at + t->used;
     unsigned sum = 0;
     memset(h, 0, RECORD);
     snprintf((char *)h, 100, "%s", name);
     snprintf((char *)h + 100, 8, "%07o", 0644u);
     snprintf((char *)h + 124, 12, "%011o", (unsigned)bytes);
-    memcpy(h + 148, "        ", 8);
+    memset(h + 148, ' ', 8);
     h[156] = (unsigned char)type;
-    memcpy(h + 257,
-           "ustar\0"
-           "00",
-           8);
+    memcpy(h + 257, magic, sizeof magic);
     for (int i = 0; i < RECORD; i++)
         sum += h[i];
     snprintf((char *)h + 148, 8, "%06o", sum);

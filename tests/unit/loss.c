@@ -166,7 +166,7 @@ END_TEST
 
 START_TEST(squares_of_errors_and_those_within_the_tolerance)
 {
-    const nl_real x[] = {1, 0.5, -2, (nl_real)0.96}, value[] = {1, 1, -1, 1};
+    const nl_real x[] = {1, (nl_real)0.5, -2, (nl_real)0.96}, value[] = {1, 1, -1, 1};
     nl_real dx[4];
     nl_loss_sum sum = {0};
     nl_loss()->squared(x, 4, value, 0.04001, 0.25, dx, &sum);

@@ -298,7 +298,7 @@ START_TEST(lengths_of_gradients_are_by_position)
         open_rig(&r, specs[k], "none");
         nl_real *u = nl_store_find(nl_model_store(r.model), "l", "wh")->val;
         for (int i = 0; i < U * U; i++)
-            u[i] = i % (U + 1) == 0;
+            u[i] = (nl_real)(i % (U + 1) == 0);
         r.call.y = nl_model_forward(r.model, &r.call);
         for (int i = 0; i < N; i++) {
             nl_real *of = dy + i * STEPS * U;

@@ -26,7 +26,8 @@
 
 static long torn; /* writes that a kill can cut in two: they lie across a border of pages */
 
-/* Stands before libc's, for HDF5 too. */
+/* Stands before libc's, for HDF5 too.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 __attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *bytes, size_t count,
                                                       off_t at)
 {
