@@ -278,6 +278,7 @@ static void fold_few(const nl_real *part, int64_t parts, int64_t stride, int64_t
             for (int64_t i = 0; i < count; i++)
                 sum[k][i] += sum[left - 1 - k][i];
     for (int64_t i = 0; i < count; i++)
+        /* There always is one part: NOLINTNEXTLINE(clang-analyzer-core.*) */
         to[i] = (nl_real)(add ? (double)to[i] + sum[0][i] : sum[0][i]);
 }
 

@@ -316,6 +316,7 @@ static nl_status draw_gate(const drawing *d, int gate)
     const nl_status st = nl_init_weights(part, d->seed, d->l->name, name,
                                          (nl_weight_shape){.rows = d->rows, .cols = u}, own);
     for (int64_t r = 0; st == NL_OK && r < d->rows; r++)
+        /* There always are Wx and U: NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
         memcpy(d->to + r * g + gate * u, own + r * u, (size_t)u * sizeof *own);
     nl_free(own);
     return st;
