@@ -47,7 +47,7 @@ static void print_help(void)
     printf("Usage: normlab COMMAND [key=value ...] [--option ...]\n"
            "A laboratory for normalization layers.\n\n");
     for (const cli_command *c = cli_commands; c->name; c++)
-        printf("  %-12s %s\n", c->name, c->doc);
+        printf("  %-13s %s\n", c->name, c->doc);
     printf("\n  --plugin=FILE  load a method from a shared object; before or after the command\n"
            "  --help, --version\n\n"
            "'normlab COMMAND --help' says more and has an example. Exit status: 0 done, 1 failed,\n"

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2034,SC2154 # shared with use.sh
 good "Usage: normlab COMMAND" help
 good "Usage: normlab COMMAND" --help
+grep -q '^  [a-z]* [^ ]' out && complain "a command and what it does are less than two spaces apart"
 good "normlab 0." --version
 good "normlab 0." version
 for command in $("$program" help | awk '/^  [a-z]/ { print $1 }'); do
