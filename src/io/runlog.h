@@ -45,7 +45,7 @@ nl_status nl_log_resume(nl_log **out, const char *path, int64_t step, int64_t ep
 /* ---- before begin */
 
 /* A timeline "/steps" with the index data set /steps/INDEX (int64, a dimension scale). rows is the
- * number of rows buffered and the chunk of its channels: 512 for steps, 32 for rare wide rows. */
+ * number of rows buffered and the chunk of its channels: 512 for steps, 64 for rare wide rows. */
 nl_status nl_log_timeline(nl_log *log, const char *path, const char *index, const char *unit,
                           int64_t rows, int *timeline) NL_CHECKED;
 
@@ -97,6 +97,9 @@ void nl_log_put_int(nl_log *log, int id, const int64_t *values, int64_t count);
 /* Ends the open row of a timeline. Values not put are NaN, or -1 in channels of whole numbers.
  * Writes when the chunk is full. index: the step or epoch, growing. */
 nl_status nl_log_row(nl_log *log, int timeline, int64_t index) NL_CHECKED;
+/* The same of several timelines. */
+nl_status nl_log_row_of_each(nl_log *log, const int *timelines, int count,
+                             int64_t index) NL_CHECKED;
 
 /* Every ended row of every timeline to the file, then the counters of committed rows: survives a
  * kill of the process. nl_log_sync also waits for the disk: survives a power cut; before a

@@ -139,18 +139,32 @@ static nl_status commit(nl_log *log)
                : NL_OK;
 }
 
-nl_status nl_log_row(nl_log *log, int line, int64_t index)
+/* Gives whether the chunk is full. */
+static bool end_row(nl_log *log, timeline *t, int64_t index)
 {
-    NL_TRY(nl_log_check_alive(log));
-    timeline *t = &log->line[line];
     for (int i = 0; i < t->indices; i++)
         nl_log_put_int(log, t->index[i], &index, 1);
     t->ended++;
-    if (t->ended < t->room - t->on_file % t->room)
-        return NL_OK;
-    nl_h5_start(); /* this thread may be new to HDF5 */
-    NL_TRY(write_timeline(log, line));
-    return commit(log);
+    return t->ended == t->room - t->on_file % t->room;
+}
+
+nl_status nl_log_row_of_each(nl_log *log, const int *lines, int count, int64_t index)
+{
+    bool written = false;
+    NL_TRY(nl_log_check_alive(log));
+    for (int k = 0; k < count; k++) {
+        if (!end_row(log, &log->line[lines[k]], index))
+            continue;
+        nl_h5_start(); /* this thread may be new to HDF5 */
+        NL_TRY(write_timeline(log, lines[k]));
+        written = true;
+    }
+    return written ? commit(log) : NL_OK;
+}
+
+nl_status nl_log_row(nl_log *log, int line, int64_t index)
+{
+    return nl_log_row_of_each(log, &line, 1, index);
 }
 
 nl_status nl_log_flush(nl_log *log)

@@ -71,15 +71,61 @@ static nl_powers powers(const nl_real *v, int64_t count, nl_real center)
 
 /* ---- equal bins */
 
-static void place(const nl_real *v, int64_t count, nl_real from, nl_real scale, int32_t last,
-                  int32_t *at)
+static void place(const nl_real *v, int64_t count, nl_real from, nl_real scale, int last,
+                  uint16_t *at)
 {
     const nl_real top = (nl_real)last;
     for (int64_t i = 0; i < count; i++) {
         nl_real t = (v[i] - from) * scale;
         t = t > 0 ? t : 0;
-        at[i] = (int32_t)(t < top ? t : top);
+        at[i] = (uint16_t)(int32_t)(t < top ? t : top);
     }
+}
+
+static void leave_out(const nl_real *v, int64_t count, nl_real value, uint16_t *at)
+{
+    for (int64_t i = 0; i < count; i++)
+        at[i] = v[i] == value ? NL_IN_NO_BIN : at[i];
+}
+
+static inline nl_shorts in_wanted(nl_shorts at, const uint16_t *wanted, int wants)
+{
+    nl_shorts in = {0};
+    for (int k = 0; k < wants; k++)
+        in |= (nl_shorts)(at == wanted[k]);
+    return in;
+}
+
+/* Those of a register's worth of values; gives how many are kept then. */
+static inline int64_t keep_lanes(const nl_real *v, nl_shorts in, const uint16_t *is, int lanes,
+                                 uint16_t *at, nl_real *kept, int64_t n)
+{
+    for (int i = 0; i < lanes; i++) {
+        kept[n] = v[i];
+        at[n] = is[i];
+        n += in[i] & 1;
+    }
+    return n;
+}
+
+static int64_t keep(const nl_real *v, int64_t count, const uint16_t *wanted, int wants,
+                    uint16_t *at, nl_real *kept)
+{
+    const int64_t whole = count - count % NL_SHORTS;
+    int64_t n = 0;
+    uint16_t is[NL_SHORTS] = {0};
+    nl_shorts in;
+    for (int64_t i = 0; i < whole; i += NL_SHORTS) {
+        memcpy(is, at + i, sizeof is);
+        memcpy(&in, is, sizeof in);
+        in = in_wanted(in, wanted, wants);
+        if (nl_shorts_any(in))
+            n = keep_lanes(v + i, in, is, NL_SHORTS, at, kept, n);
+    }
+    memcpy(is, at + whole, (size_t)(count - whole) * sizeof *at);
+    memcpy(&in, is, sizeof in);
+    return keep_lanes(v + whole, in_wanted(in, wanted, wants), is, (int)(count - whole), at, kept,
+                      n);
 }
 
 /* ---- flat parts of an activation */
@@ -199,5 +245,10 @@ static void products(const nl_real *a, const nl_real *b, int64_t count, double *
         add_products(a + i, b + i, smaller(RUN, count - i), sum);
 }
 
-const nl_summary_kernels NL_VARIANT(nl_summary_kernel) = {
-    .powers = powers, .place = place, .flat = flat, .count = count, .products = products};
+const nl_summary_kernels NL_VARIANT(nl_summary_kernel) = {.powers = powers,
+                                                          .place = place,
+                                                          .leave_out = leave_out,
+                                                          .keep = keep,
+                                                          .flat = flat,
+                                                          .count = count,
+                                                          .products = products};

@@ -6,6 +6,7 @@
 #ifndef NL_VEC_H
 #define NL_VEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -185,6 +186,23 @@ static inline nl_vec nl_vec_shuffle(nl_vec a, nl_vec b, nl_lanes at)
     return v;
 #else
     return __builtin_shuffle(a, b, at);
+#endif
+}
+
+/* 16-bit numbers; a comparison gives 0 or 0xffff. */
+typedef uint16_t nl_shorts __attribute__((vector_size(NL_VECTOR_BYTES)));
+enum { NL_SHORTS = NL_VECTOR_BYTES / (int)sizeof(uint16_t) };
+
+static inline bool nl_shorts_any(nl_shorts v)
+{
+#if defined(__AVX512F__)
+    return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
+#elif defined(__AVX2__)
+    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#else
+    uint64_t half[2];
+    memcpy(half, &v, sizeof half);
+    return (half[0] | half[1]) != 0;
 #endif
 }
 

@@ -5,7 +5,7 @@
 
 nl_status nl_agenda_open(nl_agenda *a, const nl_observer_setup *s)
 {
-    enum { ROWS = 32 };
+    enum { ROWS = 64 };
     *a = (nl_agenda){.set = *s};
     NL_TRY(nl_log_plan_fits(s->plan, s->model));
     for (int k = 0; k < NL_LOG_CHANNELS; k++) {
@@ -31,10 +31,11 @@ void nl_agenda_turn(nl_agenda *a, int64_t step)
 
 nl_status nl_agenda_end_rows(const nl_agenda *a)
 {
+    int due[NL_LOG_CHANNELS], count = 0;
     for (int k = 0; k < NL_LOG_CHANNELS; k++)
         if (a->due[k])
-            NL_TRY(nl_log_row(a->set.log, a->timeline[k], a->step));
-    return NL_OK;
+            due[count++] = a->timeline[k];
+    return nl_log_row_of_each(a->set.log, due, count, a->step);
 }
 
 bool nl_agenda_keeps(const nl_agenda *a, nl_log_channel_id id, const char *owner)

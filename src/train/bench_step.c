@@ -301,7 +301,8 @@ done:
 
 /* ---- statistics */
 
-enum { LOGGED = 64, LOGGED_OF_LONG = 32, LONG_MS = 50 }; /* rows: two chunks of the file, or one */
+/* Rows: a chunk of the file, or half of one. */
+enum { LOGGED = 64, LOGGED_OF_LONG = 32, LONG_MS = 50 };
 
 /* Every step has a row of the channel. */
 static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, int rows,

@@ -8,19 +8,14 @@
 #include "kernel/area.h"
 #include "kernel/summary.h"
 
-const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
-
-/* Of many values, the percentiles are looked for in a few of so many equal bins, that reach so many
- * standard deviations from the mean. */
-enum { BINS = 4096, VALUES_A_BIN = 4, LEAST_BINNED = 256, REACH = 4 };
+/* Most values are so many standard deviations from the mean. */
+enum { REACH = 4 };
 
 struct nl_summarizer {
-    nl_real *candidate, *strip; /* values; 3 rows */
-    int32_t *at;                /* the bin of each value */
-    int32_t bin[2][BINS];       /* values by bins, every other one */
-    uint8_t is_wanted[BINS];    /* a percentile lies in the bin */
-    double *cell[2], *row[2];   /* mean and m2 */
-    double *channel[2];         /* mean and m2, then std */
+    nl_real *finite, *strip; /* values; 3 rows */
+    nl_ranker *ranker;
+    double *cell[2], *row[2]; /* mean and m2 */
+    double *channel[2];       /* mean and m2, then std */
     double *position[2];
     int64_t *live, *flat; /* rows of each position; of each channel */
 };
@@ -33,12 +28,12 @@ nl_status nl_summarizer_open(nl_summarizer **out, int64_t n, int64_t cells, int6
     nl_summarizer *w = *out = nl_alloc(1, sizeof *w);
     bool whole = w != NULL;
     if (whole) {
-        w->candidate = nl_alloc(values, sizeof *w->candidate);
-        w->at = nl_alloc(values, sizeof *w->at);
+        w->finite = nl_alloc(values, sizeof *w->finite);
         w->strip = nl_alloc(3 * widest, sizeof *w->strip);
         w->live = nl_alloc(s, sizeof *w->live);
         w->flat = nl_alloc(c, sizeof *w->flat);
-        whole = w->candidate && w->at && w->strip && w->live && w->flat;
+        whole = w->finite && w->strip && w->live && w->flat &&
+                nl_ranker_open(&w->ranker, n * cells) == NL_OK;
         for (int k = 0; k < 2; k++) {
             w->cell[k] = nl_alloc(widest, sizeof *w->cell[k]);
             w->row[k] = nl_alloc(rows, sizeof *w->row[k]);
@@ -64,8 +59,8 @@ void nl_summarizer_close(nl_summarizer *w)
         nl_free(w->channel[k]);
         nl_free(w->position[k]);
     }
-    nl_free(w->candidate);
-    nl_free(w->at);
+    nl_ranker_close(w->ranker);
+    nl_free(w->finite);
     nl_free(w->strip);
     nl_free(w->live);
     nl_free(w->flat);
@@ -73,49 +68,6 @@ void nl_summarizer_close(nl_summarizer *w)
 }
 
 /* ---- order statistics */
-
-static void swap(nl_real *a, nl_real *b)
-{
-    const nl_real keep = *a;
-    *a = *b;
-    *b = keep;
-}
-
-static nl_real median(nl_real a, nl_real b, nl_real c)
-{
-    return a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
-}
-
-/* Moves the rank-th smallest of v[from .. to) to its place, smaller ones before it, its equals
- * together (Hoare 1961, in three parts: many values may be the same). Gives the end of these. */
-static int64_t select_rank(nl_real *v, int64_t from, int64_t to, int64_t rank)
-{
-    for (;;) {
-        const nl_real pivot = median(v[from], v[from + (to - from) / 2], v[to - 1]);
-        int64_t equal = from, larger = to;
-        for (int64_t i = from; i < larger;)
-            if (v[i] < pivot)
-                swap(&v[equal++], &v[i++]);
-            else if (v[i] > pivot)
-                swap(&v[i], &v[--larger]);
-            else
-                i++;
-        if (rank < equal)
-            to = equal;
-        else if (rank >= larger)
-            from = larger;
-        else
-            return larger;
-    }
-}
-
-static nl_real smallest(const nl_real *v, int64_t from, int64_t to)
-{
-    nl_real least = v[from];
-    for (int64_t i = from + 1; i < to; i++)
-        least = v[i] < least ? v[i] : least;
-    return least;
-}
 
 static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *kept)
 {
@@ -125,61 +77,6 @@ static int64_t keep_finite(const nl_real *v, int64_t count, nl_real *kept)
         n += isfinite(v[i]) != 0;
     }
     return n;
-}
-
-/* Marks the bins that hold value number rank[k], or the one after it, of all values in order, and
- * turns rank[k] into its number among the values of marked bins. */
-static void mark_candidates(nl_summarizer *w, int bins, int64_t *rank)
-{
-    int64_t below = 0, candidates = 0;
-    int k = 0;
-    memset(w->is_wanted, 0, sizeof w->is_wanted);
-    for (int b = 0; b < bins && k < NL_PERCENTILES; b++) {
-        const int64_t here = w->bin[0][b];
-        bool wanted = false;
-        for (; k < NL_PERCENTILES && rank[k] + 1 < below + here; k++) {
-            wanted = true;
-            rank[k] += candidates - below;
-        }
-        if (k < NL_PERCENTILES && rank[k] < below + here && here > 0)
-            wanted = true; /* its last value is rank[k]: the one after it comes in a later bin */
-        w->is_wanted[b] = wanted;
-        below += here;
-        candidates += wanted ? here : 0;
-    }
-}
-
-/* Fills w->at and the first row of w->bin; gives the number of bins. */
-static int fill_bins(nl_summarizer *w, const nl_real *v, int64_t count, const nl_summary *s)
-{
-    const double from = fmax(s->min, s->mean - REACH * s->std);
-    const double to = fmin(s->max, s->mean + REACH * s->std);
-    const int bins = count < BINS * VALUES_A_BIN ? (int)(count / VALUES_A_BIN) : BINS;
-    memset(w->bin, 0, sizeof w->bin);
-    nl_summary_kernel()->place(v, count, (nl_real)from, (nl_real)(bins / (to - from)), bins - 1,
-                               w->at);
-    for (int64_t i = 0; i + 1 < count; i += 2) {
-        w->bin[0][w->at[i]]++;
-        w->bin[1][w->at[i + 1]]++;
-    }
-    if (count % 2)
-        w->bin[0][w->at[count - 1]]++;
-    for (int b = 0; b < bins; b++)
-        w->bin[0][b] += w->bin[1][b];
-    return bins;
-}
-
-/* Copies the values of the bins in which the percentiles lie. */
-static int64_t keep_candidates(nl_summarizer *w, const nl_real *v, int64_t count,
-                               const nl_summary *s, int64_t *rank)
-{
-    int64_t kept = 0;
-    mark_candidates(w, fill_bins(w, v, count, s), rank);
-    for (int64_t i = 0; i < count; i++) {
-        w->candidate[kept] = v[i];
-        kept += w->is_wanted[w->at[i]];
-    }
-    return kept;
 }
 
 static void find_range(const nl_real *finite, int64_t count, nl_summary *out)
@@ -193,43 +90,24 @@ static void find_range(const nl_real *finite, int64_t count, nl_summary *out)
     out->max = (double)most;
 }
 
-/* Between the values of w->candidate, `kept` of them, that stand at the ranks and behind. */
-static void take_percentiles(nl_summarizer *w, int64_t kept, const int64_t *rank,
-                             const double *part, nl_summary *out)
-{
-    nl_real *v = w->candidate;
-    int64_t same = 0; /* up to here all are in their places or equal to the latest one found */
-    for (int k = 0; k < NL_PERCENTILES; k++) {
-        if (rank[k] >= same)
-            same = select_rank(v, same, kept, rank[k]);
-        const bool last = rank[k] + 1 >= kept;
-        const double here = (double)v[same - 1];
-        const double next = rank[k] + 1 < same || last ? here : (double)smallest(v, same, kept);
-        out->percentiles[k] = here + part[k] * (next - here);
-    }
-}
-
 /* all_finite: mean, std, min and max are known, and are numbers. */
 static void find_order(nl_summarizer *w, const nl_real *v, int64_t count, bool all_finite,
                        nl_summary *out)
 {
-    int64_t rank[NL_PERCENTILES];
-    double part[NL_PERCENTILES];
-    const bool binned = all_finite && count >= LEAST_BINNED && out->max > out->min;
-    const int64_t finite = binned ? count : keep_finite(v, count, w->candidate);
+    double from = fmax(out->min, out->mean - REACH * out->std);
+    double to = fmin(out->max, out->mean + REACH * out->std);
     for (int k = 0; k < NL_PERCENTILES; k++)
         out->percentiles[k] = NAN;
-    if (finite == 0)
-        return;
-    if (!all_finite)
-        find_range(w->candidate, finite, out);
-    for (int k = 0; k < NL_PERCENTILES; k++) {
-        const double at = nl_percentiles[k] / 100 * (double)(finite - 1);
-        rank[k] = (int64_t)at;
-        part[k] = at - (double)rank[k];
+    if (!all_finite) {
+        count = keep_finite(v, count, w->finite);
+        v = w->finite;
+        if (count > 0)
+            find_range(v, count, out);
+        from = out->min;
+        to = out->max;
     }
-    const int64_t kept = binned ? keep_candidates(w, v, count, out, rank) : finite;
-    take_percentiles(w, kept, rank, part, out);
+    if (count > 0)
+        nl_rank_percentiles(w->ranker, v, count, from, to, out->percentiles);
 }
 
 /* ---- moments */

@@ -7,9 +7,7 @@
 #include "base/real.h"
 #include "base/status.h"
 #include "kernel/act.h"
-
-enum { NL_PERCENTILES = 7 };
-extern const double nl_percentiles[NL_PERCENTILES]; /* 1, 5, 15, 50, 85, 95, 99 */
+#include "train/percentiles.h"
 
 /* Values (n, s, c) that enter act(value + bias); bias of c values, or NULL. */
 typedef struct nl_values {
@@ -26,7 +24,7 @@ typedef struct nl_summary {
     double skewness, kurtosis; /* third and fourth moment about the mean, over std^3 and std^4: 0
                                   and 3 of a Gaussian; NaN where std is 0 */
     double min, max;
-    double percentiles[NL_PERCENTILES]; /* between order statistics linearly, as NumPy does */
+    double percentiles[NL_PERCENTILES];
     /* share of channels that gave no signal anywhere: relu 0, or saturated throughout */
     double dead;
     /* share of values where the activation is flat: relu v <= 0, |sigmoid'| and |tanh'| below 2 %

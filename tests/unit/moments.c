@@ -49,12 +49,18 @@ static double ties(int64_t i, int64_t count) { return floor(2 * normal(i, count)
 static double equal(int64_t i, int64_t count) { return 0.5 + 0 * (double)(i + count); }
 static double growing(int64_t i, int64_t count) { return (double)i / (double)count; }
 static double falling(int64_t i, int64_t count) { return (double)(count - i); }
+static double rectified(int64_t i, int64_t count) { return fmax(0, normal(i, count)); }
+/* Most are 1/3, among values that share its bin. */
+static double crowded(int64_t i, int64_t count)
+{
+    return i % 4 ? 1.0 / 3 : 1.0 / 3 + 1e-6 * normal(i, count) + (i % 400 ? 0 : normal(i, count));
+}
 static double two_humps(int64_t i, int64_t count) { return i % 2 ? normal(i, count) : -50; }
 
 START_TEST(percentiles_are_those_of_a_sorted_copy)
 {
-    static double (*const kinds[])(int64_t, int64_t) = {normal,  ties,    equal,
-                                                        growing, falling, two_humps};
+    static double (*const kinds[])(int64_t, int64_t) = {normal,  ties,      equal,   growing,
+                                                        falling, rectified, crowded, two_humps};
     static const int64_t counts[] = {1, 2, 3, 4, 7, 100, 101, 4095, 4096, MOST};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
         for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {

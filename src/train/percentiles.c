@@ -1,0 +1,234 @@
+#include "train/percentiles.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernel/summary.h"
+
+const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
+
+enum { BINS = 4096, VALUES_A_BIN = 4, WANTED_MOST = 2 * NL_PERCENTILES };
+
+/* A bin in which a percentile lies. */
+typedef struct wanted {
+    uint16_t bin;
+    int64_t below, here;      /* values in the bins before it, in it */
+    nl_real common;           /* may be there often; NaN: none */
+    nl_real *candidate;       /* those in it that are not the common value */
+    int64_t candidates, less; /* of them; smaller than the common value */
+} wanted;
+
+struct nl_ranker {
+    nl_real *kept, *sorted; /* candidates: as they come; by bins */
+    uint16_t *at;           /* the bin of each value, then of each candidate */
+    int32_t count[2][BINS]; /* values by bins, every other one */
+    uint8_t number[BINS];   /* of those in want: their place there */
+    wanted want[WANTED_MOST];
+    int wants;
+};
+
+nl_status nl_ranker_open(nl_ranker **out, int64_t values)
+{
+    nl_ranker *r = *out = nl_alloc(1, sizeof *r);
+    if (r) {
+        r->kept = nl_alloc((size_t)values, sizeof *r->kept);
+        r->sorted = nl_alloc((size_t)values, sizeof *r->sorted);
+        r->at = nl_alloc((size_t)values, sizeof *r->at);
+    }
+    if (r && r->kept && r->sorted && r->at)
+        return NL_OK;
+    nl_ranker_close(r);
+    *out = NULL;
+    return nl_fail(NL_ENOMEM, "room to order %lld values", (long long)values);
+}
+
+void nl_ranker_close(nl_ranker *r)
+{
+    if (!r)
+        return;
+    nl_free(r->kept);
+    nl_free(r->sorted);
+    nl_free(r->at);
+    nl_free(r);
+}
+
+/* ---- the bins */
+
+/* Gives their number. */
+static int fill_bins(nl_ranker *r, const nl_real *v, int64_t count, double from, double to)
+{
+    const int64_t affordable = count / VALUES_A_BIN;
+    const int bins = !(to > from) || affordable < 1 ? 1
+                     : affordable < BINS            ? (int)affordable
+                                                    : BINS;
+    const double scale = to > from ? bins / (to - from) : 0;
+    for (int k = 0; k < 2; k++)
+        memset(r->count[k], 0, (size_t)bins * sizeof *r->count[k]);
+    nl_summary_kernel()->place(v, count, (nl_real)from, (nl_real)scale, bins - 1, r->at);
+    for (int64_t i = 0; i + 1 < count; i += 2) {
+        r->count[0][r->at[i]]++;
+        r->count[1][r->at[i + 1]]++;
+    }
+    if (count % 2)
+        r->count[0][r->at[count - 1]]++;
+    for (int b = 0; b < bins; b++)
+        r->count[0][b] += r->count[1][b];
+    return bins;
+}
+
+static void want_bin(nl_ranker *r, int bin, int64_t below)
+{
+    r->number[bin] = (uint8_t)r->wants;
+    r->want[r->wants++] = (wanted){
+        .bin = (uint16_t)bin, .below = below, .here = r->count[0][bin], .common = (nl_real)NAN};
+}
+
+/* The bins of the values at these ranks and behind them. */
+static void choose_bins(nl_ranker *r, int bins, const int64_t *rank)
+{
+    int64_t below = 0;
+    int k = 0; /* percentiles whose two values have been met */
+    r->wants = 0;
+    for (int b = 0; b < bins && k < NL_PERCENTILES; b++) {
+        const int64_t end = below + r->count[0][b];
+        if (rank[k] < end && end > below)
+            want_bin(r, b, below);
+        while (k < NL_PERCENTILES && rank[k] + 1 < end)
+            k++;
+        below = end;
+    }
+}
+
+/* ---- candidates */
+
+/* In a bin with many values the first one may be there often. A guess: nothing but speed hangs on
+ * it. */
+static void leave_out_common(nl_ranker *r, const nl_real *v, int64_t count)
+{
+    enum { MANY = 64 }; /* one in so many: then the first is found soon */
+    for (int k = 0; k < r->wants; k++) {
+        wanted *w = &r->want[k];
+        int64_t first = 0;
+        if (w->here * MANY < count)
+            continue;
+        while (r->at[first] != w->bin)
+            first++;
+        w->common = v[first];
+        nl_summary_kernel()->leave_out(v, count, w->common, r->at);
+    }
+}
+
+static int64_t keep_candidates(nl_ranker *r, const nl_real *v, int64_t count)
+{
+    uint16_t bin[WANTED_MOST];
+    for (int k = 0; k < r->wants; k++)
+        bin[k] = r->want[k].bin;
+    return nl_summary_kernel()->keep(v, count, bin, r->wants, r->at, r->kept);
+}
+
+static void sort_by_bins(nl_ranker *r, int64_t kept)
+{
+    nl_real *to = r->sorted;
+    for (int64_t i = 0; i < kept; i++)
+        r->want[r->number[r->at[i]]].candidates++;
+    for (int k = 0; k < r->wants; k++) {
+        r->want[k].candidate = to;
+        to += r->want[k].candidates;
+        r->want[k].candidates = 0;
+    }
+    for (int64_t i = 0; i < kept; i++) {
+        wanted *w = &r->want[r->number[r->at[i]]];
+        w->candidate[w->candidates++] = r->kept[i];
+        w->less += r->kept[i] < w->common;
+    }
+}
+
+/* ---- order statistics */
+
+static void swap(nl_real *a, nl_real *b)
+{
+    const nl_real keep = *a;
+    *a = *b;
+    *b = keep;
+}
+
+static nl_real median(nl_real a, nl_real b, nl_real c)
+{
+    return a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+}
+
+static void insertion_sort(nl_real *v, int64_t count)
+{
+    for (int64_t i = 1; i < count; i++) {
+        const nl_real is = v[i];
+        int64_t to = i;
+        for (; to > 0 && v[to - 1] > is; to--)
+            v[to] = v[to - 1];
+        v[to] = is;
+    }
+}
+
+/* Moves the rank-th smallest to its place (Hoare 1961, in three parts: many may be equal). */
+static nl_real quickselect(nl_real *v, int64_t count, int64_t rank)
+{
+    int64_t from = 0, to = count;
+    for (;;) {
+        const nl_real pivot = median(v[from], v[from + (to - from) / 2], v[to - 1]);
+        int64_t equal = from, larger = to;
+        for (int64_t i = from; i < larger;)
+            if (v[i] < pivot)
+                swap(&v[equal++], &v[i++]);
+            else if (v[i] > pivot)
+                swap(&v[i], &v[--larger]);
+            else
+                i++;
+        if (rank < equal)
+            to = equal;
+        else if (rank >= larger)
+            from = larger;
+        else
+            return pivot;
+    }
+}
+
+static nl_real select_rank(nl_real *v, int64_t count, int64_t rank)
+{
+    enum { FEW = 128 }; /* sorted when first asked */
+    if (count > FEW)
+        return quickselect(v, count, rank);
+    insertion_sort(v, count);
+    return v[rank];
+}
+
+/* Value number `rank` of all in order: its bin is wanted. */
+static nl_real value_at(nl_ranker *r, int64_t rank)
+{
+    const wanted *w = r->want;
+    for (int k = 1; k < r->wants && r->want[k].below <= rank; k++)
+        w = &r->want[k];
+    const int64_t commons = w->here - w->candidates, at = rank - w->below;
+    if (at >= w->less && at < w->less + commons)
+        return w->common;
+    return select_rank(w->candidate, w->candidates, at < w->less ? at : at - commons);
+}
+
+void nl_rank_percentiles(nl_ranker *r, const nl_real *v, int64_t count, double from, double to,
+                         double out[NL_PERCENTILES])
+{
+    int64_t rank[NL_PERCENTILES];
+    double part[NL_PERCENTILES];
+    for (int k = 0; k < NL_PERCENTILES; k++) {
+        const double at = nl_percentiles[k] / 100 * (double)(count - 1);
+        rank[k] = (int64_t)at;
+        part[k] = at - (double)rank[k];
+    }
+    choose_bins(r, fill_bins(r, v, count, from, to), rank);
+    leave_out_common(r, v, count);
+    sort_by_bins(r, keep_candidates(r, v, count));
+    for (int k = 0; k < NL_PERCENTILES; k++) {
+        const double here = (double)value_at(r, rank[k]);
+        const double next = rank[k] + 1 < count ? (double)value_at(r, rank[k] + 1) : here;
+        out[k] = here + part[k] * (next - here);
+    }
+}
