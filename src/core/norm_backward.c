@@ -38,22 +38,18 @@ static void column_back_coefficients(const nl_pass *p, int k)
         nl_chain(p, k, st, at, p->c, mem->center + at, mem->own + at, mem->rp + at, mem->rq + at);
 }
 
-static void back_tile_by_columns(const nl_pass *p, nl_tile *t)
+static void back_rows_by_columns(const nl_pass *p, int64_t row, int64_t rows)
 {
     const nl_area_memory *mem = &p->mem[0];
-    for (int64_t r = t->from, run; r < t->from + t->rows; r += run) {
-        run = nl_same_segment(&p->plan[0], r, t->from + t->rows - r);
-        const int64_t at = nl_segment_of(&p->plan[0], r) * p->c;
-        nl_column_kernel()->back(nl_rows_of(p, r, run), p->g + r * p->ldg, p->ldg,
-                                 p->args->dx + r * p->ldx, p->ldx, p->c, mem->center + at,
-                                 mem->ra + at, mem->rp + at, mem->rq + at, p->stream);
-    }
+    const int64_t at = nl_segment_of(&p->plan[0], row) * p->c;
+    nl_column_kernel()->back(nl_rows_of(p, row, rows), p->g + row * p->ldg, p->ldg,
+                             p->args->dx + row * p->ldx, p->ldx, p->c, mem->center + at,
+                             mem->ra + at, mem->rp + at, mem->rq + at, p->stream);
 }
 
 static void back_block_by_columns(int64_t b, void *arg)
 {
-    nl_tile t = {0};
-    nl_each_tile(arg, b, 2, &t, back_tile_by_columns);
+    nl_each_segment(arg, b, back_rows_by_columns);
 }
 
 static void area_backward(nl_pass *p, int k)

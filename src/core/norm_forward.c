@@ -13,22 +13,18 @@ static nl_result result_at(const nl_pass *p, int64_t row)
 
 /* ---- by columns */
 
-static void write_tile_by_columns(const nl_pass *p, nl_tile *t)
+static void write_rows_by_columns(const nl_pass *p, int64_t row, int64_t rows)
 {
     const nl_area_memory *mem = &p->mem[0];
-    for (int64_t r = t->from, run; r < t->from + t->rows; r += run) {
-        run = nl_same_segment(&p->plan[0], r, t->from + t->rows - r);
-        const int64_t at = nl_segment_of(&p->plan[0], r) * p->c;
-        const nl_result to = result_at(p, r);
-        nl_column_kernel()->write(nl_rows_of(p, r, run), &to, p->c,
-                                  (nl_columns){mem->center + at, mem->ra + at, mem->rd + at});
-    }
+    const int64_t at = nl_segment_of(&p->plan[0], row) * p->c;
+    const nl_result to = result_at(p, row);
+    nl_column_kernel()->write(nl_rows_of(p, row, rows), &to, p->c,
+                              (nl_columns){mem->center + at, mem->ra + at, mem->rd + at});
 }
 
 static void write_block_by_columns(int64_t b, void *arg)
 {
-    nl_tile t = {0};
-    nl_each_tile(arg, b, 1, &t, write_tile_by_columns);
+    nl_each_segment(arg, b, write_rows_by_columns);
 }
 
 /* ---- by rows */

@@ -27,8 +27,9 @@ void nl_for_row_blocks_back(nl_pass *p, int64_t arrays, void (*body)(int64_t b, 
 
 /* Folds gamma and beta, where asked, into the coefficients of area k, once per statistic. */
 void nl_column_coefficients(const nl_pass *p, int k, bool fold_affine);
-/* Rows from `row` on that share their segment, at most `most`. */
-int64_t nl_same_segment(const nl_plan *plan, int64_t row, int64_t most);
+/* Runs body over the rows of block b, as many at once as share a segment of the first area. */
+void nl_each_segment(const nl_pass *p, int64_t b,
+                     void (*body)(const nl_pass *p, int64_t row, int64_t rows));
 nl_rows nl_rows_of(const nl_pass *p, int64_t row, int64_t rows);
 
 /* dL/dmean and dL/dvar of the call's statistics become those of the batch's own, from which they

@@ -32,12 +32,25 @@ void nl_for_row_blocks_back(nl_pass *p, int64_t arrays, void (*body)(int64_t, vo
     nl_for(blocks, arrays * p->rows * p->c * (int64_t)sizeof(nl_real), run_mirrored, &m);
 }
 
-int64_t nl_same_segment(const nl_plan *plan, int64_t row, int64_t most)
+/* Rows from `row` on that share their segment, at most `most`. */
+static int64_t same_segment(const nl_plan *plan, int64_t row, int64_t most)
 {
     if (plan->interleaved)
         return plan->segments == 1 ? most : 1;
     const int64_t left = plan->rows - row % plan->rows;
     return left < most ? left : most;
+}
+
+void nl_each_segment(const nl_pass *p, int64_t b,
+                     void (*body)(const nl_pass *p, int64_t row, int64_t rows))
+{
+    const int64_t blocks = nl_row_blocks(p->rows, p->c), to = nl_edge(p->rows, blocks, b + 1);
+    for (int64_t row = nl_edge(p->rows, blocks, b), rows; row < to; row += rows) {
+        rows = same_segment(&p->plan[0], row, to - row);
+        body(p, row, rows);
+    }
+    if (p->stream)
+        nl_column_kernel()->settle();
 }
 
 nl_rows nl_rows_of(const nl_pass *p, int64_t row, int64_t rows)
