@@ -48,7 +48,7 @@ typedef struct nl_columns {
 
 typedef struct nl_column_kernels {
     /* Moments of each channel over the live rows: adds to (*count, mean[c], m2[c]), which start as
-     * zeros; m2 is the sum of squares about the mean. scratch: 3 c reals. */
+     * zeros; m2 is the sum of squares about the mean. scratch: 2 c reals. */
     void (*moments)(nl_rows r, int64_t c, double *count, double *mean, double *m2,
                     nl_real *scratch);
     /* (count, mean, m2)[c] of `from` is merged into `to`. */
@@ -57,8 +57,6 @@ typedef struct nl_column_kernels {
     /* Adds G[c] += sum g, H[c] += sum g (x - center) over live rows. scratch: 2 c reals. */
     void (*gradients)(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *center, double *G,
                       double *H, nl_real *scratch);
-    /* Adds sum[c] += sum x over live rows. scratch: c reals. */
-    void (*sums)(nl_rows x, int64_t c, double *sum, nl_real *scratch);
     /* z = a (x - center) + d */
     void (*write)(nl_rows x, const nl_result *to, int64_t c, nl_columns k);
     /* dx = a g + p (x - center) + q; dx may be g. */

@@ -1,16 +1,64 @@
 #include "kernel/area_inline.h"
 
 enum {
-    RUN = 128,      /* rows summed in the storage type before they are merged in double */
-    NARROW_MOST = 4 /* registers of a row whose sums stay in registers */
+    RUN = 128,  /* rows summed in the storage type before they are merged in double */
+    WIDEST = 8, /* registers of a row whose sums may stay in registers, and do in this variant */
+    NARROW_MOST = NL_VECTOR_BYTES == 64 ? WIDEST : 4
 };
 
+/* Channels that are summed together: strips whose sums stay in registers. Where registers are few
+ * it is the whole row, since narrow strips of long rows come late into the nearest cache. */
+static int64_t strip_of(int64_t c)
+{
+    const int64_t most = NARROW_MOST * NL_LANES;
+    return NARROW_MOST == WIDEST && c > most ? most : c;
+}
+
 static int64_t registers_of(int64_t c) { return (c + NL_LANES - 1) / NL_LANES; }
+
+/* The loops over registers are compiled once for each number of them. */
+#define EACH_NARROW(c, call, wide)                                       \
+    switch (registers_of(c) <= NARROW_MOST ? (int)registers_of(c) : 0) { \
+    case 1: call(1); break;                                              \
+    case 2: call(2); break;                                              \
+    case 3: call(3); break;                                              \
+    case 4: call(4); break;                                              \
+    case 5: call(5); break;                                              \
+    case 6: call(6); break;                                              \
+    case 7: call(7); break;                                              \
+    case 8: call(8); break;                                              \
+    default: wide;                                                       \
+    }
 
 /* The last register of a row, which may be a part. */
 NL_INLINE nl_part last_of(int64_t c)
 {
     return nl_part_of((int)(c - (registers_of(c) - 1) * NL_LANES));
+}
+
+static int64_t first_live(const nl_rows *r, int64_t from)
+{
+    while (from < r->count && !nl_is_live(*r, from))
+        from++;
+    return from;
+}
+
+/* `rows` rows from `from` on. */
+static nl_rows part_of(const nl_rows *r, int64_t from, int64_t rows)
+{
+    return (nl_rows){r->x + from * r->ld, r->ld, rows,
+                     r->live ? r->live + from * r->live_step : NULL, r->live_step};
+}
+
+static int64_t run_from(const nl_rows *r, int64_t from)
+{
+    return r->count - from < RUN ? r->count - from : RUN;
+}
+
+static nl_rows channels_from(nl_rows r, int64_t k)
+{
+    r.x += k;
+    return r;
 }
 
 /* ---- moments */
@@ -47,6 +95,8 @@ NL_INLINE void shifted_rows(const nl_real *x, int64_t ld, int rows, int64_t c, c
 static int64_t wide_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real *s1, nl_real *s2)
 {
     int64_t m = 0;
+    memset(s1, 0, (size_t)c * sizeof *s1);
+    memset(s2, 0, (size_t)c * sizeof *s2);
     for (int64_t i = 0, run; i < r.count; i += run ? run : 1) {
         run = nl_live_run(r, i, NL_ROWS_TOGETHER);
         if (run == NL_ROWS_TOGETHER)
@@ -64,9 +114,9 @@ NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real
                               nl_real *s1, nl_real *s2)
 {
     const nl_part last = last_of(c);
-    nl_vec from[NARROW_MOST], sum[NARROW_MOST], squares[NARROW_MOST];
+    nl_vec from[WIDEST], sum[WIDEST], squares[WIDEST];
     int64_t m = 0;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int w = 0; w < registers; w++) {
         from[w] = nl_load(shift + w * NL_LANES, w == registers - 1 ? &last : NULL);
         sum[w] = squares[w] = (nl_vec){0};
@@ -74,7 +124,7 @@ NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real
     for (int64_t i = 0; i < r.count; i++) {
         if (!nl_is_live(r, i))
             continue;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int w = 0; w < registers; w++) {
             const nl_real *x = r.x + i * r.ld + w * NL_LANES;
             const nl_vec d = nl_load(x, w == registers - 1 ? &last : NULL) - from[w];
@@ -83,7 +133,7 @@ NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real
         }
         m++;
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int w = 0; w < registers; w++) {
         nl_put(s1 + w * NL_LANES, sum[w], w == registers - 1 ? &last : NULL, 0);
         nl_put(s2 + w * NL_LANES, squares[w], w == registers - 1 ? &last : NULL, 0);
@@ -94,15 +144,11 @@ NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real
 /* Sums over the live rows of a run, which are counted. */
 static int64_t shifted_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real *s1, nl_real *s2)
 {
-    switch (registers_of(c)) {
-    case 1: return narrow_sums(r, c, 1, shift, s1, s2);
-    case 2: return narrow_sums(r, c, 2, shift, s1, s2);
-    case 3: return narrow_sums(r, c, 3, shift, s1, s2);
-    case 4: return narrow_sums(r, c, 4, shift, s1, s2);
-    }
-    memset(s1, 0, (size_t)c * sizeof *s1);
-    memset(s2, 0, (size_t)c * sizeof *s2);
-    return wide_sums(r, c, shift, s1, s2);
+    int64_t m;
+#define CALL(registers) m = narrow_sums(r, c, registers, shift, s1, s2)
+    EACH_NARROW(c, CALL, m = wide_sums(r, c, shift, s1, s2))
+#undef CALL
+    return m;
 }
 
 /* Chan's update: (count, mean, m2) takes in m values of sum shift m + s1 and squares s2 about
@@ -121,33 +167,18 @@ static void merge_shifted(int64_t c, double count, double *restrict mean, double
     }
 }
 
-static int64_t first_live(const nl_rows *r, int64_t from)
-{
-    while (from < r->count && !nl_is_live(*r, from))
-        from++;
-    return from;
-}
-
-/* `rows` rows from `from` on. */
-static nl_rows part_of(const nl_rows *r, int64_t from, int64_t rows)
-{
-    return (nl_rows){r->x + from * r->ld, r->ld, rows,
-                     r->live ? r->live + from * r->live_step : NULL, r->live_step};
-}
-
-static int64_t run_from(const nl_rows *r, int64_t from)
-{
-    return r->count - from < RUN ? r->count - from : RUN;
-}
-
 static void column_moments(nl_rows r, int64_t c, double *count, double *mean, double *m2,
                            nl_real *scratch)
 {
-    nl_real *shift = scratch, *s1 = scratch + c, *s2 = scratch + 2 * c;
+    nl_real *s1 = scratch, *s2 = scratch + c;
     for (int64_t from = first_live(&r, 0); from < r.count; from = first_live(&r, from + RUN)) {
-        memcpy(shift, r.x + from * r.ld, (size_t)c * sizeof *shift);
-        const int64_t m = shifted_sums(part_of(&r, from, run_from(&r, from)), c, shift, s1, s2);
-        merge_shifted(c, *count, mean, m2, (double)m, shift, s1, s2);
+        const nl_rows run = part_of(&r, from, run_from(&r, from));
+        int64_t m = 0;
+        for (int64_t k = 0, strip; k < c; k += strip) {
+            strip = strip_of(c - k);
+            m = shifted_sums(channels_from(run, k), strip, run.x + k, s1, s2);
+            merge_shifted(strip, *count, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
+        }
         *count += (double)m;
     }
 }
@@ -221,8 +252,8 @@ NL_INLINE void narrow_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps,
                                 nl_real *sg, nl_real *sgx)
 {
     const nl_part last = last_of(c);
-    nl_vec m[NARROW_MOST], sum[NARROW_MOST], products[NARROW_MOST];
-#pragma GCC unroll 4
+    nl_vec m[WIDEST], sum[WIDEST], products[WIDEST];
+#pragma GCC unroll 8
     for (int w = 0; w < registers; w++) {
         m[w] = nl_load(center + w * NL_LANES, w == registers - 1 ? &last : NULL);
         sum[w] = products[w] = (nl_vec){0};
@@ -232,7 +263,7 @@ NL_INLINE void narrow_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps,
             nl_arrive_dead(a, i, c);
             continue;
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int w = 0; w < registers; w++) {
             const nl_part *t = w == registers - 1 ? &last : NULL;
             const nl_vec g = nl_arrive(a, act, keeps, i, w * NL_LANES, t);
@@ -241,7 +272,7 @@ NL_INLINE void narrow_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps,
                 nl_vec_fma(g, nl_load(x.x + i * x.ld + w * NL_LANES, t) - m[w], products[w]);
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int w = 0; w < registers; w++) {
         nl_put(sg + w * NL_LANES, sum[w], w == registers - 1 ? &last : NULL, 0);
         nl_put(sgx + w * NL_LANES, products[w], w == registers - 1 ? &last : NULL, 0);
@@ -253,13 +284,9 @@ NL_INLINE void gradient_sums(nl_rows x, nl_arriving a, nl_act act, int keeps, in
                              int64_t to, int64_t c, const nl_real *center, nl_real *sg,
                              nl_real *sgx)
 {
-    switch (registers_of(c)) {
-    case 1: narrow_gradients(x, a, act, keeps, from, to, c, 1, center, sg, sgx); return;
-    case 2: narrow_gradients(x, a, act, keeps, from, to, c, 2, center, sg, sgx); return;
-    case 3: narrow_gradients(x, a, act, keeps, from, to, c, 3, center, sg, sgx); return;
-    case 4: narrow_gradients(x, a, act, keeps, from, to, c, 4, center, sg, sgx); return;
-    }
-    wide_gradients(x, a, act, keeps, from, to, c, center, sg, sgx);
+#define CALL(registers) narrow_gradients(x, a, act, keeps, from, to, c, registers, center, sg, sgx)
+    EACH_NARROW(c, CALL, wide_gradients(x, a, act, keeps, from, to, c, center, sg, sgx))
+#undef CALL
 }
 
 static void add_to_double(double *restrict to, const nl_real *restrict from, int64_t c)
@@ -268,33 +295,30 @@ static void add_to_double(double *restrict to, const nl_real *restrict from, int
         to[k] += (double)from[k];
 }
 
+static nl_arriving arriving_channels_from(nl_arriving a, int64_t k)
+{
+    a.dy += k;
+    a.y += a.y ? k : 0;
+    a.kept += a.kept ? k : 0;
+    return a;
+}
+
 static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *center,
                              double *G, double *H, nl_real *scratch)
 {
     nl_real *sg = scratch, *sgx = scratch + c;
     for (int64_t from = 0; from < x.count; from += RUN) {
         const int64_t to = from + run_from(&x, from);
-#define CALL(act, keeps) gradient_sums(x, *g, act, keeps, from, to, c, center, sg, sgx)
-        NL_EACH_ARRIVING(*g, CALL)
+        for (int64_t k = 0, strip; k < c; k += strip) {
+            const nl_rows xk = channels_from(x, k);
+            const nl_arriving gk = arriving_channels_from(*g, k);
+            strip = strip_of(c - k);
+#define CALL(act, keeps) gradient_sums(xk, gk, act, keeps, from, to, strip, center + k, sg, sgx)
+            NL_EACH_ARRIVING(gk, CALL)
 #undef CALL
-        add_to_double(G, sg, c);
-        add_to_double(H, sgx, c);
-    }
-}
-
-static void column_sums(nl_rows x, int64_t c, double *sum, nl_real *scratch)
-{
-    for (int64_t from = 0; from < x.count; from += RUN) {
-        const int64_t to = from + run_from(&x, from);
-        memset(scratch, 0, (size_t)c * sizeof *scratch);
-        for (int64_t i = from; i < to; i++) {
-            const nl_real *restrict xi = x.x + i * x.ld;
-            if (!nl_is_live(x, i))
-                continue;
-            for (int64_t k = 0; k < c; k++)
-                scratch[k] += xi[k];
+            add_to_double(G + k, sg, strip);
+            add_to_double(H + k, sgx, strip);
         }
-        add_to_double(sum, scratch, c);
     }
 }
 
@@ -385,7 +409,6 @@ const nl_column_kernels NL_VARIANT(nl_column_kernel) = {
     .moments = column_moments,
     .merge_moments = merge_moments,
     .gradients = column_gradients,
-    .sums = column_sums,
     .write = write_columns,
     .back = back_columns,
     .settle = settle,

@@ -12,7 +12,7 @@
 enum { REACH = 4 };
 
 struct nl_summarizer {
-    nl_real *finite, *strip; /* values; 3 rows */
+    nl_real *finite, *strip; /* values; 2 rows */
     nl_ranker *ranker;
     double *cell[2], *row[2]; /* mean and m2 */
     double *channel[2];       /* mean and m2, then std */
@@ -29,7 +29,7 @@ nl_status nl_summarizer_open(nl_summarizer **out, int64_t n, int64_t cells, int6
     bool whole = w != NULL;
     if (whole) {
         w->finite = nl_alloc(values, sizeof *w->finite);
-        w->strip = nl_alloc(3 * widest, sizeof *w->strip);
+        w->strip = nl_alloc(2 * widest, sizeof *w->strip);
         w->live = nl_alloc(s, sizeof *w->live);
         w->flat = nl_alloc(c, sizeof *w->flat);
         whole = w->finite && w->strip && w->live && w->flat &&
