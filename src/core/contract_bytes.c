@@ -127,6 +127,7 @@ nl_status nl_check_threads(nl_contract *c)
     nl_par_ignore_work(true);
     NL_GO(threads_at(c, nl_some_geometry(c, 3000, 1, 40), NL_ALL));
     NL_GO(threads_at(c, nl_some_geometry(c, 30, 100, 24), NL_RAGGED));
+    NL_GO(threads_at(c, nl_some_geometry(c, 260, 1, 520), NL_RAGGED));
     NL_GO(threads_at(c, nl_some_geometry(c, 1, 3000, 24), NL_ALL));
 done:
     nl_par_ignore_work(false);

@@ -266,8 +266,9 @@ nl_status nl_check_large(nl_contract *c)
 {
     if (sizeof(nl_real) != sizeof(double)) /* differences of sums over 86,400 floats say nothing */
         return NL_OK;
-    const nl_geom g = nl_some_geometry(c, 30, 60, 48);
+    const nl_geom g = nl_some_geometry(c, 30, 60, 48), wide = nl_some_geometry(c, 260, 1, 520);
     NL_TRY(large_with(c, g, NL_ALL));
     NL_TRY(large_with(c, g, NL_RAGGED));
+    NL_TRY(large_with(c, wide, NL_RAGGED));
     return NL_OK;
 }

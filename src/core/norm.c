@@ -283,16 +283,16 @@ static nl_status add_pass_memory(nl_norm *m)
     const int64_t blocks = nl_row_blocks(m->g.n * m->g.s, m->g.c);
     int64_t tasks = blocks;
     m->partial_room = 1;
-    m->strip_room = at_least(nl_strip_reals(m), 3 * m->g.c);
+    m->strip_room = at_least(nl_strip_reals(m), 2 * m->g.c);
     m->strip_room = (m->strip_room + 15) / 16 * 16;
     for (int k = 0; k < m->nareas; k++) {
         const nl_plan *plan = &m->area[k].capacity;
         m->partial_room = at_least(m->partial_room, (plan->columns ? 2 : 4) * plan->width);
         if (!plan->fused)
-            tasks = at_least(tasks, plan->segments * plan->chunks);
+            tasks = at_least(tasks, plan->segments * nl_row_blocks(plan->rows, m->g.c));
         if (m->area[k].by_example) {
             const nl_plan own = example_plan(m, k);
-            tasks = at_least(tasks, own.segments * own.chunks);
+            tasks = at_least(tasks, own.segments * nl_row_blocks(own.rows, m->g.c));
         }
     }
     const int64_t doubles = at_least(tasks * m->partial_room, blocks * 2 * m->gamma_rows * m->g.c);

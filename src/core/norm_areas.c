@@ -22,6 +22,19 @@ int64_t nl_tile_rows(int64_t c, int64_t arrays)
     return rows < NL_TILE_ROWS_LEAST ? NL_TILE_ROWS_LEAST : rows > 256 ? 256 : rows;
 }
 
+static int64_t pieces_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* A channel's sums are merged once for each chunk, so chunks of few rows are dear: where channels
+ * are not reduced, they are cut, too. */
+static void cut_into_tasks(nl_plan *p, int64_t c)
+{
+    const int64_t tasks = chunks_of(p->rows, c);
+    p->chunks = p->columns ? at_most(tasks, pieces_of(p->rows, NL_CHUNK_ROWS)) : tasks;
+    p->spans = p->columns ? at_most(tasks / p->chunks, pieces_of(c, NL_SPAN_CHANNELS)) : 1;
+}
+
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n)
 {
     const bool over_n = a->over & NL_OVER_N, over_s = a->over & NL_OVER_S;
@@ -31,53 +44,92 @@ nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n)
     p.rows = (over_n ? n : 1) * (over_s ? g->s : 1);
     p.interleaved = over_n && !over_s && g->s > 1;
     p.fused = !p.columns && p.rows == 1 && !a->whole;
-    p.chunks = chunks_of(p.rows, g->c);
+    cut_into_tasks(&p, g->c);
     p.statistics = p.segments * p.width;
     return p;
 }
 
-/* ---- the reduce pass: one task is a chunk of a segment */
+/* ---- the reduce pass: one task is a chunk of a segment's rows and a span of the channels */
 
-/* Rows [from, to) of segment o as a view; step is the distance of its rows in rows. */
-static nl_rows rows_of(const nl_pass *p, const nl_plan *plan, int64_t o, int64_t from, int64_t to,
-                       int64_t *first, int64_t *step)
+typedef struct piece {
+    int64_t segment, chunk;    /* chunk: among those of all segments */
+    int64_t channel, channels; /* the first, and how many */
+    int64_t row, step;         /* the first, and the distance to the next, in rows of the call */
+    nl_rows x;
+} piece;
+
+/* Spans begin where lines of the cache may. */
+static int64_t span_edge(const nl_plan *plan, int64_t c, int64_t span)
 {
-    *step = plan->interleaved ? plan->segments : 1;
-    *first = plan->interleaved ? o + from * plan->segments : o * plan->rows + from;
+    enum { LINE = 16 };
+    return at_most(nl_edge(pieces_of(c, LINE), plan->spans, span) * LINE, c);
+}
+
+static piece piece_of(const nl_pass *p, int64_t task)
+{
+    const nl_plan *plan = &p->plan[p->k];
+    const int64_t span = task % plan->spans, chunk = task / plan->spans;
+    const int64_t o = chunk / plan->chunks, b = chunk % plan->chunks;
+    const int64_t from = nl_edge(plan->rows, plan->chunks, b);
     const uint8_t *live = p->args->live;
-    return (nl_rows){p->args->x + *first * p->ldx, *step * p->ldx, to - from,
-                     live ? live + *first : NULL, *step};
+    piece t = {.segment = o,
+               .chunk = chunk,
+               .channel = span_edge(plan, p->c, span),
+               .row = plan->interleaved ? o + from * plan->segments : o * plan->rows + from,
+               .step = plan->interleaved ? plan->segments : 1};
+    t.channels = span_edge(plan, p->c, span + 1) - t.channel;
+    t.x = (nl_rows){p->args->x + t.row * p->ldx + t.channel, t.step * p->ldx,
+                    nl_edge(plan->rows, plan->chunks, b + 1) - from, live ? live + t.row : NULL,
+                    t.step};
+    return t;
 }
 
-static double *partial_of(const nl_pass *p, int64_t task)
+static double *partial_of(const nl_pass *p, int64_t chunk)
 {
-    return p->partials + task * p->m->partial_room;
+    return p->partials + chunk * p->m->partial_room;
 }
 
-static void moments_of_chunk(int64_t task, void *arg)
+static nl_real *scratch_of(const nl_pass *p, int64_t task)
+{
+    return p->strips + task * p->m->strip_room;
+}
+
+static void moments_of_columns(int64_t task, void *arg)
 {
     const nl_pass *p = arg;
-    const nl_plan *plan = &p->plan[p->k];
-    const int64_t o = task / plan->chunks, b = task % plan->chunks, w = plan->width;
-    double *mean = partial_of(p, task), *m2 = mean + w, *count = p->counts + task;
-    int64_t first, step;
-    nl_rows r = rows_of(p, plan, o, nl_edge(plan->rows, plan->chunks, b),
-                        nl_edge(plan->rows, plan->chunks, b + 1), &first, &step);
+    const piece t = piece_of(p, task);
+    double *mean = partial_of(p, t.chunk) + t.channel, *m2 = mean + p->c, count = 0;
+    memset(mean, 0, (size_t)t.channels * sizeof *mean);
+    memset(m2, 0, (size_t)t.channels * sizeof *m2);
+    nl_column_kernel()->moments(t.x, t.channels, &count, mean, m2, scratch_of(p, task));
+    if (t.channel == 0)
+        p->counts[t.chunk] = count;
+}
+
+static void moments_of_rows(int64_t task, void *arg)
+{
+    const nl_pass *p = arg;
+    const piece t = piece_of(p, task);
+    const int64_t w = p->plan[p->k].width;
+    double *mean = partial_of(p, t.chunk), *m2 = mean + w, *count = p->counts + t.chunk;
+    double *row_mean = m2 + w, *row_m2 = row_mean + w;
     memset(mean, 0, (size_t)(2 * w) * sizeof *mean);
     *count = 0;
-    if (plan->columns) {
-        nl_column_kernel()->moments(r, p->c, count, mean, m2, p->strips + task * p->m->strip_room);
-        return;
-    }
-    double *row_mean = m2 + w, *row_m2 = row_mean + w;
-    const nl_rows all = r;
-    for (int64_t i = 0; i < all.count; i++) {
-        r = (nl_rows){all.x + i * all.ld, all.ld, 1, NULL, 1};
-        if (all.live && !all.live[i * all.live_step])
+    for (int64_t i = 0; i < t.x.count; i++) {
+        const nl_rows row = {t.x.x + i * t.x.ld, t.x.ld, 1, NULL, 1};
+        if (t.x.live && !t.x.live[i * t.step])
             continue;
-        nl_row_kernel()->moments(r, p->c, w, 0, 0, row_mean, row_m2);
+        nl_row_kernel()->moments(row, p->c, w, 0, 0, row_mean, row_m2);
         nl_column_kernel()->merge_moments(w, count, mean, m2, (double)(p->c / w), row_mean, row_m2);
     }
+}
+
+static void for_pieces(nl_pass *p, int k, int64_t arrays, void (*body)(int64_t, void *))
+{
+    const nl_plan *plan = &p->plan[k];
+    p->k = k;
+    nl_for(plan->segments * plan->chunks * plan->spans,
+           arrays * p->rows * p->c * (int64_t)sizeof(nl_real), body, p);
 }
 
 /* Chunks of a segment are merged pairwise, in a tree fixed by their number. */
@@ -98,9 +150,7 @@ void nl_reduce_moments(nl_pass *p, int k)
     const nl_area_memory *mem = &p->mem[k];
     const int64_t w = plan->width;
     const bool about_zero = p->m->area[k].is.moments == NL_MEAN_SQUARE;
-    p->k = k;
-    nl_for(plan->segments * plan->chunks, p->rows * p->c * (int64_t)sizeof(nl_real),
-           moments_of_chunk, p);
+    for_pieces(p, k, 1, plan->columns ? moments_of_columns : moments_of_rows);
     for (int64_t o = 0; o < plan->segments; o++) {
         merge_chunks(p, plan, o);
         const double *mean = partial_of(p, o * plan->chunks), *m2 = mean + w;
@@ -148,30 +198,42 @@ nl_arriving nl_arriving_at(const nl_pass *p, int64_t row, int64_t step)
     return g;
 }
 
-static void gradients_of_chunk(int64_t task, void *arg)
+static nl_arriving arriving_at(const nl_pass *p, const piece *t)
+{
+    nl_arriving g = {.dy = p->g + t->row * p->ldg, .ld = t->step * p->ldg};
+    if (p->differentiate)
+        g = nl_arriving_at(p, t->row, t->step);
+    g.dy += t->channel;
+    g.y += g.y ? t->channel : 0;
+    g.kept += g.kept ? t->channel : 0;
+    return g;
+}
+
+static void gradients_of_columns(int64_t task, void *arg)
 {
     const nl_pass *p = arg;
-    const nl_plan *plan = &p->plan[p->k];
-    const nl_area_memory *mem = &p->mem[p->k];
-    const int64_t o = task / plan->chunks, b = task % plan->chunks, w = plan->width;
-    double *G = partial_of(p, task), *H = G + w;
-    int64_t first, step;
-    const nl_rows r = rows_of(p, plan, o, nl_edge(plan->rows, plan->chunks, b),
-                              nl_edge(plan->rows, plan->chunks, b + 1), &first, &step);
+    const piece t = piece_of(p, task);
+    const nl_arriving g = arriving_at(p, &t);
+    const nl_real *center = p->mem[p->k].center + t.segment * p->c + t.channel;
+    double *G = partial_of(p, t.chunk) + t.channel, *H = G + p->c;
+    memset(G, 0, (size_t)t.channels * sizeof *G);
+    memset(H, 0, (size_t)t.channels * sizeof *H);
+    nl_column_kernel()->gradients(t.x, &g, t.channels, center, G, H, scratch_of(p, task));
+}
+
+static void gradients_of_rows(int64_t task, void *arg)
+{
+    const nl_pass *p = arg;
+    const piece t = piece_of(p, task);
+    const int64_t w = p->plan[p->k].width;
+    const nl_real *center = p->mem[p->k].center + t.segment * w, *g = p->g + t.row * p->ldg;
+    double *G = partial_of(p, t.chunk), *H = G + w, *row_G = H + w, *row_H = row_G + w;
     memset(G, 0, (size_t)(2 * w) * sizeof *G);
-    const nl_real *g = p->g + first * p->ldg;
-    if (plan->columns) {
-        const nl_arriving arriving = p->differentiate ? nl_arriving_at(p, first, step)
-                                                      : (nl_arriving){.dy = g, .ld = step * p->ldg};
-        nl_column_kernel()->gradients(r, &arriving, p->c, mem->center + o * w, G, H,
-                                      p->strips + task * p->m->strip_room);
-        return;
-    }
-    double *row_G = H + w, *row_H = row_G + w;
-    for (int64_t i = 0; i < r.count; i++) {
-        const nl_rows one = {r.x + i * r.ld, r.ld, 1, r.live ? r.live + i * r.live_step : NULL, 1};
-        nl_row_kernel()->gradients(one, g + i * step * p->ldg, p->ldg, p->c, w, mem->center + o * w,
-                                   row_G, row_H);
+    for (int64_t i = 0; i < t.x.count; i++) {
+        const nl_rows row = {t.x.x + i * t.x.ld, t.x.ld, 1,
+                             t.x.live ? t.x.live + i * t.x.live_step : NULL, 1};
+        nl_row_kernel()->gradients(row, g + i * t.step * p->ldg, p->ldg, p->c, w, center, row_G,
+                                   row_H);
         for (int64_t j = 0; j < w; j++)
             G[j] += row_G[j], H[j] += row_H[j];
     }
@@ -182,9 +244,7 @@ void nl_reduce_gradients(nl_pass *p, int k)
     const nl_plan *plan = &p->plan[k];
     const nl_area_memory *mem = &p->mem[k];
     const int64_t w = plan->width, room = p->m->partial_room;
-    p->k = k;
-    nl_for(plan->segments * plan->chunks, 2 * p->rows * p->c * (int64_t)sizeof(nl_real),
-           gradients_of_chunk, p);
+    for_pieces(p, k, 2, plan->columns ? gradients_of_columns : gradients_of_rows);
     for (int64_t o = 0; o < plan->segments; o++) {
         double *total = partial_of(p, o * plan->chunks);
         nl_fold(total, plan->chunks, room);

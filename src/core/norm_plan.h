@@ -13,7 +13,7 @@ typedef struct nl_plan {
     bool interleaved; /* segments are positions: rows of one segment lie s apart */
     bool fused;       /* one row is one segment: done inside the write pass */
     int64_t segments, rows, width;
-    int64_t chunks; /* of one segment in the reduce pass */
+    int64_t chunks, spans; /* of a segment's rows and of the channels in the reduce pass */
     int64_t statistics;
 } nl_plan;
 
@@ -60,6 +60,8 @@ struct nl_norm {
 enum {
     NL_CHUNK_VALUES = 32768, /* values of one block: part of the results */
     NL_CHUNKS_MAX = 64,
+    NL_CHUNK_ROWS = 256,        /* least rows of a chunk where channels can be cut instead */
+    NL_SPAN_CHANNELS = 512,     /* least channels of a span; not part of the results */
     NL_STREAM_BYTES = 12 << 20, /* results of this size do not stay in cache */
     NL_TILE_BYTES = 16384, /* read by a tile stay in the nearest cache; not part of the results */
     NL_TILE_ROWS_LEAST = 4 /* as many as are written together */
