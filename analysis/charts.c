@@ -128,6 +128,9 @@ static const nl_chart_kind kinds[] = {
      .shape = NL_HEAT, .unit = "time step", .logarithmic = true},
     {KIND("std-steps", over_time, "standard deviation"), .channel = "/layers/@/step_std",
      .shape = NL_HEAT, .unit = "time step"},
+    {KIND("gradient-std-steps", over_time, "standard deviation of dL/d(value)"),
+     .channel = "/gradients/@/step_std", .shape = NL_HEAT, .unit = "time step",
+     .logarithmic = true},
 
     {KIND("probe", "Probes", ""), .channel = "/probes/@", .is_probe = true},
 };

@@ -43,6 +43,15 @@ typedef struct nl_watch {
     nl_real *room; /* goes with both: lent to layers that have to make something for them */
 } nl_watch;
 
+/* Told the gradients of the slots inside of a recurrent cell, step by step as backward goes. */
+typedef struct nl_step_watch {
+    /* dL/d(input) or dL/d(output) of the slot at a position of the sequence, through all that comes
+     * of it there and later: n rows of as many channels as slot_geom says. live (n): which of them
+     * are no padding; NULL: all. */
+    void (*gradient)(struct nl_step_watch *w, const struct nl_layer *l, int slot, nl_side side,
+                     int64_t position, int64_t n, const uint8_t *live, const nl_real *g);
+} nl_step_watch;
+
 typedef struct nl_layer_call {
     int64_t n; /* examples, at most the layer's capacity */
     nl_phase phase;
@@ -56,6 +65,7 @@ typedef struct nl_layer_call {
     int64_t step, epoch;
     uint64_t seed;
     nl_watch *watch;         /* NULL: nobody */
+    nl_step_watch *steps;    /* NULL: nobody */
     const nl_policy *policy; /* NULL: the norms' own */
     const uint8_t *live;     /* (n, in.s): 0 is padding; NULL: all live, or positions are gone */
     const nl_real *x;

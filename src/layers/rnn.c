@@ -126,6 +126,7 @@ static const nl_variable variables[] = {
     SCRATCH(NL_RNN_DH, "dh", "gradient of an output"),
     SCRATCH(NL_RNN_DK, "dk", "gradient of what is carried"),
     SCRATCH(NL_RNN_DZ, "dz", "gradient of an inner state"),
+    SCRATCH(NL_RNN_DS, "ds", "the same with what later steps ask, for the log"),
     SCRATCH(NL_RNN_DU, "du", "gradient of an output through U"),
     SCRATCH(NL_RNN_DV, "dv", "gradient of what the cell keeps"),
     SCRATCH(NL_RNN_DY, "dout", "gradient of the output before its norm"),
@@ -203,6 +204,7 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_DIN: return (nl_geom){.n = all, .c = in};
     case NL_RNN_DH:
     case NL_RNN_DZ: return (nl_geom){.n = n, .c = u};
+    case NL_RNN_DS: return (nl_geom){.n = c && cell->carries ? n : 0, .c = u};
     case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
     case NL_RNN_DU: return (nl_geom){.n = drops ? n : 0, .c = u};
     case NL_RNN_DV: return (nl_geom){.n = cell->early ? n : 0, .c = u};

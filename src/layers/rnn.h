@@ -63,6 +63,7 @@ enum {
     NL_RNN_DH,
     NL_RNN_DK,
     NL_RNN_DZ,
+    NL_RNN_DS,
     NL_RNN_DU,
     NL_RNN_DV,
     NL_RNN_DY,

@@ -104,6 +104,15 @@ static bool is_live(const unroll *w, int64_t t, int64_t i)
     return !w->live || w->live[t * w->n + i];
 }
 
+/* For the log: a gradient of a slot at step t. */
+static void tell(const unroll *w, int slot, nl_side side, int64_t t, const nl_real *g)
+{
+    nl_step_watch *watch = w->c->steps;
+    if (watch)
+        watch->gradient(watch, w->l, slot, side, position_of(w, t), w->n,
+                        w->live ? w->live + t * w->n : NULL, g);
+}
+
 /* ---- in and out */
 
 /* Numbers of this layer, step and variable. */
@@ -317,6 +326,8 @@ static void normalize_sequences_back(const unroll *w)
     swap_order(w, NL_RNN_DGATE, NL_RNN_SWAP, true);
     nl_norm_backward(w->l->norm[NL_RNN_SLOT_X], &a);
     swap_order(w, NL_RNN_SWAP, NL_RNN_DPX, false);
+    for (int64_t t = 0; t < w->steps && w->c->steps; t++)
+        tell(w, NL_RNN_SLOT_X, NL_PRE, t, at(w, NL_RNN_DPX, t, w->g));
 }
 
 /* ---- a step */
@@ -345,10 +356,15 @@ static nl_real *normalize_back(const unroll *w, int slot, const nl_real *x, nl_r
                                nl_real *dx)
 {
     nl_args a = norm_args(w);
-    if (!w->l->norm[slot])
-        return dy;
-    a.x = x, a.dy = dy, a.dx = dx;
-    nl_norm_backward(w->l->norm[slot], &a);
+    tell(w, slot, NL_POST, w->t, dy);
+    if (w->l->norm[slot]) {
+        a.x = x, a.dy = dy, a.dx = dx;
+        nl_norm_backward(w->l->norm[slot], &a);
+    } else {
+        dx = dy;
+    }
+    if (slot != NL_RNN_SLOT_C)
+        tell(w, slot, NL_PRE, w->t, dx);
     return dx;
 }
 
@@ -477,14 +493,26 @@ static void prepare_step_back(unroll *w, int64_t t)
     }
 }
 
+/* A state that is carried before its norm has a gradient of later steps, too. */
+static const nl_real *inner_gradient(const unroll *w)
+{
+    if (!w->step.carries_before || !w->is->carries)
+        return w->step.dz;
+    for (int64_t i = 0; i < w->n * w->u; i++)
+        w->v[NL_RNN_DS][i] = w->step.dz[i] + w->step.dk[i];
+    return w->v[NL_RNN_DS];
+}
+
 static void cell_back(unroll *w)
 {
-    if (!w->l->norm[NL_RNN_SLOT_C]) {
+    if (!w->l->norm[NL_RNN_SLOT_C] && !w->c->steps) {
         run(w, w->cell->finish_back, w->cell->prepare_back);
         return;
     }
     run(w, w->cell->finish_back, NULL);
     normalize_back(w, NL_RNN_SLOT_C, w->step.s, w->step.dz, w->step.dz);
+    if (w->c->steps)
+        tell(w, NL_RNN_SLOT_C, NL_PRE, w->t, inner_gradient(w));
     run(w, w->cell->prepare_back, NULL);
 }
 
@@ -556,7 +584,9 @@ static void step_back(unroll *w, int64_t t, bool *fresh)
     cell_back(w);
     if (w->is->early)
         candidate_back(w, t, t == w->steps - 1);
-    if (!pools(w))
+    if (pools(w))
+        tell(w, NL_RNN_SLOT_X, NL_POST, t, w->step.dx);
+    else
         normalize_back(w, NL_RNN_SLOT_X, at(w, NL_RNN_PX, t, w->g), w->step.dx,
                        at(w, NL_RNN_DPX, t, w->g));
     const nl_real *dph = normalize_back(w, NL_RNN_SLOT_H, at(w, NL_RNN_PH, t, w->gh), w->step.d_h,

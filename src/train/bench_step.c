@@ -79,12 +79,18 @@ static nl_status draw_examples(step_bench *b)
 
 /* ---- one step */
 
-/* Passes on what a watch is told and takes the time of it. */
+/* Passes on what watches are told and takes the time of it. */
 typedef struct timed_watch {
     nl_watch is;
     nl_watch *of;
     double *seconds;
 } timed_watch;
+
+typedef struct timed_steps {
+    nl_step_watch is;
+    nl_step_watch *of;
+    double *seconds;
+} timed_steps;
 
 static void see_timed(nl_watch *w, const nl_layer *l, const nl_layer_call *c, int slot,
                       nl_side side, const nl_real *g)
@@ -103,18 +109,34 @@ static void see_timed_value(nl_watch *w, const nl_layer *l, const nl_layer_call 
     *t->seconds += nl_wall_seconds() - start;
 }
 
-static void observe_begin(step_bench *b, nl_layer_call *c, timed_watch *timed)
+static void see_timed_step(nl_step_watch *w, const nl_layer *l, int slot, nl_side side,
+                           int64_t position, int64_t n, const uint8_t *live, const nl_real *g)
+{
+    const timed_steps *t = (const timed_steps *)w;
+    const double start = nl_wall_seconds();
+    t->of->gradient(t->of, l, slot, side, position, n, live, g);
+    *t->seconds += nl_wall_seconds() - start;
+}
+
+typedef struct timed {
+    timed_watch watch;
+    timed_steps steps;
+} timed;
+
+static void observe_begin(step_bench *b, nl_layer_call *c, timed *t)
 {
     if (!b->observer)
         return;
     nl_observe_begin(b->observer, b->step + 1, c);
-    if (!c->watch)
-        return;
-    *timed =
-        (timed_watch){.is = {.slot = see_timed, .value = see_timed_value, .room = c->watch->room},
-                      .of = c->watch,
-                      .seconds = &b->observing};
-    c->watch = &timed->is;
+    if (c->watch) {
+        const nl_watch is = {.slot = see_timed, .value = see_timed_value, .room = c->watch->room};
+        t->watch = (timed_watch){is, c->watch, &b->observing};
+        c->watch = &t->watch.is;
+    }
+    if (c->steps) {
+        t->steps = (timed_steps){{see_timed_step}, c->steps, &b->observing};
+        c->steps = &t->steps.is;
+    }
 }
 
 static void observe_layers(step_bench *b, const nl_layer_call *c)
@@ -151,8 +173,8 @@ static nl_status train_step(step_bench *b)
                        .carry = batch.carry,
                        .live = batch.live,
                        .x = batch.x};
-    timed_watch timed;
-    observe_begin(b, &c, &timed);
+    timed told;
+    observe_begin(b, &c, &told);
     const nl_real *logits = nl_model_forward(b->model, &c);
     const nl_answers answers = nl_answers_of(&b->data, batch.label, batch.value, batch.n);
     nl_loss_of(&answers, logits, b->d_logits);

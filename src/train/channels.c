@@ -15,7 +15,8 @@ const nl_log_channel_row nl_log_channels[NL_LOG_CHANNELS] = {
     [NL_LOG_GRADIENTS] = {"gradients", "Gradients dL/d(value) of what each slot sees and gives",
                           "/gradients",
                           "LAYER/SLOT/{pre,post}/{mean,std,skewness,kurtosis,min,max,percentiles}, "
-                          "channel_{mean,std} and position_{mean,std} where there are positions",
+                          "channel_{mean,std} and position_{mean,std} where there are positions, "
+                          "step_{mean,std,min,max} of slots inside of cells",
                           20, false},
     [NL_LOG_GRADIENT_HISTOGRAMS] = {"gradient_histograms", "How those gradients are distributed",
                                     "/gradient_histograms", "LAYER/SLOT/{pre,post}/{counts,nan}",

@@ -50,6 +50,7 @@ void nl_observe_begin(nl_observer *o, int64_t step, nl_layer_call *call)
     nl_agenda_turn(&o->agenda, step);
     call->logged = o->agenda.due[NL_LOG_ACTIVATIONS];
     call->watch = nl_slot_observer_watch(o->slots);
+    call->steps = nl_step_observer_watch(o->steps);
 }
 
 void nl_observe_layers(nl_observer *o, const nl_layer_call *call)

@@ -166,8 +166,8 @@ static uint64_t bytes_of_training(const char *words, const char *log, int thread
 
 static const char *const runs[] = {
     CIRCLES "batch=30 norm=batch steps=24", CIRCLES "batch=30 norm=none steps=24",
-    CIRCLES "batch=30 norm=batch_renorm+weight optimizer=adam steps=24",
-    SUMS "norm=layer steps=12"};
+    CIRCLES "batch=30 norm=batch_renorm+weight optimizer=adam steps=24", SUMS "norm=layer steps=12",
+    SUMS "norm=none norm.x=batch:time=pooled steps=12"};
 enum { RUNS = sizeof runs / sizeof *runs };
 
 START_TEST(channels_change_no_byte_of_training)

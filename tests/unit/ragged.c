@@ -152,8 +152,8 @@ START_TEST(logging_steps_never_changes_training)
         char words[2][256];
         for (int k = 0; k < 2; k++)
             snprintf(words[k], sizeof words[k],
-                     "data=sums model=lstm:hidden=8/5 norm=%s batch=40 steps=12 log=%d", norms[i],
-                     k ? 12 : 1);
+                     "data=sums model=lstm:hidden=8/5 norm=%s batch=40 steps=12 log=%s", norms[i],
+                     k ? "none" : "all,1,cosine:every=off");
         ck_assert_msg(checkpoint_bytes(words[0]) == checkpoint_bytes(words[1]), "%s", norms[i]);
     }
 }
@@ -161,22 +161,28 @@ END_TEST
 
 START_TEST(channels_over_steps_hold_numbers_for_every_logged_step)
 {
-    static const char *const names[] = {"x/pre/step_mean", "h/post/step_std",  "c/pre/step_min",
-                                        "c/post/step_max", "act/pre/step_std", "gradient_norm"};
+    static const struct {
+        const char *folder, *name;
+    } paths[] = {{"layers", "x/pre/step_mean"},    {"layers", "h/post/step_std"},
+                 {"layers", "c/pre/step_min"},     {"layers", "c/post/step_max"},
+                 {"layers", "act/pre/step_std"},   {"layers", "gradient_norm"},
+                 {"gradients", "x/pre/step_std"},  {"gradients", "h/pre/step_mean"},
+                 {"gradients", "h/post/step_min"}, {"gradients", "c/post/step_max"}};
     char folder[64], path[96];
     nl_train_result result;
     nl_run *run;
     make_test_folder(folder);
     ck_assert_int_eq(train_in(folder,
                               "data=sums model=gru:hidden=8:bidirectional=true norm=layer batch=40 "
-                              "steps=12 log=4",
+                              "steps=12 log=gradients,4",
                               1, false, &result),
                      NL_OK);
     snprintf(path, sizeof path, "%s/run.h5", folder);
     ck_assert_int_eq(nl_run_open(&run, path), NL_OK);
-    for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < 2 * sizeof paths / sizeof *paths; i++) {
         nl_array a;
-        snprintf(path, sizeof path, "/layers/%s/%s", i % 2 ? "r1_back" : "r1", names[i / 2]);
+        snprintf(path, sizeof path, "/%s/%s/%s", paths[i / 2].folder, i % 2 ? "r1_back" : "r1",
+                 paths[i / 2].name);
         if (nl_run_read(run, path, &a) != NL_OK)
             ck_abort_msg("%s", nl_last_error());
         ck_assert(a.rank == 2 && a.dim[0] == 4 && a.dim[1] == STEPS); /* steps 1, 4, 8, 12 */

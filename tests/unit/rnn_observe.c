@@ -315,6 +315,158 @@ START_TEST(lengths_of_gradients_are_by_position)
 }
 END_TEST
 
+/* ---- gradients inside of cells */
+
+enum { SLOTS = 5 };
+
+typedef struct told {
+    nl_step_watch is;
+    const uint8_t *live; /* (n, position) */
+    nl_real g[SLOTS][NL_SIDES][STEPS][N * WIDEST];
+    int times[SLOTS][NL_SIDES][STEPS];
+} told;
+
+static void tell(nl_step_watch *w, const nl_layer *l, int slot, nl_side side, int64_t position,
+                 int64_t n, const uint8_t *live, const nl_real *g)
+{
+    told *t = (told *)w;
+    const int64_t width = l->ops->slot_geom(l, slot).c;
+    ck_assert_int_eq(n, N);
+    for (int i = 0; i < N; i++)
+        ck_assert_int_eq(live ? live[i] : 1, t->live ? t->live[i * STEPS + position] : 1);
+    memcpy(t->g[slot][side][position], g, (size_t)(n * width) * sizeof *g);
+    t->times[slot][side][position]++;
+}
+
+/* Backward of a random dL/dh, whose numbers are dy. */
+static void go_back(rig *r, told *t, nl_real dy[N * STEPS * U])
+{
+    nl_real given[N * STEPS * U];
+    memset(t, 0, sizeof *t);
+    t->is.gradient = tell;
+    t->live = r->call.live;
+    fill(dy, N * STEPS * U, 2);
+    memcpy(given, dy, sizeof given);
+    r->call.dy = given;
+    r->call.steps = &t->is;
+    r->layer->ops->backward(r->layer, &r->call);
+}
+
+static const char *const sequences[] = {"rnn:units=5:sequences=true",
+                                        "rnn:units=5:sequences=true:reverse=true",
+                                        "lstm:units=5:sequences=true", "gru:units=5:sequences=true",
+                                        "gru_before:units=5:sequences=true"};
+
+/* dL/dWx = sum over positions and rows of x dL/d(x Wx)', dL/dU likewise. */
+START_TEST(gradients_before_the_norms_are_those_of_both_products)
+{
+    for (size_t s = 0; s < sizeof sequences / sizeof *sequences; s++)
+        for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+            rig r;
+            told t;
+            nl_real dy[N * STEPS * U], h[STEPS + 1][N * U] = {{0}};
+            open_rig(&r, sequences[s], norms[m]);
+            go_back(&r, &t, dy);
+            const bool reverse = strstr(sequences[s], "reverse");
+            const nl_item *wx = nl_store_find(nl_model_store(r.model), "l", "wx");
+            const nl_item *wh = nl_store_find(nl_model_store(r.model), "l", "wh");
+            for (int64_t p = 0; p < STEPS; p++)
+                r.layer->ops->observe_step(r.layer, &r.call, SLOT_OUT, p, h[p + !reverse], NULL);
+            for (int64_t k = 0; k < wx->count; k++) {
+                double sum = 0;
+                for (int64_t i = 0; i < N * STEPS; i++)
+                    sum +=
+                        (double)r.x[i * IN + k / wx->cols] *
+                        (double)t.g[SLOT_X][NL_PRE][i % STEPS][i / STEPS * wx->cols + k % wx->cols];
+                same(sequences[s], norms[m], "dL/dWx", (double)wx->grad[k], sum);
+            }
+            for (int64_t k = 0; k < wh->count; k++) {
+                double sum = 0;
+                for (int64_t i = 0; i < N * STEPS; i++)
+                    sum +=
+                        (double)h[i % STEPS + reverse][i / STEPS * U + k / wh->cols] *
+                        (double)t.g[SLOT_H][NL_PRE][i % STEPS][i / STEPS * wh->cols + k % wh->cols];
+                same(sequences[s], norms[m], "dL/dU", (double)wh->grad[k], sum);
+            }
+            nl_model_close(r.model);
+        }
+}
+END_TEST
+
+/* i, f, g and o of the LSTM see dL/ds g, dL/ds c_{t-1}, dL/ds i and dL/dh tanh(z), each times the
+ * slope of its activation; dL/dz = dL/dh o tanh'(z), and dL/dc_t if c_t is z. */
+START_TEST(an_lstms_gates_and_its_inner_state_have_the_gradients_of_its_formula)
+{
+    static const char *const specs[] = {"lstm:units=5:sequences=true",
+                                        "lstm:units=5:sequences=true:carry=normalized"};
+    for (size_t s = 0; s < sizeof specs / sizeof *specs; s++)
+        for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+            rig r;
+            told d;
+            nl_real dy[N * STEPS * U];
+            double carried[N * U] = {0};
+            open_rig(&r, specs[s], norms[m]);
+            go_back(&r, &d, dy);
+            const bool z_goes_on = s == 1 || m == 0;
+            for (int64_t t = 0; t < STEPS; t++) {
+                look(&r, t);
+                for (int i = 0; i < N; i++)
+                    for (int k = 0; k < U; k++) {
+                        const int at = i * U + k;
+                        const nl_real *post = d.g[SLOT_X][NL_POST][t] + i * 4 * U + k;
+                        const double ds = (double)d.g[SLOT_C][NL_PRE][t][at];
+                        const double dz = (double)d.g[SLOT_C][NL_POST][t][at];
+                        const double in = sigmoid(sum_of(&r, 4, i, 0, k)),
+                                     f = sigmoid(sum_of(&r, 4, i, 1, k)),
+                                     g = tanh(sum_of(&r, 4, i, 2, k)),
+                                     o = sigmoid(sum_of(&r, 4, i, 3, k)),
+                                     v = tanh((double)r.c_post[at]);
+                        same(specs[s], norms[m], "of i", (double)post[0], ds * g * in * (1 - in));
+                        same(specs[s], norms[m], "of f", (double)post[U],
+                             ds * carried[at] * f * (1 - f));
+                        same(specs[s], norms[m], "of g", (double)post[2 * U],
+                             ds * in * (1 - g * g));
+                        if (t == STEPS - 1) { /* nothing later: dL/dh is dy */
+                            const double dh = (double)dy[(i * STEPS + t) * U + k];
+                            same(specs[s], norms[m], "of o", (double)post[3 * U],
+                                 dh * v * o * (1 - o));
+                            same(specs[s], norms[m], "of z", dz, dh * o * (1 - v * v));
+                        }
+                        if (!z_goes_on) /* dL/dh from o */
+                            same(specs[s], norms[m], "of z", dz * v * (1 - o),
+                                 (double)post[3 * U] * (1 - v * v));
+                        carried[at] = (double)(z_goes_on ? r.c_post : r.c_pre)[at];
+                    }
+            }
+            nl_model_close(r.model);
+        }
+}
+END_TEST
+
+START_TEST(every_side_of_every_slot_is_told_once_a_position_with_its_padding)
+{
+    for (size_t s = 0; s < sizeof sequences / sizeof *sequences; s++)
+        for (size_t m = 0; m < sizeof norms / sizeof *norms; m++) {
+            rig r;
+            told t;
+            nl_real dy[N * STEPS * U];
+            open_rig(&r, sequences[s], norms[m]);
+            for (int i = 0; i < N * STEPS; i++)
+                r.live[i] = i % STEPS < STEPS - i / STEPS % 3;
+            r.call.live = r.live;
+            r.call.y = nl_model_forward(r.model, &r.call);
+            go_back(&r, &t, dy);
+            for (int slot = 0; slot < SLOTS; slot++)
+                for (int k = 0; k < NL_SIDES * STEPS; k++)
+                    ck_assert_msg(t.times[slot][k % NL_SIDES][k / NL_SIDES] ==
+                                      (slot != SLOT_OUT &&
+                                       (slot != SLOT_HN || strstr(sequences[s], "before"))),
+                                  "%s with %s: slot %d", sequences[s], norms[m], slot);
+            nl_model_close(r.model);
+        }
+}
+END_TEST
+
 static uint64_t kept_bytes(const rig *r)
 {
     nl_store *s = nl_model_store(r->model);
@@ -354,6 +506,9 @@ int main(void)
     tcase_add_test(t, a_pooled_population_weighs_the_steps_of_a_batch_alike);
     tcase_add_test(t, rows_of_padding_are_left_out);
     tcase_add_test(t, lengths_of_gradients_are_by_position);
+    tcase_add_test(t, gradients_before_the_norms_are_those_of_both_products);
+    tcase_add_test(t, an_lstms_gates_and_its_inner_state_have_the_gradients_of_its_formula);
+    tcase_add_test(t, every_side_of_every_slot_is_told_once_a_position_with_its_padding);
     tcase_add_test(t, looking_changes_no_state_and_nothing_that_backward_reads);
     suite_add_tcase(s, t);
     return run_suite(s);
