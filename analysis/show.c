@@ -22,13 +22,16 @@ static void add_fact(nl_text *out, const char *name, const char *value)
 
 static void show_facts(const nl_rundata *run, nl_text *out)
 {
-    static const char *const names[] = {"outcome", "spec", "seed", "steps", "wall_seconds", "cite"};
+    static const char *const names[] = {"outcome", "spec", "seed", "steps", "cite"};
+    const double seconds = nl_rundata_number(run, "wall_seconds", NAN);
     nl_text_add(out, "%s\n", nl_rundata_path(run));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = nl_rundata_text(run, names[i], "");
         if (value[0])
             add_fact(out, names[i], value);
     }
+    if (isfinite(seconds))
+        nl_text_add(out, "  %-14s %.4g\n", "seconds", seconds);
     const char *synthetic = nl_rundata_text(run, "synthetic", "0");
     if (strcmp(synthetic, "1") == 0 || strcmp(synthetic, "true") == 0)
         nl_text_add(out, "  SYNTHETIC DATA\n");

@@ -256,8 +256,8 @@ void nl_study_notes(const nl_study *s, nl_text *out)
             "(docs/statistics.md). "
             "better and worse: the sign-flip test of the differences by seed, tasks weighing the "
             "same, is below %.2g after Holm's correction over %" PRId64
-            " methods. No difference shown does not mean equal.\n",
-            100 * s->level, 1 - s->level, s->methods - 1);
+            " method%s. No difference shown does not mean equal.\n",
+            100 * s->level, 1 - s->level, s->methods - 1, s->methods == 2 ? "" : "s");
     if (!s->score)
         nl_text_add(out, "Tasks have different scores, so nothing is averaged over them.\n");
     print_ranks_note(s, out);

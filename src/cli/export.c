@@ -141,10 +141,11 @@ int cli_export(int argc, char **argv)
         return CLI_WRONG;
     if (!in.paths.count)
         return cli_wrong("export wants a run file or the folder of one");
-    const struct format *format = in.to ? find_format(in.to) : NULL;
+    if (!in.to)
+        return cli_wrong("export wants --to=csv, json or tensorboard");
+    const struct format *format = find_format(in.to);
     if (!format)
-        return cli_wrong("export: --to wants csv, json or tensorboard, got '%s'",
-                         in.to ? in.to : "nothing");
+        return cli_wrong("export: --to wants csv, json or tensorboard, got '%s'", in.to);
     if (in.out && in.paths.count > 1)
         return cli_wrong("export: --out is of one run, here are %lld", (long long)in.paths.count);
     nl_status st = NL_OK;
