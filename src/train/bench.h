@@ -103,6 +103,9 @@ typedef struct nl_bench_logging_row {
     nl_bench_channel channel[NL_LOG_CHANNELS];
     /* Of the run's time that goes into them, evaluation left out: those that log= turns on; all. */
     double share, share_of_all;
+    /* Medians of steps, in turn: with every channel off, and without the code that asks. */
+    double off_ms, bare_ms;
+    int64_t pairs;
 } nl_bench_logging_row;
 nl_status nl_bench_logging(const nl_run_spec *spec, double seconds,
                            nl_bench_logging_row *out) NL_CHECKED;

@@ -326,14 +326,11 @@ done:
 /* Rows: a chunk of the file, or half of one. */
 enum { LOGGED = 64, LOGGED_OF_LONG = 32, LONG_MS = 50 };
 
-/* Every step has a row of the channel. */
-static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, int rows,
-                           double *row_ms)
+/* Opens b->observer for log=TEXT. */
+static nl_status observe(step_bench *b, nl_log *log, const char *text)
 {
-    char only[NL_STRING_MAX];
     nl_log_plan plan;
-    snprintf(only, sizeof only, "none,%s:every=1", nl_log_channels[id].name);
-    NL_TRY(nl_log_plan_parse(only, &plan));
+    NL_TRY(nl_log_plan_parse(text, &plan));
     const nl_observer_setup s = {.log = log,
                                  .model = b->model,
                                  .plan = &plan,
@@ -342,17 +339,12 @@ static nl_status log_steps(step_bench *b, nl_log *log, nl_log_channel_id id, int
                                  .checkpoint = MOST_STEPS,
                                  .last_gradient = b->last_gradient};
     NL_TRY(nl_observer_open(&b->observer, &s));
-    NL_TRY(nl_log_begin(log));
-    NL_TRY(train_step(b));
-    b->observing = 0;
-    for (int i = 0; i < rows; i++)
-        NL_TRY(train_step(b));
-    *row_ms = b->observing / rows * 1e3;
-    return NL_OK;
+    return nl_log_begin(log);
 }
 
-/* The same with a run file, which is removed. */
-static nl_status log_steps_to_file(step_bench *b, nl_log_channel_id id, int rows, double *row_ms)
+/* Calls `use` with a run file, which is removed. */
+static nl_status with_run_file(step_bench *b, nl_status use(step_bench *b, nl_log *log, void *arg),
+                               void *arg)
 {
     const char *tmp = getenv("TMPDIR");
     char folder[256], path[300], part[310];
@@ -364,7 +356,7 @@ static nl_status log_steps_to_file(step_bench *b, nl_log_channel_id id, int rows
     snprintf(path, sizeof path, "%s/run.h5", folder);
     snprintf(part, sizeof part, "%s.part", path);
     NL_GO(nl_log_open(&log, path));
-    NL_GO(log_steps(b, log, id, rows, row_ms));
+    NL_GO(use(b, log, arg));
 done:
     nl_observer_close(b->observer);
     b->observer = NULL;
@@ -372,6 +364,64 @@ done:
     unlink(part);
     rmdir(folder);
     return st;
+}
+
+typedef struct one_channel {
+    nl_log_channel_id id;
+    int rows;
+    double row_ms;
+} one_channel;
+
+/* Every step has a row of the channel. */
+static nl_status log_steps(step_bench *b, nl_log *log, void *arg)
+{
+    one_channel *c = arg;
+    char only[NL_STRING_MAX];
+    snprintf(only, sizeof only, "none,%s:every=1", nl_log_channels[c->id].name);
+    NL_TRY(observe(b, log, only));
+    NL_TRY(train_step(b));
+    NL_TRY(nl_log_flush(log));
+    b->observing = 0;
+    for (int i = 0; i < c->rows; i++)
+        NL_TRY(train_step(b));
+    const double start = nl_wall_seconds();
+    NL_TRY(nl_log_flush(log));
+    b->observing += nl_wall_seconds() - start;
+    c->row_ms = b->observing / c->rows * 1e3;
+    return NL_OK;
+}
+
+typedef struct all_off {
+    double seconds;
+    nl_bench_logging_row *out;
+} all_off;
+
+/* Pairs of steps, one with an observer that has nothing to do, one without any; who comes first
+ * takes turns. */
+static nl_status step_in_pairs(step_bench *b, nl_log *log, void *arg)
+{
+    const all_off *off = arg;
+    double *with = b->seconds, *without = b->seconds + MOST_STEPS / 2;
+    int64_t pairs = 0;
+    NL_TRY(observe(b, log, "none"));
+    nl_observer *idle = b->observer;
+    const double start = nl_wall_seconds();
+    while (pairs < LEAST_STEPS ||
+           (pairs < MOST_STEPS / 2 && nl_wall_seconds() - start < off->seconds)) {
+        for (int k = 0; k < 2; k++) {
+            const bool watched = (k + pairs) % 2;
+            b->observer = watched ? idle : NULL;
+            const double before = nl_wall_seconds();
+            NL_TRY(train_step(b));
+            (watched ? with : without)[pairs] = nl_wall_seconds() - before;
+        }
+        pairs++;
+    }
+    b->observer = idle;
+    off->out->off_ms = nl_bench_median(with, pairs) * 1e3;
+    off->out->bare_ms = nl_bench_median(without, pairs) * 1e3;
+    off->out->pairs = pairs;
+    return NL_OK;
 }
 
 static nl_status log_channels(step_bench *b, nl_bench_logging_row *out)
@@ -385,7 +435,9 @@ static nl_status log_channels(step_bench *b, nl_bench_logging_row *out)
         nl_bench_channel *c = &out->channel[k];
         c->on = plan.of[k].on;
         c->every = nl_log_plan_every(c->on ? &plan : &all, (nl_log_channel_id)k, out->steps);
-        NL_TRY(log_steps_to_file(b, (nl_log_channel_id)k, rows, &c->row_ms));
+        one_channel one = {.id = (nl_log_channel_id)k, .rows = rows};
+        NL_TRY(with_run_file(b, log_steps, &one));
+        c->row_ms = one.row_ms;
         every += c->row_ms / (double)c->every;
         asked += c->on ? c->row_ms / (double)c->every : 0;
     }
@@ -415,6 +467,7 @@ nl_status nl_bench_logging(const nl_run_spec *spec, double seconds, nl_bench_log
     NL_GO(measure(&b, seconds, NULL, &step));
     out->step_ms = step.median_ms;
     NL_GO(log_channels(&b, out));
+    NL_GO(with_run_file(&b, step_in_pairs, &(all_off){seconds, out}));
 done:
     nl_threads_set(before);
     nl_free(b.last_gradient);

@@ -17,6 +17,7 @@ good '"median_ms": ' bench step data=circles model=mlp:hidden=8 batch=20 --json
 [ "$(wc -l <out)" -eq 1 ] || complain "one step is not one row of JSON"
 good 'rest  ' bench layers data=circles model=mlp:hidden=8 norm=batch batch=20
 good '"name": "norm", ' bench layers data=circles model=mlp:hidden=8 norm=batch batch=20 --json
+good 'every channel off: step' bench logging data=circles model=mlp:hidden=8 norm=batch batch=20
 good 'channels that are on take' bench logging data=circles model=mlp:hidden=8 norm=batch batch=20
 good '"channel": "norms", ' bench logging data=circles model=mlp:hidden=8 norm=batch batch=20 --json
 bad 2 "did you mean 'batch'?" bench logging data=circles norm=bacth
