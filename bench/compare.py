@@ -29,9 +29,16 @@ STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0), ("lstm", 2, 2.
 KERNEL_SHARE = {"128x1000": 0.5, "2000x512": 0.7, "131072x64": 0.7}
 
 
-def rows(command):
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+def rows(command, **environment):
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE,
+                         env={**os.environ, **environment}).stdout
     return [json.loads(line) for line in out.splitlines()]
+
+
+def torch_rows(script, *arguments, threads):
+    """torch.set_num_threads does not reach OpenBLAS, which takes every core unless it is told."""
+    return rows([sys.executable, os.path.join(HERE, script), *arguments, str(threads)],
+                OPENBLAS_NUM_THREADS=str(threads))
 
 
 def better(best, row):
@@ -48,7 +55,7 @@ def compare_step(args, case, threads, wanted):
                          f"threads={threads}"] + keys):
             ours = better(ours, row)
         for used in range(1, threads + 1):  # with more threads allowed, fewer may be its best
-            for row in rows([sys.executable, os.path.join(HERE, "torch_step.py"), case, str(used)]):
+            for row in torch_rows("torch_step.py", case, threads=used):
                 theirs = better(theirs, row)
     return {"name": f"step {case}", "threads": threads, "normlab_ms": ours["median_ms"],
             "normlab_min_ms": ours["min_ms"], "torch_ms": theirs["median_ms"],
@@ -61,7 +68,7 @@ def compare_kernels(args, threads):
     for _ in range(args.rounds):
         for row in rows([args.normlab, "bench", "kernels", "--json", f"threads={threads}"]):
             ours[row["name"]] = better(ours.get(row["name"]), row)
-        for row in rows([sys.executable, os.path.join(HERE, "torch_kernels.py"), str(threads)]):
+        for row in torch_rows("torch_kernels.py", threads=threads):
             theirs[row["name"]] = better(theirs.get(row["name"]), row)
     for name, mine in ours.items():
         other = theirs[name]
@@ -74,7 +81,7 @@ def compare_kernels(args, threads):
 
 def compare_conv(args, threads):
     theirs = {}
-    for row in rows([sys.executable, os.path.join(HERE, "torch_conv.py"), str(threads)]):
+    for row in torch_rows("torch_conv.py", threads=threads):
         theirs[row["name"]] = better(theirs.get(row["name"]), row)
     for mine in rows([args.normlab, "bench", "conv", "--json", f"threads={threads}"]):
         other = theirs[mine["name"]]
