@@ -4,11 +4,6 @@ find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial) # never the generic hdf5.pc: MPI takes it over
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
-if(NORMLAB_LIBXSMM)
-  find_path(XSMM_INCLUDE libxsmm.h REQUIRED PATH_SUFFIXES libxsmm)
-  find_library(XSMM_LIBRARY xsmm REQUIRED)
-  find_library(XSMM_NOBLAS xsmmnoblas REQUIRED)
-endif()
 
 # Kernels are compiled once for each CPU variant; nl_cpu_level() chooses at run time.
 set(NORMLAB_VARIANT_base "")
@@ -40,11 +35,6 @@ function(normlab_settings target precision)
                         Threads::Threads m ${CMAKE_DL_LIBS} hdf5_serial_hl)
   if(${precision} STREQUAL f64)
     target_compile_definitions(${target} PUBLIC NL_F64)
-  endif()
-  if(NORMLAB_LIBXSMM)
-    target_compile_definitions(${target} PUBLIC NL_XSMM)
-    target_include_directories(${target} SYSTEM PUBLIC ${XSMM_INCLUDE})
-    target_link_libraries(${target} PUBLIC ${XSMM_LIBRARY} ${XSMM_NOBLAS})
   endif()
 endfunction()
 

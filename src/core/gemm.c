@@ -1,243 +1,235 @@
-/* All three products are C (m, n) = A (m, p) B (p, n) with A read by rows (nn, nt) or by columns
- * (tn). C is cut into blocks, each block is done by one thread, and the reduction runs through it
- * in pieces that add to C in memory, so that the pieces of A and B stay in cache. nt reads a
- * transposed copy of W in panels: one panel is the B of one column of blocks, without gaps, and is
- * used while it is in cache.
+/* All three products are C (m, n) = A (m, p) B (p, n), with A read by rows (nn, nt) or by columns
+ * (tn). C is cut into blocks, each is done by one thread, and a long reduction runs through it in
+ * pieces that add to C, so that the pieces of A and B stay in cache.
  *
- * LIBXSMM's kernels have the strides built in: they are made for rows without gaps and for the
- * block sizes of the plan's own number of rows; every other block is done by the plain C kernel. */
+ *     nn   B = W. A block is a panel of columns; the next panel of W is brought near meanwhile.
+ *     tn   C = D. A block is a stripe of rows; the next stripe is brought near meanwhile.
+ *     nt   An operand is turned, into panels that are the B of one column of blocks without gaps.
+ *          Of few rows it is Y: then C is X^T, whose blocks are turned back, and A is W, whose next
+ *          rows are brought near. Of many it is W, which may serve several products.
+ *
+ * What is brought near lies in memory or in a cache that cores share, in rows with gaps, where no
+ * hardware finds it: a tenth of a product's time. */
 #include "core/gemm.h"
 
 #include <assert.h>
 
 #include "base/alloc.h"
-#include "kernel/cpu.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
 
-#ifdef NL_XSMM
-#include <libxsmm.h>
-#include <limits.h>
-#include <pthread.h>
-#ifdef NL_F64
-typedef libxsmm_dmmfunction jit;
-#else
-typedef libxsmm_smmfunction jit;
-#endif
-#endif
-
-/* Chosen by measurement on AVX-512; 512 bytes are eight registers, and rows are held six at a time
- * by LIBXSMM and by the plain kernel. */
+/* Chosen by measurement on AVX-512. */
 enum {
-    TILE_ROWS = 6,
-    SMALL_ROWS = 30, /* of a block where C has few blocks */
-    BLOCK_ROWS = 60,
-    LARGE_ROWS = 120, /* where C has many rows */
-    MANY_ROWS = 480,
-    FEW_BLOCKS = 4,
-    BLOCK_COLUMNS = 512 / (int)sizeof(nl_real),
-    SMALL_COLUMNS = BLOCK_COLUMNS / 2, /* where C has few blocks */
-    BLOCK_DEPTH = 256,
-    SPLIT_ROWS = 512,  /* tn: least rows of X in one part of a split reduction */
-    SPLIT_BLOCKS = 32, /* tn: with fewer blocks in D the reduction is split */
-    FOLD_WIDTH = 256   /* values folded at once */
+    TILE_ROWS = 6,                      /* of the kernel, */
+    PANEL = 256 / (int)sizeof(nl_real), /* and columns: four registers */
+    LINE = 64,                          /* bytes, of cache */
+    ROWS = 30,                          /* of a block, to begin with */
+    TURNED_ROWS = 48,                   /* of a block that is turned back */
+    DEPTH = 1024,                       /* of a piece of the reduction */
+    WANTED_BLOCKS = 16,                 /* when there are more, they grow */
+    WANTED_WORK = 1 << 21,              /* until they have so many multiply-adds */
+    FOLD_WIDTH = 256                    /* values folded at once */
 };
-
-typedef struct extent {
-    int64_t size, block;
-} extent;
-
-/* One of the products as prepared at set-up, for m or p equal to the plan's rows. */
-typedef struct product {
-    extent m, n, p;
-    bool a_by_columns, b_in_panels;
-    int64_t lda; /* the strides that the generated kernels were made for; C is (m, n) */
-#ifdef NL_XSMM
-    jit kernel[2][2][2][2]; /* [last rows][last columns][last piece][adds] or NULL */
-#endif
-} product;
 
 struct nl_gemm {
     int64_t rows, k, o;
-    product nn, tn, nt;
-    nl_real *panels; /* W^T in panels (o, columns of a block), or NULL */
+    nl_real *panels; /* W^T or Y^T, or NULL */
     nl_real *part;   /* partial D of a split reduction, or NULL */
 };
 
-/* A product as called. */
+typedef struct area {
+    int64_t i, j, rows, columns; /* of C */
+} area;
+
+/* A piece of an area's reduction. */
+typedef struct piece {
+    area at;
+    int64_t p, depth;
+} piece;
+
 typedef struct call {
-    const product *plan;
-    const nl_small_gemm_kernels *plain;
     int64_t m, n, p;
     nl_strided a;
     const nl_real *b;
-    int64_t ldb;
+    int64_t ldb; /* 0: B stands in panels */
     nl_real *c;
     int64_t ldc;
-    bool add, made_for; /* made_for: the strides are those of the generated kernels */
+    bool add;
+    int64_t rows, columns; /* of a block */
     int64_t row_blocks, column_blocks;
     int64_t span; /* of the reduction in one part; part s is added to c + s * m * n */
+    nl_ahead (*ahead)(const struct call *c, const piece *now);
 } call;
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-#ifdef NL_XSMM
-static int64_t last_of(extent e) { return e.size - (ceil_div(e.size, e.block) - 1) * e.block; }
+/* ---- blocks */
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* The last one of several has what is left over, too. */
+static int64_t whole_parts(int64_t n, int64_t part) { return n > 0 && n < part ? 1 : n / part; }
 
-static void start_xsmm(void)
+/* Doubles an extent of the block while there are many and they are small. */
+static void grow(call *c, int64_t *extent, int64_t most)
 {
-    libxsmm_init();
-    libxsmm_set_verbosity(0);
-    if (nl_cpu_level() == NL_CPU_AVX2)
-        libxsmm_set_target_archid(LIBXSMM_X86_AVX2);
-}
-
-static jit make_kernel(const product *g, int64_t rows, int64_t columns, int64_t depth, bool add)
-{
-    /* LIBXSMM is column-major: C^T = B^T A^T. */
-    const int lda = (int)(g->b_in_panels ? columns : g->n.size);
-    const int ldb = (int)g->lda, ldc = (int)g->n.size;
-    const int flags = g->a_by_columns ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
-    const int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
-    const nl_real alpha = 1, beta = add ? 1 : 0;
-#ifdef NL_F64
-    return libxsmm_dmmdispatch((int)columns, (int)rows, (int)depth, &lda, &ldb, &ldc, &alpha, &beta,
-                               &flags, &prefetch);
-#else
-    return libxsmm_smmdispatch((int)columns, (int)rows, (int)depth, &lda, &ldb, &ldc, &alpha, &beta,
-                               &flags, &prefetch);
-#endif
-}
-
-static void make_kernels(product *g)
-{
-    if (nl_cpu_level() == NL_CPU_BASE || g->lda > INT_MAX || g->n.size > INT_MAX)
-        return;
-    pthread_once(&once, start_xsmm);
-    for (int which = 0; which < 16; which++) {
-        const bool rows = which & 1, columns = which & 2, piece = which & 4, add = which & 8;
-        g->kernel[rows][columns][piece][add] =
-            make_kernel(g, rows ? last_of(g->m) : g->m.block, columns ? last_of(g->n) : g->n.block,
-                        piece ? last_of(g->p) : g->p.block, add);
+    while (*extent < most && c->rows * c->columns * c->span < WANTED_WORK) {
+        const int64_t before = *extent;
+        *extent = least(2 * before, most);
+        if (ceil_div(c->m, c->rows) * whole_parts(c->n, c->columns) < WANTED_BLOCKS) {
+            *extent = before;
+            return;
+        }
     }
 }
 
-static jit find_kernel(const call *c, int64_t rows, int64_t columns, int64_t depth, bool add)
+static void count_blocks(call *c)
 {
-    const product *g = c->plan;
-    const bool r = rows != g->m.block, n = columns != g->n.block, p = depth != g->p.block;
-    if (!c->made_for || (r && rows != last_of(g->m)) || (n && columns != last_of(g->n)) ||
-        (p && depth != last_of(g->p)))
-        return NULL;
-    return g->kernel[r][n][p][add];
-}
-#else
-static void make_kernels(product *g) { (void)g; }
-#endif
-
-/* Blocks of the same size as far as possible, a multiple of `step` and at most `block`. */
-static extent cut(int64_t size, int64_t block, int64_t step)
-{
-    const int64_t even = ceil_div(size, ceil_div(size, block));
-    return (extent){size, least(size, ceil_div(even, step) * step)};
+    c->row_blocks = ceil_div(c->m, c->rows);
+    c->column_blocks = whole_parts(c->n, c->columns);
 }
 
-static extent cut_rows(int64_t m, int64_t column_blocks)
+static void cut_into_panels(call *c)
 {
-    if (ceil_div(m, BLOCK_ROWS) * column_blocks < FEW_BLOCKS)
-        return cut(m, SMALL_ROWS, TILE_ROWS);
-    return cut(m, m < MANY_ROWS ? BLOCK_ROWS : LARGE_ROWS, TILE_ROWS);
+    c->rows = c->m < ROWS && c->m > 0 ? c->m : ROWS;
+    c->columns = least(c->n, PANEL);
+    grow(c, &c->rows, c->m);
+    if (c->ldb)
+        grow(c, &c->columns, c->n);
+    count_blocks(c);
 }
 
-static void plan_product(product *g, int64_t m, int64_t n, int64_t p)
+static void cut_into_stripes(call *c)
 {
-    const bool single = m <= SMALL_ROWS && n <= BLOCK_COLUMNS; /* one block keeps one thread busy */
-    const bool small = single || (g->b_in_panels && n < FEW_BLOCKS * BLOCK_COLUMNS);
-    g->n = (extent){n, least(n, small ? SMALL_COLUMNS : BLOCK_COLUMNS)};
-    g->m = cut_rows(m, ceil_div(n, g->n.block));
-    g->p = (extent){p, least(p, BLOCK_DEPTH)};
-    g->lda = g->a_by_columns ? m : p;
-    make_kernels(g);
+    c->rows = least(c->m, TILE_ROWS);
+    c->columns = least(c->n, PANEL);
+    grow(c, &c->columns, c->n);
+    grow(c, &c->rows, c->m);
+    count_blocks(c);
 }
 
-/* How often the reduction of tn over p rows is split: few blocks in D keep few threads busy. */
-static int64_t parts_of(const product *g, int64_t p)
+static area area_of(const call *c, int64_t row_block, int64_t column_block)
 {
-    const int64_t blocks = ceil_div(g->m.size, g->m.block) * ceil_div(g->n.size, g->n.block);
-    const int64_t parts = least(p / SPLIT_ROWS, SPLIT_BLOCKS / blocks);
-    return parts > 1 ? parts : 1;
+    const int64_t i = row_block * c->rows, j = column_block * c->columns;
+    const bool last = column_block == c->column_blocks - 1;
+    return (area){i, j, least(c->m - i, c->rows), last ? c->n - j : c->columns};
 }
 
-static int64_t span_of(const product *g, int64_t p, int64_t parts)
+/* ---- what is needed next */
+
+/* `bytes` from there on, spread over the tiles of an area. */
+static nl_ahead spread(const void *from, int64_t bytes, const piece *now)
 {
-    return ceil_div(ceil_div(p, parts), g->p.block) * g->p.block;
+    const int64_t tiles = ceil_div(now->at.rows, TILE_ROWS) * ceil_div(now->at.columns, PANEL);
+    const int64_t step = ceil_div(bytes, tiles * now->depth);
+    return (nl_ahead){.from = from, .turns = tiles, .turn = step * now->depth, .step = step};
 }
 
-static void do_piece(const call *c, int64_t i, int64_t j, int64_t p, int64_t depth, nl_real *to,
-                     bool add)
+/* nn: of the same panel the next piece, or of the next panel the first. */
+static nl_ahead next_panel(const call *c, const piece *now)
 {
-    const int64_t rows = least(c->m - i, c->plan->m.block);
-    const int64_t columns = least(c->n - j, c->plan->n.block);
-    const nl_strided a = {c->a.p + i * c->a.row + p * c->a.col, c->a.row, c->a.col};
-    const int64_t ldb = c->plan->b_in_panels ? columns : c->ldb;
-    const nl_real *b = c->b + p * ldb + (c->plan->b_in_panels ? j * c->p : j);
-#ifdef NL_XSMM
-    const jit kernel = find_kernel(c, rows, columns, depth, add);
-    if (kernel) {
-        kernel(b, a.p, to);
-        return;
-    }
-#endif
-    c->plain->multiply(rows, columns, depth, a, b, ldb, to, c->ldc, add);
+    const bool ends = now->p + now->depth == c->p;
+    const int64_t block = now->at.j / c->columns + ends;
+    if (block == c->column_blocks)
+        return (nl_ahead){0};
+    const area next = area_of(c, 0, block);
+    const int64_t bytes = next.columns * (int64_t)sizeof(nl_real);
+    return (nl_ahead){.from = c->b + (ends ? 0 : now->p + now->depth) * c->ldb + next.j,
+                      .turns = bytes / LINE + 1,
+                      .turn = LINE,
+                      .step = c->ldb * (int64_t)sizeof(nl_real)};
 }
 
-static void do_block_of(const call *c, int64_t row_block, int64_t column_block, int64_t part)
+/* tn: the rows of D that are written next. */
+static nl_ahead next_stripe(const call *c, const piece *now)
 {
-    const int64_t i = row_block * c->plan->m.block, j = column_block * c->plan->n.block;
+    const int64_t i = now->at.i + now->at.rows, rows = least(c->m - i, now->at.rows);
+    if (rows < 1 || now->at.columns < c->n)
+        return (nl_ahead){0};
+    return spread(c->c + i * c->ldc, rows * c->ldc * (int64_t)sizeof(nl_real), now);
+}
+
+/* nt: a share of the rows of W that are read next; the other panels take the others. */
+static nl_ahead next_weights(const call *c, const piece *now)
+{
+    const int64_t i = now->at.i + now->at.rows, rows = least(c->m - i, now->at.rows);
+    if (rows < 1)
+        return (nl_ahead){0};
+    const int64_t share = ceil_div(rows * c->p, c->column_blocks);
+    return spread(c->a.p + i * c->p + now->at.j / PANEL * share + now->p,
+                  share * (int64_t)sizeof(nl_real), now);
+}
+
+/* ---- one block */
+
+static void multiply_piece(const call *c, const piece *now, nl_real *to, int64_t ldto, bool add)
+{
+    const area *at = &now->at;
+    const nl_strided a = {c->a.p + at->i * c->a.row + now->p * c->a.col, c->a.row, c->a.col};
+    const int64_t ldb = c->ldb ? c->ldb : at->columns;
+    const nl_real *b = c->b + now->p * ldb + (c->ldb ? at->j : at->j * c->p);
+    const nl_ahead ahead = c->ahead && now->depth > 0 ? c->ahead(c, now) : (nl_ahead){0};
+    nl_small_gemm()->multiply(at->rows, at->columns, now->depth, a, b, ldb, to, ldto, add, ahead);
+}
+
+static void multiply_area(const call *c, area at, int64_t part, nl_real *to, int64_t ldto)
+{
     const int64_t end = least((part + 1) * c->span, c->p);
-    nl_real *to = c->c + part * c->m * c->n + i * c->ldc + j;
     int64_t p = least(part * c->span, c->p); /* a last part may be empty: it adds zeros */
+    const int64_t pieces = ceil_div(end - p, DEPTH), most = pieces ? ceil_div(end - p, pieces) : 0;
     bool add = c->add;
     do {
-        const int64_t depth = least(end - p, c->plan->p.block);
-        do_piece(c, i, j, p, depth, to, add);
+        const int64_t depth = least(end - p, most);
+        multiply_piece(c, &(piece){at, p, depth}, to, ldto, add);
         p += depth;
         add = true;
     } while (p < end);
 }
 
-/* The smaller of A and B is read again and again, so it is the inner one. */
+/* Row by row of blocks, or column by column: the smaller of A and B is read again and again. */
 static void do_block(int64_t b, void *arg)
 {
     const call *c = arg;
     const int64_t blocks = c->row_blocks * c->column_blocks, part = b / blocks, rest = b % blocks;
-    if (c->m > c->n)
-        do_block_of(c, rest / c->column_blocks, rest % c->column_blocks, part);
-    else
-        do_block_of(c, rest % c->row_blocks, rest / c->row_blocks, part);
+    const area at = c->m > c->n ? area_of(c, rest / c->column_blocks, rest % c->column_blocks)
+                                : area_of(c, rest % c->row_blocks, rest / c->row_blocks);
+    multiply_area(c, at, part, c->c + part * c->m * c->n + at.i * c->ldc + at.j, c->ldc);
 }
 
-static void prepare(call *c)
+/* nt with Y turned: a block of C = X^T, from X and back. */
+static void do_turned_block(int64_t b, void *arg)
 {
-    const product *g = c->plan;
-    c->plain = nl_small_gemm();
-    c->made_for = (g->a_by_columns ? c->a.col : c->a.row) == g->lda &&
-                  (g->b_in_panels || c->ldb == g->n.size) && c->ldc == g->n.size;
-    c->row_blocks = ceil_div(c->m, g->m.block);
-    c->column_blocks = ceil_div(c->n, g->n.block);
-    c->span = c->p;
+    const call *c = arg;
+    const area at = area_of(c, b / c->column_blocks, b % c->column_blocks);
+    _Alignas(NL_ALIGN) nl_real turned[TURNED_ROWS * 2 * PANEL];
+    nl_real *x = c->c + at.j * c->ldc + at.i;
+    if (c->add)
+        nl_small_gemm()->transpose(at.columns, at.rows, x, c->ldc, turned, at.columns);
+    multiply_area(c, at, 0, turned, at.columns);
+    nl_small_gemm()->transpose(at.rows, at.columns, turned, at.columns, x, c->ldc);
 }
 
 static int64_t flops(const call *c) { return 2 * c->m * c->n * c->p; }
 
-static void run(call *c, int64_t parts)
+/* ---- a reduction in parts */
+
+/* How often the reduction of tn over r rows is split: few blocks in D keep few threads busy. The
+ * blocks are those of 60 rows, 30 of a small D and 120 of a large, by 512 bytes: bytes depend on
+ * this number, so it stays what it was when blocks were of this size. */
+static int64_t parts_of(const nl_gemm *g, int64_t r)
 {
-    if (parts > 1)
-        c->span = span_of(c->plan, c->p, parts);
-    nl_for(c->row_blocks * c->column_blocks * parts, flops(c), do_block, c);
+    enum { SPLIT_ROWS = 512, SPLIT_BLOCKS = 32, WIDTH = 512 / (int)sizeof(nl_real) };
+    const bool single = g->k <= 30 && g->o <= WIDTH;
+    const int64_t columns = ceil_div(g->o, single ? WIDTH / 2 : WIDTH);
+    const bool few = ceil_div(g->k, 60) * columns < 4;
+    const int64_t blocks = columns * ceil_div(g->k, few ? 30 : g->k < 480 ? 60 : 120);
+    const int64_t parts = least(r / SPLIT_ROWS, SPLIT_BLOCKS / blocks);
+    return parts > 1 ? parts : 1;
+}
+
+static int64_t span_of(int64_t p, int64_t parts)
+{
+    enum { UNIT = 256 };
+    return parts > 1 ? ceil_div(ceil_div(p, parts), UNIT) * UNIT : p;
 }
 
 typedef struct fold {
@@ -261,7 +253,9 @@ static void fold_block(int64_t b, void *arg)
         f->to[from + i] = (nl_real)sum[i];
 }
 
-nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool transpose_w)
+/* ---- plans */
+
+nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool transposes)
 {
     nl_status st = NL_OK;
     int64_t size;
@@ -274,19 +268,14 @@ nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool t
     if (!g)
         NL_BAIL(NL_ENOMEM, "gemm: plan");
     *g = (nl_gemm){.rows = rows, .k = k, .o = o};
-    g->tn.a_by_columns = true;
-    g->nt.b_in_panels = true;
-    plan_product(&g->nn, rows, o, k);
-    plan_product(&g->tn, k, o, rows);
-    const int64_t parts = parts_of(&g->tn, rows);
+    const int64_t parts = parts_of(g, rows);
     if (parts > 1) {
         g->part = nl_alloc((size_t)(parts * size), sizeof *g->part);
         if (!g->part)
             NL_BAIL(NL_ENOMEM, "gemm: %lld parts of %lld values", (long long)parts,
                     (long long)size);
     }
-    if (transpose_w) {
-        plan_product(&g->nt, rows, k, o);
+    if (transposes) {
         g->panels = nl_alloc((size_t)size, sizeof *g->panels);
         if (!g->panels)
             NL_BAIL(NL_ENOMEM, "gemm: %lld by %lld transposed weights", (long long)o, (long long)k);
@@ -307,12 +296,13 @@ void nl_gemm_close(nl_gemm *g)
     nl_free(g);
 }
 
+/* ---- the products */
+
 void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_real *w, nl_real *y,
                 int64_t ldy, bool add)
 {
     assert(r <= g->rows);
-    call c = {.plan = &g->nn,
-              .m = r,
+    call c = {.m = r,
               .n = g->o,
               .p = g->k,
               .a = {x, ldx, 1},
@@ -320,18 +310,19 @@ void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .ldb = g->o,
               .c = y,
               .ldc = ldy,
-              .add = add};
-    prepare(&c);
-    run(&c, 1);
+              .add = add,
+              .span = g->k,
+              .ahead = next_panel};
+    cut_into_panels(&c);
+    nl_for(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
 }
 
 void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_real *y, int64_t ldy,
                 nl_real *d, bool add)
 {
     assert(r <= g->rows);
-    const int64_t parts = parts_of(&g->tn, r), size = g->k * g->o;
-    call c = {.plan = &g->tn,
-              .m = g->k,
+    const int64_t parts = parts_of(g, r), size = g->k * g->o;
+    call c = {.m = g->k,
               .n = g->o,
               .p = r,
               .a = {x, 1, ldx},
@@ -339,9 +330,11 @@ void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .ldb = ldy,
               .c = parts > 1 ? g->part : d,
               .ldc = g->o,
-              .add = parts == 1 && add};
-    prepare(&c);
-    run(&c, parts);
+              .add = parts == 1 && add,
+              .span = span_of(r, parts),
+              .ahead = parts > 1 ? NULL : next_stripe};
+    cut_into_stripes(&c);
+    nl_for(c.row_blocks * c.column_blocks * parts, flops(&c), do_block, &c);
     if (parts > 1) {
         fold f = {g->part, parts, size, d, add};
         nl_for(ceil_div(size, FOLD_WIDTH), parts * size, fold_block, &f);
@@ -349,47 +342,76 @@ void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
 }
 
 typedef struct turn {
-    call c;
-    const nl_real *w; /* (k, o) */
+    const nl_real *from; /* (rows, columns), of which PANEL rows become a panel */
+    int64_t ld, rows, columns;
     nl_real *panels;
 } turn;
 
 static void turn_panel(int64_t b, void *arg)
 {
     const turn *t = arg;
-    const int64_t from = b * t->c.plan->n.block, o = t->c.p;
-    const int64_t columns = least(t->c.n - from, t->c.plan->n.block);
-    t->c.plain->transpose(columns, o, t->w + from * o, o, t->panels + from * o, columns);
+    const int64_t i = b * PANEL, rows = b == whole_parts(t->rows, PANEL) - 1 ? t->rows - i : PANEL;
+    nl_small_gemm()->transpose(rows, t->columns, t->from + i * t->ld, t->ld,
+                               t->panels + i * t->columns, rows);
 }
 
-static void turn_and_use_panel(int64_t b, void *arg)
+static void make_panels(turn t)
 {
-    const turn *t = arg;
-    turn_panel(b, arg);
-    for (int64_t i = 0; i < t->c.row_blocks; i++)
-        do_block_of(&t->c, i, b, 0);
+    const int64_t bytes = t.rows * t.columns * (int64_t)sizeof(nl_real);
+    nl_for(whole_parts(t.rows, PANEL), bytes, turn_panel, &t);
 }
 
-void nl_gemm_nt(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, const nl_real *w, bool fresh,
-                nl_real *x, int64_t ldx, bool add)
+void nl_gemm_turn(nl_gemm *g, const nl_real *w)
+{
+    assert(g->panels);
+    make_panels((turn){w, g->o, g->k, g->o, g->panels});
+}
+
+void nl_gemm_nt_turned(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, nl_real *x,
+                       int64_t ldx, bool add)
 {
     assert(r <= g->rows && g->panels);
-    call c = {.plan = &g->nt,
-              .m = r,
+    call c = {.m = r,
               .n = g->k,
               .p = g->o,
               .a = {y, ldy, 1},
               .b = g->panels,
               .c = x,
               .ldc = ldx,
-              .add = add};
-    prepare(&c);
-    turn t = {c, w, g->panels};
-    if (fresh && r <= g->k) {
-        nl_for(c.column_blocks, flops(&c), turn_and_use_panel, &t);
+              .add = add,
+              .span = g->o};
+    cut_into_panels(&c);
+    nl_for(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
+}
+
+static void multiply_by_turned_y(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy,
+                                 const nl_real *w, nl_real *x, int64_t ldx, bool add)
+{
+    call c = {.m = g->k,
+              .n = r,
+              .p = g->o,
+              .a = {w, g->o, 1},
+              .b = g->panels,
+              .c = x,
+              .ldc = ldx,
+              .add = add,
+              .rows = TURNED_ROWS,
+              .columns = PANEL,
+              .span = g->o,
+              .ahead = next_weights};
+    make_panels((turn){y, ldy, r, g->o, g->panels});
+    count_blocks(&c);
+    nl_for(c.row_blocks * c.column_blocks, flops(&c), do_turned_block, &c);
+}
+
+void nl_gemm_nt(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, const nl_real *w, nl_real *x,
+                int64_t ldx, bool add)
+{
+    assert(r <= g->rows && g->panels);
+    if (r >= PANEL && r * (g->o + g->k) < g->k * g->o) { /* what is turned: y and x, or w */
+        multiply_by_turned_y(g, r, y, ldy, w, x, ldx, add);
         return;
     }
-    if (fresh)
-        nl_for(c.column_blocks, g->k * g->o * (int64_t)sizeof(nl_real), turn_panel, &t);
-    run(&c, 1);
+    nl_gemm_turn(g, w);
+    nl_gemm_nt_turned(g, r, y, ldy, x, ldx, add);
 }

@@ -20,55 +20,62 @@ typedef struct block {
     int64_t ldb;
     nl_real *c;
     int64_t ldc;
-    bool add;
+    const char *near; /* what is brought near at p = 0, and */
+    int64_t step;     /* how far behind it the next is, in bytes */
 } block;
 
 static inline __attribute__((always_inline)) void tile(const block *t, nl_part last, int rows,
-                                                       int columns)
+                                                       int columns, bool add)
 {
     nl_vec sum[ROWS][COLUMNS];
+    const int64_t row = t->a.row, col = t->a.col, ldb = t->ldb, ldc = t->ldc, step = t->step;
+    const nl_real *a = t->a.p, *b = t->b, *from = t->c;
+    nl_real *to = t->c;
+    const char *near = t->near;
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++, from += add ? ldc : 0)
 #pragma GCC unroll 8
         for (int j = 0; j < columns; j++)
-            sum[i][j] = !t->add ? (nl_vec){0}
-                        : j < columns - 1
-                            ? nl_vec_load(t->c + i * t->ldc + j * NL_LANES)
-                            : nl_vec_load_part(t->c + i * t->ldc + j * NL_LANES, last);
-    const nl_real *a = t->a.p, *b = t->b;
-    for (int64_t p = 0; p < t->k; p++, a += t->a.col, b += t->ldb) {
+            sum[i][j] = !add              ? (nl_vec){0}
+                        : j < columns - 1 ? nl_vec_load(from + j * NL_LANES)
+                                          : nl_vec_load_part(from + j * NL_LANES, last);
+    for (int64_t p = t->k; p > 0; p--, a += col, b += ldb, near += step) {
         nl_vec line[COLUMNS];
+        __builtin_prefetch(near, 0, 2);
 #pragma GCC unroll 8
         for (int j = 0; j < columns; j++)
             line[j] = j < columns - 1 ? nl_vec_load(b + j * NL_LANES)
                                       : nl_vec_load_part(b + j * NL_LANES, last);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
-            const nl_vec v = nl_vec_of(a[i * t->a.row]);
+            const nl_vec v = nl_vec_of(a[i * row]);
 #pragma GCC unroll 8
             for (int j = 0; j < columns; j++)
                 sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
         }
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++, to += ldc)
 #pragma GCC unroll 8
-        for (int j = 0; j < columns; j++) {
-            nl_real *to = t->c + i * t->ldc + j * NL_LANES;
+        for (int j = 0; j < columns; j++)
             if (j < columns - 1)
-                nl_vec_store(to, sum[i][j]);
+                nl_vec_store(to + j * NL_LANES, sum[i][j]);
             else
-                nl_vec_store_part(to, sum[i][j], last);
-        }
+                nl_vec_store_part(to + j * NL_LANES, sum[i][j], last);
 }
 
-/* One function for each tile size, so that the sums are registers. */
-#define TILE(r, c) \
-    static void tile_##r##x##c(const block *t, nl_part last) { tile(t, last, r, c); }
+/* Functions for each size of a tile, so that the sums are registers. */
+#define TILE(r, c)                                                                           \
+    static void tile_##r##x##c(const block *t, nl_part last) { tile(t, last, r, c, false); } \
+    static void add_##r##x##c(const block *t, nl_part last) { tile(t, last, r, c, true); }
 #define TILES_OF(c) TILE(1, c) TILE(2, c) TILE(3, c) TILE(4, c) TILE(5, c) TILE(6, c)
+#define PAIR(r, c)                    \
+    {                                 \
+        tile_##r##x##c, add_##r##x##c \
+    }
 #define LIST_OF(c)                                                             \
     {                                                                          \
-        tile_1x##c, tile_2x##c, tile_3x##c, tile_4x##c, tile_5x##c, tile_6x##c \
+        PAIR(1, c), PAIR(2, c), PAIR(3, c), PAIR(4, c), PAIR(5, c), PAIR(6, c) \
     }
 
 TILES_OF(1)
@@ -77,7 +84,7 @@ TILES_OF(2)
 TILES_OF(3)
 TILES_OF(4)
 #endif
-static void (*const tiles[COLUMNS][ROWS])(const block *, nl_part) = {
+static void (*const tiles[COLUMNS][ROWS][2])(const block *, nl_part) = {
     LIST_OF(1),
     LIST_OF(2),
 #ifdef __AVX512F__
@@ -86,18 +93,34 @@ static void (*const tiles[COLUMNS][ROWS])(const block *, nl_part) = {
 #endif
 };
 
-static void multiply(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_real *b, int64_t ldb,
-                     nl_real *c, int64_t ldc, bool add)
+/* The next of as few and as equal parts of at most `most` as `left` can be cut into. */
+static int part_of(int64_t left, int64_t most)
 {
-    for (int64_t j = 0; j < n; j += COLUMNS * NL_LANES) {
-        const int64_t width = n - j < COLUMNS * NL_LANES ? n - j : COLUMNS * NL_LANES;
-        const int columns = (int)((width + NL_LANES - 1) / NL_LANES);
+    const int64_t parts = (left + most - 1) / most;
+    return (int)((left + parts - 1) / parts);
+}
+
+static void multiply(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_real *b, int64_t ldb,
+                     nl_real *c, int64_t ldc, bool add, nl_ahead ahead)
+{
+    int64_t number = 0;
+    for (int64_t j = 0, width; j < n; j += width) {
+        const int columns = part_of((n - j + NL_LANES - 1) / NL_LANES, COLUMNS);
+        width = n - j < columns * NL_LANES ? n - j : columns * NL_LANES;
         const nl_part last = nl_part_of((int)width - (columns - 1) * NL_LANES);
-        for (int64_t i = 0; i < m; i += ROWS) {
-            const int rows = m - i < ROWS ? (int)(m - i) : ROWS;
-            const block t = {k,  {a.p + i * a.row, a.row, a.col}, b + j, ldb, c + i * ldc + j, ldc,
-                             add};
-            tiles[columns - 1][rows - 1](&t, last);
+        for (int64_t i = 0, rows; i < m; i += rows, number++) {
+            rows = part_of(m - i, ROWS);
+            const bool looks = number < ahead.turns;
+            const block t = {.k = k,
+                             .a = {a.p + i * a.row, a.row, a.col},
+                             .b = b + j,
+                             .ldb = ldb,
+                             .c = c + i * ldc + j,
+                             .ldc = ldc,
+                             .near = looks ? (const char *)ahead.from + number * ahead.turn
+                                           : (const char *)b,
+                             .step = looks ? ahead.step : 0};
+            tiles[columns - 1][rows - 1][add](&t, last);
         }
     }
 }

@@ -20,7 +20,7 @@ static void forward(const nl_layer *l, int64_t n, const nl_real *x, const nl_rea
 static void data_gradient(const nl_layer *l, int64_t n, const nl_real *dt, const nl_real *w,
                           nl_real *dx, bool add)
 {
-    nl_gemm_nt(l->work, n * l->out.s, dt, l->out.c, w, true, dx, l->in.c, add);
+    nl_gemm_nt(l->work, n * l->out.s, dt, l->out.c, w, dx, l->in.c, add);
 }
 
 static void weight_gradient(const nl_layer *l, int64_t n, const nl_real *x, const nl_real *dt,

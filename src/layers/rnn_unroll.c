@@ -521,7 +521,9 @@ static void candidate_back(unroll *w, int64_t t, bool fresh)
 {
     nl_real *dq = w->step.dq;
     normalize_back(w, NL_RNN_SLOT_HN, at(w, NL_RNN_PHN, t, w->u), dq, dq);
-    nl_gemm_nt(w->plan->hn, w->n, dq, w->u, w->v[NL_RNN_WHN], fresh, w->v[NL_RNN_DV], w->u, false);
+    if (fresh)
+        nl_gemm_turn(w->plan->hn, w->v[NL_RNN_WHN]);
+    nl_gemm_nt_turned(w->plan->hn, w->n, dq, w->u, w->v[NL_RNN_DV], w->u, false);
     run(w, w->cell->reset_back, NULL);
 }
 
@@ -529,8 +531,9 @@ static void candidate_back(unroll *w, int64_t t, bool fresh)
 static void through_weights(const unroll *w, const nl_real *dph, bool fresh)
 {
     nl_real *own = w->v[NL_RNN_DU], *dh = w->v[NL_RNN_DH];
-    nl_gemm_nt(w->plan->h, w->n, dph, w->gh, w->v[NL_RNN_WH], fresh, own ? own : dh, w->u,
-               !own || w->is->early);
+    if (fresh)
+        nl_gemm_turn(w->plan->h, w->v[NL_RNN_WH]);
+    nl_gemm_nt_turned(w->plan->h, w->n, dph, w->gh, own ? own : dh, w->u, !own || w->is->early);
     if (own)
         scale(dh, own, w->v[NL_RNN_KEEP_H], w->n * w->u, true);
 }
@@ -647,8 +650,8 @@ static void give_gradient_block(int64_t t, void *arg)
 static void input_gradient(unroll *w)
 {
     const int64_t rows = w->steps * w->n;
-    nl_gemm_nt(w->plan->x, rows, w->v[NL_RNN_DPX], w->g, w->v[NL_RNN_WX], true, w->v[NL_RNN_DIN],
-               w->in, false);
+    nl_gemm_nt(w->plan->x, rows, w->v[NL_RNN_DPX], w->g, w->v[NL_RNN_WX], w->v[NL_RNN_DIN], w->in,
+               false);
     nl_for(w->steps, rows * w->in * (int64_t)sizeof(nl_real), give_gradient_block, w);
 }
 

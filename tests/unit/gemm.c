@@ -61,7 +61,7 @@ static void multiply_all(problem *p, int64_t r, bool add)
 {
     nl_gemm_nn(p->g, r, p->x, p->ldx, p->w, p->out_y, p->ldy, add);
     nl_gemm_tn(p->g, r, p->x, p->ldx, p->y, p->ldy, p->out_w, add);
-    nl_gemm_nt(p->g, r, p->y, p->ldy, p->w, true, p->out_x, p->ldx, add);
+    nl_gemm_nt(p->g, r, p->y, p->ldy, p->w, p->out_x, p->ldx, add);
 }
 
 /* c (m, n) against start + a b, where element (i, p) of a is a[i * arow + p * acol], and so on. The
@@ -165,20 +165,53 @@ START_TEST(a_long_reduction_is_split_and_agrees)
 }
 END_TEST
 
-START_TEST(the_last_transposed_weights_are_kept)
+START_TEST(a_reduction_in_pieces_agrees)
+{
+    problem p = opened(40, 2500, 70, 0);
+    expect_all(&p, 40, false);
+    expect_all(&p, 33, true);
+    closed(&p);
+    p = opened(70, 80, 1100, 3);
+    expect_all(&p, 70, true);
+    closed(&p);
+}
+END_TEST
+
+/* Of few rows y is turned, of many w. */
+START_TEST(whichever_operand_is_turned_the_bytes_are_the_same)
+{
+    const int64_t rows = 150, k = 700, o = 600, most = rows * k;
+    problem p = opened(rows, k, o, 0);
+    expect_all(&p, rows, true);
+    for (int64_t r = 0; r <= rows; r += 30)
+        for (int add = 0; add < 2; add++) {
+            nl_real *x = copy_of(p.out_x, most);
+            nl_gemm_nt(p.g, r, p.y, o, p.w, x, k, add);
+            nl_gemm_turn(p.g, p.w);
+            nl_gemm_nt_turned(p.g, r, p.y, o, p.out_x, k, add);
+            ck_assert_mem_eq(x, p.out_x, (size_t)most * sizeof *x);
+            nl_free(x);
+        }
+    closed(&p);
+}
+END_TEST
+
+START_TEST(turned_weights_serve_several_products)
 {
     problem p = opened(20, 30, 40, 0);
-    nl_gemm_nt(p.g, 20, p.y, 40, p.w, true, p.out_x, 30, false);
+    nl_gemm_turn(p.g, p.w);
+    nl_gemm_nt_turned(p.g, 20, p.y, 40, p.out_x, 30, false);
     nl_real *first = copy_of(p.out_x, 20 * 30);
     memset(p.w, 0, 30 * 40 * sizeof *p.w);
-    nl_gemm_nt(p.g, 20, p.y, 40, p.w, false, p.out_x, 30, false);
+    nl_gemm_nt_turned(p.g, 20, p.y, 40, p.out_x, 30, false);
     ck_assert_mem_eq(first, p.out_x, 20 * 30 * sizeof *first);
     nl_free(first);
     closed(&p);
 }
 END_TEST
 
-static const int64_t shared[][3] = {{130, 300, 260}, {64, 100, 100}, {6000, 9, 20}, {33, 17, 700}};
+static const int64_t shared[][3] = {
+    {130, 300, 260}, {64, 100, 100}, {6000, 9, 20}, {33, 17, 700}, {70, 300, 280}};
 
 START_TEST(any_number_of_threads_gives_the_same_bytes)
 {
@@ -261,7 +294,7 @@ START_TEST(set_up_says_what_is_wrong_and_leaves_nothing_behind)
 }
 END_TEST
 
-START_TEST(every_variant_of_the_plain_kernel_agrees)
+START_TEST(every_variant_of_the_kernel_agrees)
 {
     const nl_small_gemm_kernels *all[] = {&nl_small_gemm_base, &nl_small_gemm_avx2,
                                           &nl_small_gemm_avx512};
@@ -271,7 +304,8 @@ START_TEST(every_variant_of_the_plain_kernel_agrees)
                 nl_real *a = filled(m * 23, v), *b = filled(23 * n, v + 1),
                         *c = filled(m * n, v + 2);
                 nl_real *t = filled(m * n, 0);
-                all[v]->multiply(m, n, 23, (nl_strided){a, 23, 1}, b, n, c, n, false);
+                all[v]->multiply(m, n, 23, (nl_strided){a, 23, 1}, b, n, c, n, false,
+                                 (nl_ahead){.from = a, .turns = 3, .turn = 64, .step = 1 << 20});
                 expect(nl_cpu_name((nl_cpu)v), c, NULL, m, n, n, 23, a, 23, 1, b, n, 1);
                 all[v]->transpose(m, n, c, n, t, m);
                 for (int64_t i = 0; i < m * n; i++)
@@ -297,13 +331,15 @@ int main(void)
     tcase_add_test(t, a_plan_serves_fewer_rows_than_it_was_made_for);
     tcase_add_test(t, large_products_agree_with_plain_sums);
     tcase_add_test(t, a_long_reduction_is_split_and_agrees);
-    tcase_add_test(t, the_last_transposed_weights_are_kept);
-    tcase_add_loop_test(t, any_number_of_threads_gives_the_same_bytes, 0, 4);
+    tcase_add_test(t, a_reduction_in_pieces_agrees);
+    tcase_add_test(t, whichever_operand_is_turned_the_bytes_are_the_same);
+    tcase_add_test(t, turned_weights_serve_several_products);
+    tcase_add_loop_test(t, any_number_of_threads_gives_the_same_bytes, 0, 5);
     tcase_add_test(t, a_row_does_not_depend_on_the_rows_beside_it);
     tcase_add_test(t, nan_and_infinity_pass_through);
     tcase_add_test(t, work_allocates_nothing);
     tcase_add_test(t, set_up_says_what_is_wrong_and_leaves_nothing_behind);
-    tcase_add_test(t, every_variant_of_the_plain_kernel_agrees);
+    tcase_add_test(t, every_variant_of_the_kernel_agrees);
     suite_add_tcase(s, t);
     return run_suite(s);
 }
