@@ -20,14 +20,6 @@ static void add_title(nl_frame *f, const char *title)
     nl_text_add_bytes(&f->titles, title, strlen(title) + 1);
 }
 
-const char *nl_frame_title(const nl_frame *f, int64_t column)
-{
-    const char *title = nl_text_of(&f->titles);
-    while (column-- > 0)
-        title += strlen(title) + 1;
-    return title;
-}
-
 static nl_status add_columns(nl_frame *f, int64_t more)
 {
     double *at = nl_alloc((size_t)(f->rows * (f->columns + more)) + 1, sizeof *at);

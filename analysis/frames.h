@@ -12,8 +12,10 @@
 enum { NL_FRAME_WIDTH_MAX = 64 };
 
 typedef struct nl_frame {
-    char name[64];  /* of the timeline's folder: "steps" */
-    nl_text titles; /* of all columns, each ended by NUL: "step", "loss", "h1/preact/pre/std" */
+    char name[64]; /* of the timeline's folder: "steps" */
+    /* Of all columns, each ended by NUL: "step", "loss", "h1/preact/pre/std". Columns of wide
+     * channels have their label: "h1/preact/pre/percentiles[50]". */
+    nl_text titles;
     int64_t rows, columns;
     double *at; /* (rows, columns); column 0 is the timeline's index; owned */
     /* (columns), owned: in columns of histograms the bin's lower edge, which is -infinity in the
@@ -32,9 +34,6 @@ typedef struct nl_frames {
 /* Reads the run in a folder, or a run file. */
 nl_status nl_frames_read(nl_frames *out, const char *path) NL_CHECKED;
 void nl_frames_free(nl_frames *f);
-
-/* Title of a column; columns of wide channels have their label: "h1/preact/pre/percentiles[50]". */
-const char *nl_frame_title(const nl_frame *f, int64_t column);
 
 /* One table as CSV with titles. */
 void nl_frame_csv(const nl_frame *f, nl_text *out);

@@ -40,8 +40,6 @@ void nl_sheet_real(nl_sheet *s, double value)
     add(s, isnan(value) ? "" : nl_print_real(buf, value), true);
 }
 
-void nl_sheet_int(nl_sheet *s, int64_t value) { nl_sheet_real(s, (double)value); }
-
 void nl_sheet_end(nl_sheet *s)
 {
     if (!s->columns)

@@ -18,8 +18,7 @@ typedef struct nl_sheet {
 
 void nl_sheet_free(nl_sheet *s);
 void nl_sheet_text(nl_sheet *s, const char *text);
-void nl_sheet_real(nl_sheet *s, double value); /* NaN: empty, null in JSON */
-void nl_sheet_int(nl_sheet *s, int64_t value);
+void nl_sheet_real(nl_sheet *s, double value);       /* NaN: empty, null in JSON */
 void nl_sheet_number(nl_sheet *s, const char *text); /* a number as people shall read it */
 void nl_sheet_end(nl_sheet *s);                      /* of the row of titles */
 

@@ -38,9 +38,8 @@ typedef struct nl_split {
 typedef struct nl_dataset {
     const struct nl_dataset_ops *ops;
     nl_shape shape;
-    /* 2 may be trained with one logit and sigmoid cross-entropy; 0: the answers are numbers, */
-    int64_t classes;
-    double tolerance; /* and an error below this counts as correct */
+    int64_t classes;  /* 2: told by one logit; 0: the answers are numbers */
+    double tolerance; /* of numbers: an error below this counts as correct */
     bool each_step;   /* an answer for each step of an example, s of them, instead of one */
     bool consecutive; /* example i + 1 goes on where i ended: batches are parallel streams, and
                          recurrent states are carried from batch to batch */

@@ -75,10 +75,7 @@ typedef struct nl_model_setup {
     const char *norm_slot[NL_MODEL_SLOTS]; /* override by slot, as nl_model_slot_names; NULL, "" */
     const char *init;                      /* initializer; NULL or "": the model's */
     uint64_t seed;
-    bool any_policy;    /* evaluation under every inference policy, not the norms' own alone */
-    const char *keeper; /* owner of `kept`, */
-    const nl_variable
-        *kept; /* single values of the caller's that checkpoints shall hold; or NULL */
+    bool any_policy; /* evaluation under every inference policy, not the norms' own alone */
 } nl_model_setup;
 
 extern const char *const nl_model_slot_names[NL_MODEL_SLOTS + 1]; /* ends with NULL */
@@ -131,8 +128,9 @@ nl_status nl_model_canonical(const char *spec, nl_text *out) NL_CHECKED;
 void nl_model_citations(const nl_model *m, nl_text *out);
 
 void nl_model_use(const nl_model_ops *const *entries, int count);
-const nl_model_ops *nl_model_find(const char *name);
-const nl_model_ops *nl_model_at(int i); /* NULL past the end */
+const nl_model_ops *nl_model_find(const char *name); /* NULL: not there */
+const nl_model_ops *nl_model_at(int i);              /* NULL past the end */
+/* NL_ENAME with the nearest name, *out NULL, where there is none. */
 nl_status nl_model_find_or_say(const char *name, const nl_model_ops **out) NL_CHECKED;
 
 #endif

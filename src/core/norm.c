@@ -91,8 +91,7 @@ static nl_status parse(const nl_norm_ops *ops, void *self, nl_setting *settings,
 {
     char key[NL_STRING_MAX], value[NL_STRING_MAX];
     NL_TRY(nl_options_preset(ops->options, self, ops->name));
-    for (int i = 0; i < variable_count(ops); i++)
-        NL_TRY(nl_options_preset(nl_setting_options, &settings[i], ops->name));
+    NL_TRY(nl_settings_preset(ops->variables, settings, ops->name));
     for (;;) {
         bool more;
         NL_TRY(nl_spec_next(&list, ops->name, key, value, &more));

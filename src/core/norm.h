@@ -124,8 +124,8 @@ typedef struct nl_args {
     const nl_policy *policy; /* of evaluation; NULL: the method's own choice */
     int64_t step, epoch;
     nl_key key; /* of the step; methods draw by nl_call.key */
-    const uint8_t
-        *live;  /* (n, s): 0 is padding, which enters nothing and gets y = 0, dx = 0; or NULL */
+    /* (n, s): 0 is padding, which enters nothing and gets y = 0, dx = 0; NULL: none is. */
+    const uint8_t *live;
     nl_act act; /* applied after gamma and beta; backward needs y */
     const nl_real *x;
     nl_real *y;              /* may not alias x */
@@ -161,22 +161,23 @@ static inline bool nl_row_is_live(const nl_call *c, int64_t row)
 
 /* ---- the method */
 
-enum {                   /* where it can be put */
-       NL_AT_PREACT = 1, /* before the activation */
-       NL_AT_ACT = 2,    /* after it */
-       NL_AT_WEIGHT = 4, /* on the weights: n = fan-in, c = outputs */
-       NL_AT_RNN = 8,    /* in a cell, call by call through time */
-       NL_AT_ANSWER = 16 /* on the weights of the layer that gives the logits, too */
+/* Where it can be put. */
+enum {
+    NL_AT_PREACT = 1, /* before the activation */
+    NL_AT_ACT = 2,    /* after it */
+    NL_AT_WEIGHT = 4, /* on the weights: n = fan-in, c = outputs */
+    NL_AT_RNN = 8,    /* in a cell, call by call through time */
+    NL_AT_ANSWER = 16 /* on the weights of the layer that gives the logits, too */
 };
 
-enum {                        /* promises; the contract test checks each one, kept and not given */
-       NL_T_COUPLES_ROWS = 1, /* in training, the output of a row depends on other rows */
-       NL_T_SCALE_INVARIANT = 2, /* f(a x) = f(x) for a > 0, up to eps */
-       NL_T_SHIFT_INVARIANT = 4, /* f(x + b) = f(x), b the same for all x, up to eps */
-       NL_T_CHANNEL_SHIFT_INVARIANT =
-           8,                 /* the same with b per channel: a bias before is redundant */
-       NL_T_ACTIVATES = 16,   /* brings its own activation */
-       NL_T_EVAL_DIFFERS = 32 /* evaluation takes stored state, unless told otherwise */
+/* Promises: the contract holds a method to each one, given or not. */
+enum {
+    NL_T_COUPLES_ROWS = 1,            /* in training, a row's output depends on other rows */
+    NL_T_SCALE_INVARIANT = 2,         /* f(a x) = f(x) for a > 0, up to eps */
+    NL_T_SHIFT_INVARIANT = 4,         /* f(x + b) = f(x), b the same for all x, up to eps */
+    NL_T_CHANNEL_SHIFT_INVARIANT = 8, /* b one per channel: a bias before is redundant */
+    NL_T_ACTIVATES = 16,              /* brings its own activation */
+    NL_T_EVAL_DIFFERS = 32            /* evaluation takes stored state, unless told otherwise */
 };
 
 typedef enum nl_gradient {
@@ -338,12 +339,12 @@ nl_status nl_norm_next_part(const char **spec, char *part) NL_CHECKED;
 /* Checks "a" or "a+b" without opening it and writes it with defaults expanded. */
 nl_status nl_norm_canonical(const char *spec, nl_text *out) NL_CHECKED;
 
-/* Registry: the build's table, then plugins. Names are unique; a plugin cannot replace a built-in.
- */
+/* Registry: the build's table, then plugins. A plugin cannot take the name of a built-in. */
 void nl_norm_use(const nl_norm_ops *const *table, int count);
 nl_status nl_norm_register(const nl_norm_ops *ops) NL_CHECKED;
 const nl_norm_ops *nl_norm_find(const char *name); /* "none" finds identity */
 const nl_norm_ops *nl_norm_at(int i);              /* NULL past the end */
+/* NL_ENAME with the nearest name, *out NULL, where there is none. */
 nl_status nl_norm_find_or_say(const char *name, const nl_norm_ops **out) NL_CHECKED;
 
 #endif

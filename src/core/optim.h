@@ -63,8 +63,8 @@ void nl_optim_step(nl_optim *o, bool want_norm);
 int64_t nl_optim_steps(const nl_optim *o);
 double nl_optim_lr(const nl_optim *o);      /* of the latest step; of the first before it */
 double nl_optim_next_lr(const nl_optim *o); /* of the step to come */
-double
-nl_optim_grad_norm(const nl_optim *o); /* before clipping; of the latest step, NaN if unused */
+/* Of the latest step, before clipping; NaN where nobody asked for it. */
+double nl_optim_grad_norm(const nl_optim *o);
 
 /* Slots for the checkpoint: slab k of `count` reals laid out as the parameter slab, its name. Rows
  * that lag behind are brought up to date first. */

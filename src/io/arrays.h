@@ -26,8 +26,8 @@ typedef struct nl_arrays nl_arrays;
 /* Opens a file for reading, or makes a new one over whatever is there. */
 nl_status nl_arrays_open(nl_arrays **out, const char *path) NL_CHECKED;
 nl_status nl_arrays_create(nl_arrays **out, const char *path) NL_CHECKED;
-nl_status
-nl_arrays_close(nl_arrays *a) NL_CHECKED; /* says what could not be written; NULL is fine */
+/* Fails where something could not be written; NULL is fine. */
+nl_status nl_arrays_close(nl_arrays *a) NL_CHECKED;
 
 /* Name of array i at the top of the file, NULL past the end; lent until the next call. */
 const char *nl_arrays_name(nl_arrays *a, int64_t i);
