@@ -180,9 +180,7 @@ const char *nl_nearest_hint(nl_nearest *n)
     char guess[2 * NL_NEAREST_CHARS] = "";
     if (n->best[0] && n->distance <= 2 && n->distance < (int)strlen(n->wanted))
         snprintf(guess, sizeof guess, "; did you mean '%s'?", n->best);
-    snprintf(n->hint, sizeof n->hint, "%s (%s: %s)", guess, n->see ? "see" : "known",
-             n->see        ? n->see
-             : n->known[0] ? n->known
-                           : "none");
+    const char *names = n->see ? n->see : n->known[0] ? n->known : "none";
+    snprintf(n->hint, sizeof n->hint, "%s (%s: %s)", guess, n->see ? "see" : "known", names);
     return n->hint;
 }

@@ -48,7 +48,7 @@ typedef struct nl_nearest {
     const char *wanted, *see;
     char best[NL_NEAREST_CHARS];
     int distance; /* of best */
-    char known[NL_KNOWN_CHARS], hint[NL_KNOWN_CHARS + 2 * NL_NEAREST_CHARS];
+    char known[NL_KNOWN_CHARS], hint[NL_KNOWN_CHARS + 3 * NL_NEAREST_CHARS];
 } nl_nearest;
 bool nl_nearest_offer(nl_nearest *n, const char *name); /* whether it is the wanted one */
 /* "; did you mean 'batch'?" where one is near, then " (known: batch, layer)" or " (see: normlab
