@@ -24,28 +24,30 @@ typedef struct block {
     int64_t step;     /* how far behind it the next is, in bytes */
 } block;
 
+/* whole: the last column of registers is one, too. AVX2's masked stores take many times a store. */
 static inline __attribute__((always_inline)) void tile(const block *t, nl_part last, int rows,
-                                                       int columns, bool add)
+                                                       int columns, bool add, bool whole)
 {
     nl_vec sum[ROWS][COLUMNS];
     const int64_t row = t->a.row, col = t->a.col, ldb = t->ldb, ldc = t->ldc, step = t->step;
     const nl_real *a = t->a.p, *b = t->b, *from = t->c;
     nl_real *to = t->c;
     const char *near = t->near;
+    const int registers = whole ? columns : columns - 1;
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++, from += add ? ldc : 0)
 #pragma GCC unroll 8
         for (int j = 0; j < columns; j++)
-            sum[i][j] = !add              ? (nl_vec){0}
-                        : j < columns - 1 ? nl_vec_load(from + j * NL_LANES)
-                                          : nl_vec_load_part(from + j * NL_LANES, last);
+            sum[i][j] = !add            ? (nl_vec){0}
+                        : j < registers ? nl_vec_load(from + j * NL_LANES)
+                                        : nl_vec_load_part(from + j * NL_LANES, last);
     for (int64_t p = t->k; p > 0; p--, a += col, b += ldb, near += step) {
         nl_vec line[COLUMNS];
         __builtin_prefetch(near, 0, 2);
 #pragma GCC unroll 8
         for (int j = 0; j < columns; j++)
-            line[j] = j < columns - 1 ? nl_vec_load(b + j * NL_LANES)
-                                      : nl_vec_load_part(b + j * NL_LANES, last);
+            line[j] = j < registers ? nl_vec_load(b + j * NL_LANES)
+                                    : nl_vec_load_part(b + j * NL_LANES, last);
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++) {
             const nl_vec v = nl_vec_of(a[i * row]);
@@ -58,24 +60,28 @@ static inline __attribute__((always_inline)) void tile(const block *t, nl_part l
     for (int i = 0; i < rows; i++, to += ldc)
 #pragma GCC unroll 8
         for (int j = 0; j < columns; j++)
-            if (j < columns - 1)
+            if (j < registers)
                 nl_vec_store(to + j * NL_LANES, sum[i][j]);
             else
                 nl_vec_store_part(to + j * NL_LANES, sum[i][j], last);
 }
 
 /* Functions for each size of a tile, so that the sums are registers. */
-#define TILE(r, c)                                                                           \
-    static void tile_##r##x##c(const block *t, nl_part last) { tile(t, last, r, c, false); } \
-    static void add_##r##x##c(const block *t, nl_part last) { tile(t, last, r, c, true); }
+#define KIND(name, r, c, add, whole) \
+    static void name##_##r##x##c(const block *t, nl_part last) { tile(t, last, r, c, add, whole); }
+#define TILE(r, c)                    \
+    KIND(part, r, c, false, false)    \
+    KIND(whole, r, c, false, true)    \
+    KIND(add_part, r, c, true, false) \
+    KIND(add_whole, r, c, true, true)
 #define TILES_OF(c) TILE(1, c) TILE(2, c) TILE(3, c) TILE(4, c) TILE(5, c) TILE(6, c)
-#define PAIR(r, c)                    \
-    {                                 \
-        tile_##r##x##c, add_##r##x##c \
+#define KINDS(r, c)                                                                    \
+    {                                                                                  \
+        {part_##r##x##c, whole_##r##x##c}, { add_part_##r##x##c, add_whole_##r##x##c } \
     }
-#define LIST_OF(c)                                                             \
-    {                                                                          \
-        PAIR(1, c), PAIR(2, c), PAIR(3, c), PAIR(4, c), PAIR(5, c), PAIR(6, c) \
+#define LIST_OF(c)                                                                   \
+    {                                                                                \
+        KINDS(1, c), KINDS(2, c), KINDS(3, c), KINDS(4, c), KINDS(5, c), KINDS(6, c) \
     }
 
 TILES_OF(1)
@@ -84,7 +90,7 @@ TILES_OF(2)
 TILES_OF(3)
 TILES_OF(4)
 #endif
-static void (*const tiles[COLUMNS][ROWS][2])(const block *, nl_part) = {
+static void (*const tiles[COLUMNS][ROWS][2][2])(const block *, nl_part) = {
     LIST_OF(1),
     LIST_OF(2),
 #ifdef __AVX512F__
@@ -120,7 +126,7 @@ static void multiply(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_rea
                              .near = looks ? (const char *)ahead.from + number * ahead.turn
                                            : (const char *)b,
                              .step = looks ? ahead.step : 0};
-            tiles[columns - 1][rows - 1][add](&t, last);
+            tiles[columns - 1][rows - 1][add][last.lanes == NL_LANES](&t, last);
         }
     }
 }
