@@ -7,6 +7,7 @@ ROUNDS turns on either side, PyTorch's best variant; medians decide, minima stan
 Needs a PyTorch (Debian: python3-torch); README.md beside this says how to read it.
 """
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -35,10 +36,10 @@ def rows(command, **environment):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def torch_rows(script, *arguments, threads):
+def torch_rows(script, *arguments, threads, blas=None):
     """torch.set_num_threads does not reach OpenBLAS, which takes every core unless it is told."""
     return rows([sys.executable, os.path.join(HERE, script), *arguments, str(threads)],
-                OPENBLAS_NUM_THREADS=str(threads))
+                OPENBLAS_NUM_THREADS=str(blas or threads))
 
 
 def better(best, row):
@@ -54,8 +55,9 @@ def compare_step(args, case, threads, wanted):
         for row in rows([args.normlab, "bench", "step", "--json", "steps=1000",
                          f"threads={threads}"] + keys):
             ours = better(ours, row)
-        for used in range(1, threads + 1):  # with more threads allowed, fewer may be its best
-            for row in torch_rows("torch_step.py", case, threads=used):
+        allowed = range(1, threads + 1)  # fewer may be its best, and OpenBLAS has its own threads
+        for used, blas in itertools.product(allowed, allowed):
+            for row in torch_rows("torch_step.py", case, threads=used, blas=blas):
                 theirs = better(theirs, row)
     return {"name": f"step {case}", "threads": threads, "normlab_ms": ours["median_ms"],
             "normlab_min_ms": ours["min_ms"], "torch_ms": theirs["median_ms"],
