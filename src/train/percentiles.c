@@ -17,6 +17,7 @@ typedef struct wanted {
     nl_real common;           /* may be there often; NaN: none */
     nl_real *candidate;       /* those in it that are not the common value */
     int64_t candidates, less; /* of them; smaller than the common value */
+    int64_t placed;           /* the first ones, no larger than those behind */
 } wanted;
 
 struct nl_ranker {
@@ -170,10 +171,10 @@ static void insertion_sort(nl_real *v, int64_t count)
 }
 
 /* Moves the rank-th smallest to its place (Hoare 1961, in three parts: many may be equal). */
-static nl_real quickselect(nl_real *v, int64_t count, int64_t rank)
+static void quickselect(nl_real *v, int64_t count, int64_t rank)
 {
     int64_t from = 0, to = count;
-    for (;;) {
+    while (to - from > 1) {
         const nl_real pivot = median(v[from], v[from + (to - from) / 2], v[to - 1]);
         int64_t equal = from, larger = to;
         for (int64_t i = from; i < larger;)
@@ -183,34 +184,52 @@ static nl_real quickselect(nl_real *v, int64_t count, int64_t rank)
                 swap(&v[i], &v[--larger]);
             else
                 i++;
+        if (rank >= equal && rank < larger)
+            return;
         if (rank < equal)
             to = equal;
-        else if (rank >= larger)
-            from = larger;
         else
-            return pivot;
+            from = larger;
     }
 }
 
-static nl_real select_rank(nl_real *v, int64_t count, int64_t rank)
+static void bring_smallest(nl_real *v, int64_t count)
+{
+    int64_t least = 0;
+    for (int64_t i = 1; i < count; i++)
+        least = v[i] < v[least] ? i : least;
+    swap(&v[0], &v[least]);
+}
+
+/* Ranks are asked for in order, each with the one behind it. */
+static nl_real candidate_at(wanted *w, int64_t rank)
 {
     enum { FEW = 128 }; /* sorted when first asked */
-    if (count > FEW)
-        return quickselect(v, count, rank);
-    insertion_sort(v, count);
-    return v[rank];
+    nl_real *rest = w->candidate + w->placed;
+    const int64_t count = w->candidates - w->placed;
+    if (count <= FEW) {
+        insertion_sort(rest, count);
+        w->placed = w->candidates;
+    } else if (rank == w->placed) {
+        bring_smallest(rest, count);
+        w->placed++;
+    } else if (rank > w->placed) {
+        quickselect(rest, count, rank - w->placed);
+        w->placed = rank + 1;
+    }
+    return w->candidate[rank];
 }
 
 /* Value number `rank` of all in order: its bin is wanted. */
 static nl_real value_at(nl_ranker *r, int64_t rank)
 {
-    const wanted *w = r->want;
+    wanted *w = r->want;
     for (int k = 1; k < r->wants && r->want[k].below <= rank; k++)
         w = &r->want[k];
     const int64_t commons = w->here - w->candidates, at = rank - w->below;
     if (at >= w->less && at < w->less + commons)
         return w->common;
-    return select_rank(w->candidate, w->candidates, at < w->less ? at : at - commons);
+    return candidate_at(w, at < w->less ? at : at - commons);
 }
 
 void nl_rank_percentiles(nl_ranker *r, const nl_real *v, int64_t count, double from, double to,
