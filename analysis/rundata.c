@@ -320,11 +320,12 @@ done:
     return st;
 }
 
-static nl_status read_track(nl_rundata *run, nl_run *file, const char *name)
+/* Of a data set, its last rows, at most `most`. */
+static nl_status read_track(nl_rundata *run, nl_run *file, const char *name, int64_t most)
 {
     nl_track *track;
     nl_array a = {0};
-    NL_TRY(nl_run_read(file, name, &a));
+    NL_TRY(nl_run_read_last(file, name, most, &a));
     const int64_t rows = a.rank > 0 ? a.dim[0] : 1, width = rows > 0 ? a.count / rows : 1;
     nl_status st = nl_rundata_add(run, name, rows, width, &track);
     if (st == NL_OK && a.count)
@@ -334,7 +335,8 @@ static nl_status read_track(nl_rundata *run, nl_run *file, const char *name)
 }
 
 /* Every data set below a group, `deep` levels of groups down. */
-static nl_status read_below(nl_rundata *run, nl_run *file, const char *group, int deep)
+static nl_status read_below(nl_rundata *run, nl_run *file, const char *group, int deep,
+                            int64_t most)
 {
     nl_status st = NL_OK;
     nl_names data = {0}, groups = {0};
@@ -344,13 +346,13 @@ static nl_status read_below(nl_rundata *run, nl_run *file, const char *group, in
     NL_GO(nl_run_list(file, group, NL_RUN_DATA, &data));
     for (int i = 0; i < data.count; i++) {
         snprintf(name, sizeof name, "%s/%s", group, data.at[i]);
-        NL_GO(read_track(run, file, name));
+        NL_GO(read_track(run, file, name, most));
     }
     if (deep > 0)
         NL_GO(nl_run_list(file, group, NL_RUN_GROUP, &groups));
     for (int i = 0; i < groups.count; i++) {
         snprintf(name, sizeof name, "%s/%s", group, groups.at[i]);
-        NL_GO(read_below(run, file, name, deep - 1));
+        NL_GO(read_below(run, file, name, deep - 1, most));
     }
 done:
     nl_names_free(&data);
@@ -373,7 +375,7 @@ const char *nl_rundata_file(const char *path, char *buf, size_t room)
     return buf;
 }
 
-static nl_status open_parts(nl_rundata **out, const char *path, bool with_layers)
+static nl_status open_parts(nl_rundata **out, const char *path, bool with_layers, int64_t most)
 {
     /* layers are LAYER/SLOT/pre/mean: three levels of groups */
     static const struct {
@@ -394,7 +396,7 @@ static nl_status open_parts(nl_rundata **out, const char *path, bool with_layers
     NL_GO(read_attributes(run, file));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (with_layers || parts[i].deep == 0)
-            NL_GO(read_below(run, file, parts[i].group, parts[i].deep));
+            NL_GO(read_below(run, file, parts[i].group, parts[i].deep, most));
     *out = run;
     run = NULL;
 done:
@@ -405,12 +407,18 @@ done:
 
 nl_status nl_rundata_open(nl_rundata **out, const char *path)
 {
-    NL_TRY(open_parts(out, path, true));
+    NL_TRY(open_parts(out, path, true, INT64_MAX));
     return NL_OK;
 }
 
 nl_status nl_rundata_open_curves(nl_rundata **out, const char *path)
 {
-    NL_TRY(open_parts(out, path, false));
+    NL_TRY(open_parts(out, path, false, INT64_MAX));
+    return NL_OK;
+}
+
+nl_status nl_rundata_open_ends(nl_rundata **out, const char *path, int64_t rows)
+{
+    NL_TRY(open_parts(out, path, false, rows));
     return NL_OK;
 }

@@ -24,6 +24,8 @@ typedef struct nl_rundata nl_rundata;
 nl_status nl_rundata_open(nl_rundata **out, const char *path) NL_CHECKED;
 /* The same without what was logged inside of layers, which is most of the file. */
 nl_status nl_rundata_open_curves(nl_rundata **out, const char *path) NL_CHECKED;
+/* The same of the last rows alone, at most so many of each track. */
+nl_status nl_rundata_open_ends(nl_rundata **out, const char *path, int64_t rows) NL_CHECKED;
 void nl_rundata_close(nl_rundata *run); /* NULL is fine */
 
 /* The run file that a path means: itself, or the one in the folder, ended, or else as far as it

@@ -15,7 +15,7 @@
 #include "analysis/sheet.h"
 #include "base/alloc.h"
 
-enum { LATEST = 100 /* steps of which the loss is shown */, PATH_CHARS = 4096 };
+enum { LATEST = 100 /* steps of which the loss is shown; all that is read */, PATH_CHARS = 4096 };
 
 static const struct {
     const char *word;
@@ -108,7 +108,7 @@ static void look_at(const char *path, nl_sighting *s)
     nl_rundata *run;
     int64_t row;
     const char *file = nl_rundata_file(path, buf, sizeof buf);
-    if (nl_rundata_open_curves(&run, path) != NL_OK) {
+    if (nl_rundata_open_ends(&run, path, LATEST) != NL_OK) {
         s->state = seems_alive(file) ? NL_RUN_STARTING : NL_RUN_DEAD;
         return;
     }

@@ -86,15 +86,20 @@ static hsize_t whole_rows(const nl_run *r, hid_t set, hsize_t rows)
     return whole;
 }
 
-static nl_status read_rows(nl_run *r, const char *path, hid_t set, hid_t space, nl_array *out)
+/* The last rows, at most `most` of them. */
+static nl_status read_rows(nl_run *r, const char *path, hid_t set, hid_t space, int64_t most,
+                           nl_array *out)
 {
     hsize_t dim[H5S_MAX_RANK] = {0}, first[H5S_MAX_RANK] = {0};
     const int rank = H5Sget_simple_extent_dims(space, dim, NULL);
     if (rank < 0 || rank > NL_ARRAY_RANK_MAX)
         return nl_fail(NL_EFORMAT, "%s: %s has rank %d, at most %d", r->path, path, rank,
                        NL_ARRAY_RANK_MAX);
-    if (rank)
-        dim[0] = whole_rows(r, set, dim[0]);
+    if (rank) {
+        const hsize_t rows = whole_rows(r, set, dim[0]);
+        dim[0] = rows < (hsize_t)most ? rows : (hsize_t)most;
+        first[0] = rows - dim[0];
+    }
     *out = (nl_array){.rank = rank, .count = 1};
     for (int d = 0; d < rank; d++) {
         out->dim[d] = (int64_t)dim[d];
@@ -116,11 +121,16 @@ static nl_status read_rows(nl_run *r, const char *path, hid_t set, hid_t space, 
 
 nl_status nl_run_read(nl_run *r, const char *path, nl_array *out)
 {
+    return nl_run_read_last(r, path, INT64_MAX, out);
+}
+
+nl_status nl_run_read_last(nl_run *r, const char *path, int64_t most, nl_array *out)
+{
     hid_t set = -1;
     *out = (nl_array){0};
     NL_TRY(open_set(r, path, &set));
     const hid_t space = H5Dget_space(set);
-    nl_status st = read_rows(r, path, set, space, out);
+    nl_status st = read_rows(r, path, set, space, most, out);
     if (st != NL_OK)
         nl_array_free(out);
     H5Sclose(space);

@@ -32,6 +32,8 @@ void nl_array_free(nl_array *a);
 
 /* Any numeric data set: a channel, an index, labels. NL_ENAME: not there. */
 nl_status nl_run_read(nl_run *r, const char *path, nl_array *out) NL_CHECKED;
+/* Its last rows, at most so many. */
+nl_status nl_run_read_last(nl_run *r, const char *path, int64_t most, nl_array *out) NL_CHECKED;
 
 /* The index of the channel's timeline (steps or epochs), one value a row. */
 nl_status nl_run_read_index(nl_run *r, const char *channel, nl_array *out) NL_CHECKED;

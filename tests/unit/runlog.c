@@ -36,6 +36,23 @@ __attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *bytes,
     return syscall(SYS_pwrite64, fd, bytes, count, at);
 }
 
+/* The last rows of a data set are those of the whole. */
+static void check_ends(nl_run *run, const char *of)
+{
+    static const int64_t mosts[] = {0, 1, 5, 1000};
+    nl_array whole, last;
+    OK(nl_run_read(run, of, &whole));
+    for (size_t k = 0; k < sizeof mosts / sizeof *mosts; k++) {
+        OK(nl_run_read_last(run, of, mosts[k], &last));
+        ck_assert_int_eq(last.rank, whole.rank);
+        ck_assert_int_eq(last.dim[0], mosts[k] < whole.dim[0] ? mosts[k] : whole.dim[0]);
+        for (int64_t i = 0; i < last.count; i++)
+            ck_assert(last.at[i] == whole.at[whole.count - last.count + i] || isnan(last.at[i]));
+        nl_array_free(&last);
+    }
+    nl_array_free(&whole);
+}
+
 START_TEST(what_is_put_comes_back)
 {
     struct run r;
@@ -72,6 +89,8 @@ START_TEST(what_is_put_comes_back)
     ck_assert_int_eq(index.count, 14);
     ck_assert_double_eq(index.at[13], 56);
     nl_array_free(&index);
+    check_ends(run, "/steps/loss");
+    check_ends(run, "/layers/h1/preact/pre/percentiles");
     ck_assert_int_eq(nl_run_read(run, "/steps/lose", &index), NL_ENAME);
     nl_run_close(run);
 }
@@ -175,6 +194,7 @@ START_TEST(a_live_file_shows_committed_rows)
     ck_assert(nl_run_is_live(run));
     nl_array loss = read_back(run, "/steps/loss", 16);
     nl_array_free(&loss);
+    check_ends(run, "/steps/loss");
     nl_run_close(run);
     ck_assert_int_eq(nl_recover(part, NULL), NL_EIO);
     ck_assert_ptr_nonnull(strstr(nl_last_error(), "another process has it open"));
