@@ -324,39 +324,71 @@ static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const n
 
 /* ---- writes: row by row, which reads and writes each array as one stream */
 
-NL_INLINE void write_step(const nl_real *x, const nl_real *residual, nl_real *y, nl_act act,
-                          nl_columns q, int64_t k, const nl_part *t, int stream)
+/* Registers whose results are there before the first is stored. A load 4 KiB behind a store that
+ * has just been made waits for it, and with rows of a power of two the coefficients of the next
+ * register may lie there in every row. */
+enum { STORED_TOGETHER = 4 };
+
+NL_INLINE nl_vec result_of(const nl_real *x, const nl_real *residual, nl_act act, int adds,
+                           nl_columns q, int64_t k, const nl_part *t)
 {
     const nl_vec xc = nl_load(x + k, t) - nl_load(q.center + k, t);
     nl_vec z = nl_vec_fma(nl_load(q.a + k, t), xc, nl_load(q.d + k, t));
-    if (residual)
+    if (adds)
         z += nl_load(residual + k, t);
-    nl_put(y + k, nl_act_of(act, z), t, stream);
+    return nl_act_of(act, z);
 }
 
-NL_INLINE void write_row(nl_rows x, nl_result to, nl_act act, int64_t row, int64_t c, nl_columns q,
-                         int stream)
+NL_INLINE void write_step(const nl_real *x, const nl_real *residual, nl_real *y, nl_act act,
+                          int adds, int stream, nl_columns q, int64_t k, int registers)
 {
-    const nl_real *xr = x.x + row * x.ld,
-                  *residual = to.residual ? to.residual + row * to.ld : NULL;
-    nl_real *y = to.y + row * to.ld;
+    nl_vec z[STORED_TOGETHER];
+#pragma GCC unroll 8
+    for (int w = 0; w < registers; w++)
+        z[w] = result_of(x, residual, act, adds, q, k + w * NL_LANES, NULL);
+#pragma GCC unroll 8
+    for (int w = 0; w < registers; w++)
+        nl_put(y + k + w * NL_LANES, z[w], NULL, stream);
+}
+
+NL_INLINE void write_row(const nl_real *x, const nl_real *residual, nl_real *y, nl_act act,
+                         int adds, int stream, int64_t c, nl_columns q)
+{
     const int64_t end = nl_whole(c);
-    for (int64_t k = 0; k < end; k += NL_LANES)
-        write_step(xr, residual, y, act, q, k, NULL, stream);
+    int64_t k = 0;
+    for (; k + STORED_TOGETHER * NL_LANES <= end; k += STORED_TOGETHER * NL_LANES)
+        write_step(x, residual, y, act, adds, stream, q, k, STORED_TOGETHER);
+    for (; k < end; k += NL_LANES)
+        write_step(x, residual, y, act, adds, stream, q, k, 1);
     if (end < c) {
         const nl_part t = nl_rest(c);
-        write_step(xr, residual, y, act, q, end, &t, 0);
+        nl_put(y + end, result_of(x, residual, act, adds, q, end, &t), &t, 0);
     }
 }
 
+NL_INLINE void write_rows(nl_rows x, nl_result to, nl_act act, int adds, int stream, int64_t c,
+                          nl_columns q)
+{
+    for (int64_t i = 0; i < x.count; i++)
+        if (nl_is_live(x, i))
+            write_row(x.x + i * x.ld, adds ? to.residual + i * to.ld : NULL, to.y + i * to.ld, act,
+                      adds, stream, c, q);
+        else
+            nl_zero_row(to.y + i * to.ld, c);
+}
+
+/* The loops are compiled once for each way. */
 NL_INLINE void write_as(nl_rows x, nl_result to, nl_act act, int64_t c, nl_columns q)
 {
     const int stream = to.stream && nl_can_stream(to.y, to.ld);
-    for (int64_t i = 0; i < x.count; i++)
-        if (nl_is_live(x, i))
-            write_row(x, to, act, i, c, q, stream);
-        else
-            nl_zero_row(to.y + i * to.ld, c);
+    if (to.residual && stream)
+        write_rows(x, to, act, 1, 1, c, q);
+    else if (to.residual)
+        write_rows(x, to, act, 1, 0, c, q);
+    else if (stream)
+        write_rows(x, to, act, 0, 1, c, q);
+    else
+        write_rows(x, to, act, 0, 0, c, q);
 }
 
 static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns q)
@@ -370,24 +402,49 @@ typedef struct back_args {
     const nl_real *center, *a, *p, *q;
 } back_args;
 
-NL_INLINE void back_step(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t k,
-                         const nl_part *t, int stream)
+NL_INLINE nl_vec gradient_of(const nl_real *x, const nl_real *g, back_args b, int64_t k,
+                             const nl_part *t)
 {
     const nl_vec xc = nl_load(x + k, t) - nl_load(b.center + k, t);
     const nl_vec u = nl_vec_fma(nl_load(b.p + k, t), xc, nl_load(b.q + k, t));
-    nl_put(dx + k, nl_vec_fma(nl_load(b.a + k, t), nl_load(g + k, t), u), t, stream);
+    return nl_vec_fma(nl_load(b.a + k, t), nl_load(g + k, t), u);
+}
+
+NL_INLINE void back_step(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t k,
+                         int registers, int stream)
+{
+    nl_vec to[STORED_TOGETHER];
+#pragma GCC unroll 8
+    for (int w = 0; w < registers; w++)
+        to[w] = gradient_of(x, g, b, k + w * NL_LANES, NULL);
+#pragma GCC unroll 8
+    for (int w = 0; w < registers; w++)
+        nl_put(dx + k + w * NL_LANES, to[w], NULL, stream);
 }
 
 NL_INLINE void back_row(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t c,
                         int stream)
 {
     const int64_t end = nl_whole(c);
-    for (int64_t k = 0; k < end; k += NL_LANES)
-        back_step(x, g, dx, b, k, NULL, stream);
+    int64_t k = 0;
+    for (; k + STORED_TOGETHER * NL_LANES <= end; k += STORED_TOGETHER * NL_LANES)
+        back_step(x, g, dx, b, k, STORED_TOGETHER, stream);
+    for (; k < end; k += NL_LANES)
+        back_step(x, g, dx, b, k, 1, stream);
     if (end < c) {
         const nl_part t = nl_rest(c);
-        back_step(x, g, dx, b, end, &t, 0);
+        nl_put(dx + end, gradient_of(x, g, b, end, &t), &t, 0);
     }
+}
+
+NL_INLINE void back_rows(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
+                         int64_t c, back_args b, int stream)
+{
+    for (int64_t i = 0; i < x.count; i++)
+        if (nl_is_live(x, i))
+            back_row(x.x + i * x.ld, g + i * ldg, dx + i * lddx, b, c, stream);
+        else
+            nl_zero_row(dx + i * lddx, c);
 }
 
 static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
@@ -395,12 +452,10 @@ static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, 
                          const nl_real *q, int stream)
 {
     const back_args b = {center, a, p, q};
-    stream = stream && nl_can_stream(dx, lddx);
-    for (int64_t i = 0; i < x.count; i++)
-        if (nl_is_live(x, i))
-            back_row(x.x + i * x.ld, g + i * ldg, dx + i * lddx, b, c, stream);
-        else
-            nl_zero_row(dx + i * lddx, c);
+    if (stream && nl_can_stream(dx, lddx))
+        back_rows(x, g, ldg, dx, lddx, c, b, 1);
+    else
+        back_rows(x, g, ldg, dx, lddx, c, b, 0);
 }
 
 static void settle(void) { nl_vec_stream_end(); }
