@@ -14,7 +14,7 @@
  *
  * momentum is the weight of the new batch (PyTorch's convention); keras_momentum is the weight of
  * the old value (Keras's) and, where not 0, rules: keras_momentum=0.99 is momentum=0.01. */
-#include "core/standardize.h"
+#include "core/norm.h"
 
 struct batch {
     double eps, momentum, keras_momentum, own_weight;
@@ -61,6 +61,8 @@ static int areas(const void *self, const nl_geom *g, nl_area *area)
     (void)g;
     area[0] = (nl_area){
         .over = NL_OVER_N | NL_OVER_S,
+        .standardizes = true,
+        .eps = o->eps,
         .population = true,
         .momentum = o->keras_momentum > 0 ? 1 - o->keras_momentum : o->momentum,
         .unbiased = o->unbiased,
@@ -73,18 +75,6 @@ static void evaluation(const void *self, nl_policy *p)
     const struct batch *o = self;
     p->mean[0] = p->var[0] = sources[o->eval.is];
     p->own_weight = o->own_weight;
-}
-
-static void forward(const void *self, nl_call *c, int k)
-{
-    const struct batch *o = self;
-    nl_standardize(&c->stats[k], o->eps);
-}
-
-static void backward(const void *self, nl_call *c, int k)
-{
-    (void)self;
-    nl_standardize_back(&c->stats[k]);
 }
 
 NL_NORM_DEFINE(batch) = {
@@ -104,6 +94,4 @@ NL_NORM_DEFINE(batch) = {
     .check = check,
     .areas = areas,
     .evaluation = evaluation,
-    .forward = forward,
-    .backward = backward,
 };

@@ -7,7 +7,7 @@
  *
  * Training and evaluation do the same; no state. With 1 live value per area var is 0 and y = beta.
  */
-#include "core/standardize.h"
+#include "core/norm.h"
 
 struct group {
     double eps;
@@ -41,20 +41,9 @@ static int areas(const void *self, const nl_geom *g, nl_area *area)
 {
     const struct group *o = self;
     (void)g;
-    area[0] = (nl_area){.over = NL_OVER_S | NL_OVER_C, .groups = o->groups};
+    area[0] = (nl_area){
+        .over = NL_OVER_S | NL_OVER_C, .groups = o->groups, .standardizes = true, .eps = o->eps};
     return 1;
-}
-
-static void forward(const void *self, nl_call *c, int k)
-{
-    const struct group *o = self;
-    nl_standardize(&c->stats[k], o->eps);
-}
-
-static void backward(const void *self, nl_call *c, int k)
-{
-    (void)self;
-    nl_standardize_back(&c->stats[k]);
 }
 
 NL_NORM_DEFINE(group) = {
@@ -70,6 +59,4 @@ NL_NORM_DEFINE(group) = {
     .variables = variables,
     .check = check,
     .areas = areas,
-    .forward = forward,
-    .backward = backward,
 };

@@ -10,7 +10,7 @@
  * Training and evaluation do the same; no state. gamma and beta are per channel, or with
  * elementwise=true per position and channel as PyTorch's are. With 1 value per area var is 0, y =
  * beta. */
-#include "core/standardize.h"
+#include "core/norm.h"
 
 struct layer {
     double eps;
@@ -64,20 +64,10 @@ static int areas(const void *self, const nl_geom *g, nl_area *area)
 {
     const struct layer *o = self;
     (void)g;
-    area[0] = (nl_area){.over = o->area.is ? NL_OVER_S | NL_OVER_C : NL_OVER_C};
+    area[0] = (nl_area){.over = o->area.is ? NL_OVER_S | NL_OVER_C : NL_OVER_C,
+                        .standardizes = true,
+                        .eps = o->eps};
     return 1;
-}
-
-static void forward(const void *self, nl_call *c, int k)
-{
-    const struct layer *o = self;
-    nl_standardize(&c->stats[k], o->eps);
-}
-
-static void backward(const void *self, nl_call *c, int k)
-{
-    (void)self;
-    nl_standardize_back(&c->stats[k]);
 }
 
 NL_NORM_DEFINE(layer) = {
@@ -93,6 +83,4 @@ NL_NORM_DEFINE(layer) = {
     .variables = variables,
     .extent = extent,
     .areas = areas,
-    .forward = forward,
-    .backward = backward,
 };

@@ -7,7 +7,7 @@
  * The paper has no beta (center=false). eps is inside the root, as in Keras; the authors' code adds
  * 1e-8 outside. Training and evaluation do the same; no state. Any number of live values will do.
  */
-#include "core/standardize.h"
+#include "core/norm.h"
 
 struct rms {
     double eps;
@@ -25,21 +25,11 @@ static const nl_variable variables[] = {
 
 static int areas(const void *self, const nl_geom *g, nl_area *area)
 {
-    (void)self, (void)g;
-    area[0] = (nl_area){.over = NL_OVER_C, .moments = NL_MEAN_SQUARE};
-    return 1;
-}
-
-static void forward(const void *self, nl_call *c, int k)
-{
     const struct rms *o = self;
-    nl_standardize(&c->stats[k], o->eps);
-}
-
-static void backward(const void *self, nl_call *c, int k)
-{
-    (void)self;
-    nl_rescale_back(&c->stats[k]);
+    (void)g;
+    area[0] = (nl_area){
+        .over = NL_OVER_C, .moments = NL_MEAN_SQUARE, .standardizes = true, .eps = o->eps};
+    return 1;
 }
 
 NL_NORM_DEFINE(rms) = {
@@ -54,6 +44,4 @@ NL_NORM_DEFINE(rms) = {
     .options = options,
     .variables = variables,
     .areas = areas,
-    .forward = forward,
-    .backward = backward,
 };

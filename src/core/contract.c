@@ -83,8 +83,8 @@ nl_status nl_check_tables(nl_contract *c)
     nl_contract_expect(c, ops->cite != NULL, "no citation (\"\" where there is no paper)");
     nl_contract_expect(c, ops->sites != 0, "can be put nowhere");
     nl_contract_expect(c, !ops->whole_forward == !ops->whole_backward, "half a whole pass");
-    nl_contract_expect(c, !ops->areas || (ops->forward && ops->backward),
-                       "areas without forward and backward");
+    nl_contract_expect(c, !ops->forward == !ops->backward, "half of forward and backward");
+    nl_contract_expect(c, ops->areas || !ops->forward, "forward and backward without areas");
     nl_contract_expect(c, !ops->areas || !ops->whole_forward, "both areas and whole passes");
     options_are_sane(c);
     for (const nl_variable *v = ops->variables; v && v->name; v++)

@@ -130,10 +130,20 @@ static void bind(nl_call *call, nl_rig *r)
     }
 }
 
-/* The coefficients are the method's own, from these statistics. */
+static void plain_standardization(plain *q, double eps)
+{
+    for (int64_t i = 0; i < q->statistics; i++) {
+        q->a[i] = 1 / sqrt(q->var[i] + eps);
+        q->d[i] = 0;
+    }
+}
+
+/* The coefficients are the method's own, from these statistics, where it does not standardize. */
 static void plain_coefficients(plain *q, int areas, nl_rig *r, const nl_policy *p)
 {
     nl_call call = {.args = &r->a, .geom = &r->g, .policy = *p};
+    nl_area area[NL_AREAS_MAX];
+    nl_norm_areas_of(r->m, area);
     bind(&call, r);
     for (int k = 0; k < areas; k++)
         call.stats[k] = (nl_stats){.mean = q[k].mean,
@@ -144,7 +154,10 @@ static void plain_coefficients(plain *q, int areas, nl_rig *r, const nl_policy *
                                    .counts_differ = true,
                                    .statistics = q[k].statistics};
     for (int k = 0; k < areas; k++)
-        nl_norm_ops_of(r->m)->forward(nl_norm_options_of(r->m), &call, k);
+        if (area[k].standardizes)
+            plain_standardization(&q[k], area[k].eps);
+        else
+            nl_norm_ops_of(r->m)->forward(nl_norm_options_of(r->m), &call, k);
 }
 
 static double affine(nl_rig *r, double z, int64_t p, int64_t j)

@@ -256,6 +256,17 @@ static nl_plan example_plan(const nl_norm *m, int k)
     return nl_plan_of(&by_example, &m->g, m->g.n);
 }
 
+static nl_status coefficients_are_known(const nl_norm *m)
+{
+    for (int k = 0; k < m->nareas; k++)
+        if (!m->area[k].is.standardizes && !(m->ops->forward && m->ops->backward))
+            return nl_fail(NL_ESTATE,
+                           "%s: area %d does not standardize, and no forward and "
+                           "backward say what it does",
+                           m->ops->name, k);
+    return NL_OK;
+}
+
 static nl_status add_area_memory(nl_norm *m, int k)
 {
     nl_norm_area *area = &m->area[k];
@@ -283,7 +294,7 @@ static nl_status add_pass_memory(nl_norm *m)
     int64_t tasks = blocks;
     m->partial_room = 1;
     m->strip_room = at_least(nl_strip_reals(m), 2 * m->g.c);
-    m->strip_room = (m->strip_room + 15) / 16 * 16;
+    m->strip_room = (m->strip_room + 15) / 16 * 16; /* whole cache lines */
     for (int k = 0; k < m->nareas; k++) {
         const nl_plan *plan = &m->area[k].capacity;
         m->partial_room = at_least(m->partial_room, (plan->columns ? 2 : 4) * plan->width);
@@ -294,7 +305,8 @@ static nl_status add_pass_memory(nl_norm *m)
             tasks = at_least(tasks, own.segments * nl_row_blocks(own.rows, m->g.c));
         }
     }
-    const int64_t doubles = at_least(tasks * m->partial_room, blocks * 2 * m->gamma_rows * m->g.c);
+    const int64_t affine = 2 * m->g.c; /* of affine_gradients_by_columns */
+    const int64_t doubles = at_least(tasks * m->partial_room, affine);
     NL_TRY(add(m, &doubles_row, 1, doubles, 1, &m->partials));
     NL_TRY(add(m, &doubles_row, 1, tasks, 1, &m->counts));
     NL_TRY(add(m, &reals_row, tasks, m->strip_room, 1, &m->strips));
@@ -369,6 +381,7 @@ nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_sto
     if (m->ops->check)
         NL_GO(m->ops->check(m->self, &m->g));
     find_areas(m);
+    NL_GO(coefficients_are_known(m));
     NL_GO(add_method_variables(m, p.settings));
     for (int k = 0; k < m->nareas; k++)
         NL_GO(add_area_memory(m, k));

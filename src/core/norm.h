@@ -32,7 +32,7 @@
 #include "core/store.h"
 #include "kernel/act.h"
 
-enum { NL_NORM_ABI = 2, NL_AREAS_MAX = 3, NL_NORM_VARS_MAX = 40 };
+enum { NL_NORM_ABI = 3, NL_AREAS_MAX = 3, NL_NORM_VARS_MAX = 40 };
 
 typedef struct nl_geom {
     int64_t n;       /* the most examples of one call */
@@ -70,6 +70,10 @@ typedef struct nl_area {
     int64_t groups; /* with NL_OVER_C: of c / groups channels each; 0 and 1 are one group */
     nl_moments moments;
     bool whole; /* never cut: coefficients are asked for once a call, all areas' statistics known */
+    /* z = (x - mean) / sqrt(var + eps): the core has the coefficients and their gradients, the
+     * method need not say them. */
+    bool standardizes;
+    double eps;
     /* Population statistics kept for this area (its variables are declared with NL_POPULATION): */
     bool population;
     double momentum;  /* weight of the new batch in the running average */
@@ -215,9 +219,9 @@ typedef struct nl_norm_ops {
      * (c); bias (c) may be NULL. Optional. */
     void (*start_output)(const void *self, nl_call *c, const double *mean, const double *var,
                          nl_real *bias);
-    /* Coefficients a, d of area k, for the statistics that c->stats[k] holds. Ranges of one area
-     * may be asked for at the same time from several threads, unless the area is whole or all of
-     * it. */
+    /* Coefficients a, d of area k, unless it standardizes, for the statistics that c->stats[k]
+     * holds. Ranges of one area may be asked for at the same time from several threads, unless the
+     * area is whole or all of it. */
     void (*forward)(const void *self, nl_call *c, int k);
     /* dmean, dvar of area k, from G and H; the same ranges. */
     void (*backward)(const void *self, nl_call *c, int k);

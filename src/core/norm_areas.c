@@ -119,7 +119,7 @@ static void moments_of_rows(int64_t task, void *arg)
         const nl_rows row = {t.x.x + i * t.x.ld, t.x.ld, 1, NULL, 1};
         if (t.x.live && !t.x.live[i * t.step])
             continue;
-        nl_row_kernel()->moments(row, p->c, w, 0, 0, row_mean, row_m2);
+        nl_row_kernel()->moments(row, p->c, w, 0, row_mean, row_m2);
         nl_column_kernel()->merge_moments(w, count, mean, m2, (double)(p->c / w), row_mean, row_m2);
     }
 }

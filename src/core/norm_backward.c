@@ -54,7 +54,7 @@ static void back_block_by_columns(int64_t b, void *arg)
 
 static void area_backward(nl_pass *p, int k)
 {
-    p->m->ops->backward(p->m->self, &p->call, k);
+    nl_find_gradients(p->m, &p->call, k);
     nl_reach_batch(p, k, &p->call.stats[k], p->mem[k].own);
 }
 
@@ -83,44 +83,59 @@ static void back_tile_by_rows(const nl_pass *p, nl_tile *t)
     const int64_t ldg = arriving.kept ? arriving.ld_kept : arriving.ld;
     nl_row_coefficients(p, t, 0);
     nl_row_kernel()->gradients_affine(x, &arriving, p->c, p->gamma, t->center[0], t->a[0], t->d[0],
-                                      t->G, t->H, t->dgamma, t->dbeta, p->stream);
+                                      t->G, t->H, t->dgamma, t->dbeta);
     nl_fused_chain(p, t, 0);
     nl_row_back_coefficients(p, t, 0);
     nl_row_kernel()->back(x, g, ldg, a->dx + t->from * p->ldx, p->ldx, p->c, p->gamma, t->center[0],
                           t->a[0], t->p[0], t->q[0], p->stream);
 }
 
-/* A block's sums for gamma and beta go into its row of the partial sums. */
-static void keep_affine_sums(const nl_pass *p, int64_t b, const nl_tile *t)
+/* Runs body over block b, which adds to the tile's sums for gamma and beta. They stay in the block's
+ * strip. */
+static void back_block(const nl_pass *p, int64_t b,
+                       void (*body)(const nl_pass *, int64_t, nl_tile *))
 {
-    const int64_t count = p->m->gamma_rows * p->c;
-    double *sums = p->partials + b * 2 * count;
-    for (int64_t i = 0; i < count; i++) {
-        sums[i] = (double)t->dgamma[i];
-        sums[count + i] = (double)t->dbeta[i];
-    }
-}
-
-static void back_block(const nl_pass *p, int64_t b, void (*body)(const nl_pass *, nl_tile *))
-{
+    const size_t bytes = (size_t)(p->m->gamma_rows * p->c) * sizeof(nl_real);
     nl_tile t;
     nl_tile_open(p, b, &t);
-    memset(t.dgamma, 0, (size_t)(2 * p->m->gamma_rows * p->c) * sizeof *t.dgamma);
-    nl_each_tile(p, b, 2, &t, body);
-    if (p->dgamma || p->dbeta)
-        keep_affine_sums(p, b, &t);
+    memset(t.dgamma, 0, bytes);
+    memset(t.dbeta, 0, bytes);
+    body(p, b, &t);
 }
 
-static void back_block_by_rows(int64_t b, void *arg) { back_block(arg, b, back_tile_by_rows); }
+static void back_tiles_by_rows(const nl_pass *p, int64_t b, nl_tile *t)
+{
+    nl_each_tile(p, b, 2, t, back_tile_by_rows);
+}
+
+static void back_standardized_rows(const nl_pass *p, int64_t b, nl_tile *t)
+{
+    const nl_range block = nl_rows_of_block(p, b);
+    const nl_arriving g = nl_arriving_at(p, block.from, 1);
+    const nl_standard s = nl_standard_at(p, block.from);
+    nl_standard_kernel()->back(nl_rows_of(p, block.from, block.count), &g,
+                               p->args->dx + block.from * p->ldx, p->ldx, p->c, &s, t->dgamma,
+                               t->dbeta, p->stream);
+    if (p->stream)
+        nl_column_kernel()->settle();
+}
+
+static void back_block_by_rows(int64_t b, void *arg) { back_block(arg, b, back_tiles_by_rows); }
+static void standardize_back_block(int64_t b, void *arg)
+{
+    back_block(arg, b, back_standardized_rows);
+}
 
 static void fold_affine_sums(const nl_pass *p)
 {
-    const int64_t count = p->m->gamma_rows * p->c;
-    if (!p->dgamma && !p->dbeta)
-        return;
-    nl_fold(p->partials, nl_row_blocks(p->rows, p->c), 2 * count);
-    add_to_grad(p->dgamma, p->partials, count);
-    add_to_grad(p->dbeta, p->partials + count, count);
+    const int64_t count = p->m->gamma_rows * p->c, blocks = nl_row_blocks(p->rows, p->c);
+    nl_tile first;
+    nl_tile_open(p, 0, &first);
+    if (p->dgamma)
+        nl_coefficient_kernel()->add_parts(count, first.dgamma, blocks, p->m->strip_room,
+                                           p->dgamma);
+    if (p->dbeta)
+        nl_coefficient_kernel()->add_parts(count, first.dbeta, blocks, p->m->strip_room, p->dbeta);
 }
 
 /* ---- by parts */
@@ -151,7 +166,12 @@ static void open_tile_by_parts(const nl_pass *p, nl_tile *t)
     }
 }
 
-static void open_block_by_parts(int64_t b, void *arg) { back_block(arg, b, open_tile_by_parts); }
+static void open_tiles_by_parts(const nl_pass *p, int64_t b, nl_tile *t)
+{
+    nl_each_tile(p, b, 2, t, open_tile_by_parts);
+}
+
+static void open_block_by_parts(int64_t b, void *arg) { back_block(arg, b, open_tiles_by_parts); }
 
 static void back_row_by_parts(const nl_pass *p, nl_tile *t, int64_t r)
 {
@@ -243,15 +263,15 @@ static void backward_by_parts(nl_pass *p)
 static void differentiate_block(int64_t b, void *arg)
 {
     const nl_pass *p = arg;
-    const int64_t blocks = nl_row_blocks(p->rows, p->c);
-    differentiate_into_dx(p, nl_edge(p->rows, blocks, b), nl_edge(p->rows, blocks, b + 1));
+    const nl_range block = nl_rows_of_block(p, b);
+    differentiate_into_dx(p, block.from, block.from + block.count);
 }
 
 static void zero_padding(int64_t b, void *arg)
 {
     const nl_pass *p = arg;
-    const int64_t blocks = nl_row_blocks(p->rows, p->c), to = nl_edge(p->rows, blocks, b + 1);
-    for (int64_t r = nl_edge(p->rows, blocks, b); p->args->live && r < to; r++)
+    const nl_range block = nl_rows_of_block(p, b);
+    for (int64_t r = block.from; p->args->live && r < block.from + block.count; r++)
         if (!p->args->live[r])
             memset(p->args->dx + r * p->ldx, 0, (size_t)p->c * sizeof *p->args->dx);
 }
@@ -275,6 +295,11 @@ static void run_call(nl_norm *m, const nl_args *a)
             break; /* a segment of several rows: by parts */
         p.differentiate = a->act != NL_LINEAR || a->d_residual;
         nl_for_row_blocks(&p, NL_BACKWARD_ARRAYS, back_block_by_rows);
+        fold_affine_sums(&p);
+        return;
+    case NL_STANDARDIZED_ROWS:
+        p.differentiate = a->act != NL_LINEAR || a->d_residual;
+        nl_for_row_blocks(&p, NL_BACKWARD_ARRAYS, standardize_back_block);
         fold_affine_sums(&p);
         return;
     case NL_BY_PARTS: break;

@@ -29,6 +29,17 @@ static void write_block_by_columns(int64_t b, void *arg)
 
 /* ---- by rows */
 
+static void standardize_block(int64_t b, void *arg)
+{
+    const nl_pass *p = arg;
+    const nl_range block = nl_rows_of_block(p, b);
+    const nl_result to = result_at(p, block.from);
+    const nl_standard s = nl_standard_at(p, block.from);
+    nl_standard_kernel()->forward(nl_rows_of(p, block.from, block.count), &to, p->c, &s);
+    if (p->stream)
+        nl_column_kernel()->settle();
+}
+
 static void write_tile_by_rows(const nl_pass *p, nl_tile *t)
 {
     const nl_result to = result_at(p, t->from);
@@ -107,8 +118,8 @@ static void write_block_by_parts(int64_t b, void *arg) { write_block(b, arg, wri
 static void finish_block(int64_t b, void *arg)
 {
     const nl_pass *p = arg;
-    const int64_t blocks = nl_row_blocks(p->rows, p->c), from = nl_edge(p->rows, blocks, b);
-    finish_rows(p, from, nl_edge(p->rows, blocks, b + 1) - from);
+    const nl_range block = nl_rows_of_block(p, b);
+    finish_rows(p, block.from, block.count);
 }
 
 static void update_populations(nl_pass *p)
@@ -145,7 +156,7 @@ static void whole_coefficients(nl_pass *p)
     whole_statistics(p);
     for (int k = 0; k < p->m->nareas; k++)
         if (!p->plan[k].fused)
-            p->m->ops->forward(p->m->self, &p->call, k);
+            nl_find_coefficients(p->m, &p->call, k);
 }
 
 /* g.init=0.1 rules over a start from data. */
@@ -205,6 +216,7 @@ static void run_call(nl_norm *m, const nl_args *a)
     case NL_BY_COLUMNS:
         nl_for_row_blocks_back(&p, NL_FORWARD_ARRAYS, write_block_by_columns);
         break;
+    case NL_STANDARDIZED_ROWS: nl_for_row_blocks(&p, NL_FORWARD_ARRAYS, standardize_block); break;
     case NL_BY_ROWS: nl_for_row_blocks(&p, NL_FORWARD_ARRAYS, write_block_by_rows); break;
     case NL_BY_PARTS: nl_for_row_blocks_back(&p, NL_FORWARD_ARRAYS, write_block_by_parts); break;
     }

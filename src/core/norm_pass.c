@@ -2,6 +2,7 @@
 #include "core/norm_pass.h"
 
 #include "base/clock.h"
+#include "core/standardize.h"
 
 static bool any_live(const nl_pass *p)
 {
@@ -133,6 +134,52 @@ void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a)
     p->strips = nl_store_at(m->store, m->strips)->val;
 }
 
+nl_way nl_way_of(const nl_pass *p)
+{
+    const nl_area *area = &p->m->area[0].is;
+    if (p->m->nareas != 1 || p->m->gamma_rows != 1)
+        return NL_BY_PARTS;
+    if (p->plan[0].columns)
+        return NL_BY_COLUMNS;
+    if (p->plan[0].width > 1)
+        return NL_BY_PARTS;
+    return p->plan[0].fused && area->standardizes && !area->population ? NL_STANDARDIZED_ROWS
+                                                                       : NL_BY_ROWS;
+}
+
+/* ---- coefficients */
+
+void nl_find_coefficients(const nl_norm *m, nl_call *call, int k)
+{
+    const nl_area *area = &m->area[k].is;
+    if (area->standardizes)
+        nl_standardize(&call->stats[k], area->eps);
+    else
+        m->ops->forward(m->self, call, k);
+}
+
+void nl_find_gradients(const nl_norm *m, nl_call *call, int k)
+{
+    const nl_area *area = &m->area[k].is;
+    if (!area->standardizes)
+        m->ops->backward(m->self, call, k);
+    else if (area->moments == NL_MEAN_SQUARE)
+        nl_rescale_back(&call->stats[k]);
+    else
+        nl_standardize_back(&call->stats[k]);
+}
+
+nl_standard nl_standard_at(const nl_pass *p, int64_t row)
+{
+    const nl_area *area = &p->m->area[0].is;
+    return (nl_standard){.eps = area->eps,
+                         .about_zero = area->moments == NL_MEAN_SQUARE,
+                         .mean = p->mem[0].mean + row,
+                         .var = p->mem[0].var + row,
+                         .gamma = p->gamma,
+                         .beta = p->beta};
+}
+
 /* ---- the clock of benchmarks */
 
 static double *clock_sum;
@@ -144,13 +191,4 @@ void nl_clock_stop(double start)
 {
     if (clock_sum)
         *clock_sum += nl_wall_seconds() - start;
-}
-
-nl_way nl_way_of(const nl_pass *p)
-{
-    if (p->m->nareas != 1 || p->m->gamma_rows != 1)
-        return NL_BY_PARTS;
-    if (p->plan[0].columns)
-        return NL_BY_COLUMNS;
-    return p->plan[0].width == 1 ? NL_BY_ROWS : NL_BY_PARTS;
 }

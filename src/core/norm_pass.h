@@ -3,18 +3,25 @@
  *
  * Three ways to write, the same formula: coefficients per channel (one area that keeps channels:
  * batch, instance), per row (one area that reduces all of them: layer, rms), or row by row through
- * a scratch row (everything else: several areas, channel groups). */
+ * a scratch row (everything else: several areas, channel groups). Rows that are standardized and
+ * nothing else are done in one go, by a kernel that knows the formula. */
 #ifndef NL_NORM_PASS_H
 #define NL_NORM_PASS_H
 
 #include "core/norm_plan.h"
 
-typedef enum nl_way { NL_BY_COLUMNS, NL_BY_ROWS, NL_BY_PARTS } nl_way;
+typedef enum nl_way { NL_BY_COLUMNS, NL_BY_ROWS, NL_STANDARDIZED_ROWS, NL_BY_PARTS } nl_way;
 nl_way nl_way_of(const nl_pass *p);
 
 void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a);
 
 enum { NL_FORWARD_ARRAYS = 2, NL_BACKWARD_ARRAYS = 3 }; /* x, y; x, dy, dx */
+
+/* The rows of block b of nl_for_row_blocks. */
+typedef struct nl_range {
+    int64_t from, count;
+} nl_range;
+nl_range nl_rows_of_block(const nl_pass *p, int64_t b);
 
 /* Around a call: what nl_norm_clock counts. */
 double nl_clock_start(void);
@@ -38,6 +45,13 @@ void nl_reach_batch(const nl_pass *p, int k, const nl_stats *st, const double *o
 /* p and q of dx = a g + p (x - center) + q for `count` statistics that share m, from i of st on. */
 void nl_chain(const nl_pass *p, int k, const nl_stats *st, int64_t i, int64_t count,
               const nl_real *center, const double *own, nl_real *to_p, nl_real *to_q);
+
+/* a, d of area k, and dL/dmean, dL/dvar: the method's or, where it standardizes, the core's. */
+void nl_find_coefficients(const nl_norm *m, nl_call *call, int k);
+void nl_find_gradients(const nl_norm *m, nl_call *call, int k);
+
+/* What NL_STANDARDIZED_ROWS keeps of rows from `row` on. */
+nl_standard nl_standard_at(const nl_pass *p, int64_t row);
 
 /* ---- a tile: a few rows of a block, and a block's scratch */
 

@@ -63,8 +63,9 @@ enum {
     NL_CHUNK_ROWS = 256,        /* least rows of a chunk where channels can be cut instead */
     NL_SPAN_CHANNELS = 512,     /* least channels of a span; not part of the results */
     NL_STREAM_BYTES = 12 << 20, /* results of this size do not stay in cache */
-    NL_TILE_BYTES = 16384, /* read by a tile stay in the nearest cache; not part of the results */
-    NL_TILE_ROWS_LEAST = 4 /* as many as are written together */
+    NL_TILE_BYTES = 16384,  /* read by a tile stay in the nearest cache; not part of the results */
+    NL_TILE_ROWS_LEAST = 4, /* as many as are written together */
+    NL_ROWS_AT_ONCE = 16    /* lanes of the widest register */
 };
 
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);

@@ -13,6 +13,21 @@ void nl_for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t, void *)
            p);
 }
 
+/* Blocks that have so many rows start where registers of rows do. */
+static int64_t block_edge(int64_t rows, int64_t blocks, int64_t b)
+{
+    int64_t whole = NL_ROWS_AT_ONCE;
+    while (whole > rows / blocks)
+        whole /= 2;
+    return b == blocks ? rows : nl_edge(rows, blocks, b) / whole * whole;
+}
+
+nl_range nl_rows_of_block(const nl_pass *p, int64_t b)
+{
+    const int64_t blocks = nl_row_blocks(p->rows, p->c), from = block_edge(p->rows, blocks, b);
+    return (nl_range){from, block_edge(p->rows, blocks, b + 1) - from};
+}
+
 typedef struct mirror {
     void (*body)(int64_t, void *);
     void *arg;
@@ -72,23 +87,34 @@ static int64_t row_scalars(const nl_norm *m)
 
 enum { SCALARS = 5, DOUBLES = 4 }; /* center, a, d, p, q of each area; G, H, dmean, dvar of one */
 
+/* Arrays that are walked through register by register start on cache lines. */
+static int64_t whole_lines(int64_t reals)
+{
+    enum { LINE = 16 };
+    return (reals + LINE - 1) / LINE * LINE;
+}
+
+static int64_t reals_of_doubles(const nl_norm *m)
+{
+    return whole_lines(DOUBLES * row_scalars(m) * (int64_t)(sizeof(double) / sizeof(nl_real)));
+}
+
 int64_t nl_strip_reals(const nl_norm *m)
 {
-    const int64_t scalars = row_scalars(m);
-    const int64_t doubles = DOUBLES * scalars * (int64_t)(sizeof(double) / sizeof(nl_real));
-    return doubles + m->g.c + 2 * m->gamma_rows * m->g.c + NL_AREAS_MAX * SCALARS * scalars;
+    return reals_of_doubles(m) + whole_lines(m->g.c) + 2 * whole_lines(m->gamma_rows * m->g.c) +
+           NL_AREAS_MAX * SCALARS * row_scalars(m);
 }
 
 void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t)
 {
-    const int64_t c = p->c, gammas = p->m->gamma_rows * c, scalars = row_scalars(p->m);
+    const int64_t gammas = whole_lines(p->m->gamma_rows * p->c), scalars = row_scalars(p->m);
     nl_real *at = p->strips + block * p->m->strip_room;
     t->G = (double *)(void *)at; /* doubles first: the strip is aligned */
     t->H = t->G + scalars, t->dmean = t->H + scalars, t->dvar = t->dmean + scalars;
-    at += DOUBLES * scalars * (int64_t)(sizeof(double) / sizeof(nl_real));
-    t->row = at;
-    t->dgamma = at + c, t->dbeta = t->dgamma + gammas;
-    at += c + 2 * gammas;
+    t->row = at += reals_of_doubles(p->m);
+    t->dgamma = at += whole_lines(p->c);
+    t->dbeta = at += gammas;
+    at += gammas;
     for (int k = 0; k < NL_AREAS_MAX; k++, at += SCALARS * scalars) {
         t->center[k] = at, t->a[k] = at + scalars, t->d[k] = at + 2 * scalars;
         t->p[k] = at + 3 * scalars, t->q[k] = at + 4 * scalars;
@@ -99,10 +125,10 @@ void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t)
 void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
                   void (*body)(const nl_pass *, nl_tile *))
 {
-    const int64_t blocks = nl_row_blocks(p->rows, p->c);
     const int64_t most = nl_tile_rows(p->c, p->stream ? 2 : arrays);
-    const int64_t from = nl_edge(p->rows, blocks, b), to = nl_edge(p->rows, blocks, b + 1);
-    for (t->from = from; t->from < to; t->from += t->rows) {
+    const nl_range block = nl_rows_of_block(p, b);
+    const int64_t to = block.from + block.count;
+    for (t->from = block.from; t->from < to; t->from += t->rows) {
         t->rows = to - t->from < most ? to - t->from : most;
         body(p, t);
     }
@@ -125,43 +151,29 @@ nl_stats *nl_fused_stats(const nl_pass *p, nl_tile *t, int k)
     return st;
 }
 
-/* The saved arrays of the tile after this one are brought near while this one is worked on. */
-static void fetch_next_statistics(const nl_area_memory *mem, const nl_stats *st)
-{
-    enum { LINE = 8 }; /* doubles */
-    for (int64_t i = st->first + st->statistics; i < st->first + 2 * st->statistics; i += LINE) {
-        __builtin_prefetch(mem->mean + i, 1);
-        __builtin_prefetch(mem->var + i, 1);
-        __builtin_prefetch(mem->a + i, 1);
-        __builtin_prefetch(mem->d + i, 1);
-    }
-}
-
 void nl_fused_forward(const nl_pass *p, nl_tile *t, int k)
 {
     nl_stats *st = nl_fused_stats(p, t, k);
     const nl_area *area = &p->m->area[k].is;
     const nl_area_memory *mem = &p->mem[k];
     double *mean = mem->mean + st->first, *var = mem->var + st->first, *own = mem->own + st->first;
-    fetch_next_statistics(mem, st);
     if (nl_needs_batch(&p->call.policy, k)) {
         const bool about_zero = area->moments == NL_MEAN_SQUARE;
         nl_row_kernel()->moments(nl_rows_of(p, t->from, t->rows), p->c, p->plan[k].width,
-                                 about_zero, p->stream, own, var);
+                                 about_zero, own, var);
         nl_coefficient_kernel()->variance(st->statistics, 1 / st->count[0], about_zero, own, var,
                                           own, var);
     }
     if (area->population)
         nl_take_sources(p, k, st, own, mean, var);
-    p->m->ops->forward(p->m->self, &t->call, k);
+    nl_find_coefficients(p->m, &t->call, k);
 }
 
 void nl_fused_chain(const nl_pass *p, nl_tile *t, int k)
 {
     const nl_stats *st = nl_fused_stats(p, t, k);
-    fetch_next_statistics(&p->mem[k], st);
     nl_coefficient_kernel()->recenter(st->statistics, t->center[k], st->mean, t->G, t->H);
-    p->m->ops->backward(p->m->self, &t->call, k);
+    nl_find_gradients(p->m, &t->call, k);
     nl_reach_batch(p, k, st, p->mem[k].own + st->first);
 }
 

@@ -74,10 +74,8 @@ NL_KERNELS(nl_column_kernels, nl_column_kernel)
 
 typedef struct nl_row_kernels {
     /* Moments of each of `groups` equal parts of each row: mean, m2 are (rows, groups), written;
-     * zeros for dead rows. about_zero: mean is 0 and m2 the sum of squares. fetch: the rows behind
-     * these are brought near on the way. */
-    void (*moments)(nl_rows r, int64_t c, int64_t groups, int about_zero, int fetch, double *mean,
-                    double *m2);
+     * zeros for dead rows. about_zero: mean is 0 and m2 the sum of squares. */
+    void (*moments)(nl_rows r, int64_t c, int64_t groups, int about_zero, double *mean, double *m2);
     /* G, H (rows, groups) of each row, written; center (rows, groups). */
     void (*gradients)(nl_rows x, const nl_real *g, int64_t ldg, int64_t c, int64_t groups,
                       const nl_real *center, double *G, double *H);
@@ -86,7 +84,7 @@ typedef struct nl_row_kernels {
      * NULL. */
     void (*gradients_affine)(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *gamma,
                              const nl_real *center, const nl_real *a, const nl_real *d, double *G,
-                             double *H, nl_real *dgamma, nl_real *dbeta, int fetch);
+                             double *H, nl_real *dgamma, nl_real *dbeta);
     /* z = gamma (a (x - center) + d) + beta; center, a, d per row, gamma and beta per channel or
      * NULL. */
     void (*write)(nl_rows x, const nl_result *to, int64_t c, const nl_real *center,
@@ -98,6 +96,26 @@ typedef struct nl_row_kernels {
 } nl_row_kernels;
 
 NL_KERNELS(nl_row_kernels, nl_row_kernel)
+
+/* ---- rows standardized in one go: statistics, coefficients and writes while a few rows are near */
+
+/* z = r (x - mean), r = 1 / sqrt(var + eps), each row about its own mean, or about zero, var being
+ * the mean square; y = act(gamma z + beta + residual). */
+typedef struct nl_standard {
+    double eps;
+    int about_zero;
+    double *mean, *var;          /* of each row; forward writes them, back reads them */
+    const nl_real *gamma, *beta; /* (c), or NULL */
+} nl_standard;
+
+typedef struct nl_standard_kernels {
+    void (*forward)(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s);
+    /* dx written, dgamma[c] += g z, dbeta[c] += g; dx may be dy or kept. */
+    void (*back)(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int64_t c,
+                 const nl_standard *s, nl_real *dgamma, nl_real *dbeta, int stream);
+} nl_standard_kernels;
+
+NL_KERNELS(nl_standard_kernels, nl_standard_kernel)
 
 /* ---- one row of c values at a time, for methods with several areas or channel groups */
 

@@ -86,6 +86,23 @@ static void chain(int64_t count, double per_m, const double *restrict dmean,
     }
 }
 
+static void add_parts(int64_t count, const nl_real *part, int64_t parts, int64_t stride,
+                      nl_real *restrict to)
+{
+    enum { AT_ONCE = 256 }; /* sums that stay in the nearest cache */
+    double sum[AT_ONCE];
+    for (int64_t from = 0; from < count; from += AT_ONCE) {
+        const int64_t width = count - from < AT_ONCE ? count - from : AT_ONCE;
+        for (int64_t i = 0; i < width; i++)
+            sum[i] = 0;
+        for (int64_t k = 0; k < parts; k++)
+            for (int64_t i = 0; i < width; i++)
+                sum[i] += (double)part[k * stride + from + i];
+        for (int64_t i = 0; i < width; i++)
+            to[from + i] += (nl_real)sum[i];
+    }
+}
+
 static void average_runs(int64_t count, const double *restrict mean, const double *restrict var,
                          const nl_averages *to)
 {
@@ -131,5 +148,6 @@ const nl_coefficient_kernels NL_VARIANT(nl_coefficient_kernel) = {
     .affine_sums = affine_sums,
     .scale = scale,
     .chain = chain,
+    .add_parts = add_parts,
     .average = average,
 };

@@ -47,6 +47,9 @@ typedef struct nl_coefficient_kernels {
     /* p (x - center) + q = dmean / m + dvar 2 (x - own) / m */
     void (*chain)(int64_t count, double per_m, const double *dmean, const double *dvar,
                   const nl_real *center, const double *own, nl_real *p, nl_real *q);
+    /* to[count] += the sum of `parts` arrays, `stride` reals apart. */
+    void (*add_parts)(int64_t count, const nl_real *part, int64_t parts, int64_t stride,
+                      nl_real *to);
     /* The batch's mean and variance enter the population's. */
     void (*average)(int64_t count, const double *mean, const double *var, const nl_averages *to);
 } nl_coefficient_kernels;

@@ -162,6 +162,37 @@ static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c) { return a * b + c
 
 #endif
 
+static inline nl_vec nl_vec_sqrt(nl_vec v)
+{
+#if defined(__AVX512F__) && defined(NL_F64)
+    return (nl_vec)_mm512_sqrt_pd((__m512d)v);
+#elif defined(__AVX512F__)
+    return (nl_vec)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__) && defined(NL_F64)
+    return (nl_vec)_mm256_sqrt_pd((__m256d)v);
+#elif defined(__AVX2__)
+    return (nl_vec)_mm256_sqrt_ps((__m256)v);
+#else
+    for (int i = 0; i < NL_LANES; i++)
+        v[i] = (nl_real)__builtin_sqrt((double)v[i]);
+    return v;
+#endif
+}
+
+static inline int nl_any_lane(nl_lanes set)
+{
+#if defined(__AVX512F__)
+    return _mm512_test_epi64_mask((__m512i)set, (__m512i)set) != 0;
+#elif defined(__AVX2__)
+    return !_mm256_testz_si256((__m256i)set, (__m256i)set);
+#else
+    int any = 0;
+    for (int i = 0; i < NL_LANES; i++)
+        any |= set[i] != 0;
+    return any;
+#endif
+}
+
 /* 0, 1, 2, ...: a constant to the compiler, so that shuffles made of it are single instructions. */
 static inline nl_lanes nl_lane_numbers(void)
 {

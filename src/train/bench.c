@@ -89,12 +89,11 @@ static void run(bench *b, int way, int loop)
         run_loop(b, way, &nl_limits()->loops[loop]);
 }
 
-/* Seconds of one call: one to warm up, then enough for the clock. */
-static double time_call(bench *b, int way, int loop)
+/* Seconds of one call, over as many as the clock needs. */
+static double time_calls(bench *b, int way, int loop)
 {
     int64_t calls = 0;
     double now;
-    run(b, way, loop);
     const double start = nl_wall_seconds();
     do {
         run(b, way, loop);
@@ -104,15 +103,22 @@ static double time_call(bench *b, int way, int loop)
     return (now - start) / (double)calls;
 }
 
+/* As many calls before: it takes several until a working set has settled in the outer cache. */
+static double time_warm(bench *b, int way, int loop)
+{
+    time_calls(b, way, loop);
+    return time_calls(b, way, loop);
+}
+
 static void measure(bench *b)
 {
     for (int i = 0; i < b->samples; i++)
         for (int way = 0; way < WAYS; way++) {
             for (int loop = 0; loop < LOOPS; loop++)
-                b->limit[way][loop][i] = time_call(b, way, loop);
+                b->limit[way][loop][i] = time_warm(b, way, loop);
             if (way == BACKWARD)
                 run_kernel(b, FORWARD);
-            b->kernel[way][i] = time_call(b, way, -1);
+            b->kernel[way][i] = time_warm(b, way, -1);
         }
 }
 

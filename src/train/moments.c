@@ -295,7 +295,7 @@ nl_spread nl_spread_of(nl_summarizer *w, const nl_real *v, int64_t rows, int64_t
     double merged = 0, mean = 0, m2 = 0;
     if (rows == 0)
         return s;
-    nl_row_kernel()->moments((nl_rows){v, c, rows, NULL, 1}, c, 1, 0, 0, w->row[0], w->row[1]);
+    nl_row_kernel()->moments((nl_rows){v, c, rows, NULL, 1}, c, 1, 0, w->row[0], w->row[1]);
     for (int64_t r = 0; r < rows; r++)
         merge_row(&merged, &mean, &m2, w->row[0][r], w->row[1][r], c);
     s.mean = mean;
