@@ -1,0 +1,244 @@
+/* Rows standardized in one go, against the formulas in double: rows that fill tiles and do not, rows
+ * far from zero, first values far from the mean. */
+#include <check.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "kernel/area.h"
+#include "suite.h"
+
+enum { ROWS = 37, MOST = 1000, LD = MOST + 8 };
+static const double eps = 1e-5;
+static const int64_t widths[] = {1, 2, 3, 15, 16, 17, 64, 100, 512, 1000};
+static const int64_t counts[] = {1, 2, 3, 4, 5, 8, 16, 17, ROWS};
+enum { WIDTHS = sizeof widths / sizeof *widths, COUNTS = sizeof counts / sizeof *counts };
+
+static nl_real x[ROWS * LD], y[ROWS * LD], dy[ROWS * LD], dx[ROWS * LD];
+static nl_real gamma_[MOST], beta[MOST], dgamma[MOST], dbeta[MOST];
+static double mean[ROWS], var[ROWS];
+static uint8_t live[ROWS];
+
+static double draw(uint64_t i) { return nl_random_normal((nl_key){5, NL_STREAM_TEST, 0}, i); }
+
+static void fill(double center)
+{
+    for (int64_t i = 0; i < ROWS * LD; i++) {
+        x[i] = (nl_real)(center + draw((uint64_t)i));
+        dy[i] = (nl_real)draw((uint64_t)(i + ROWS * LD));
+    }
+    for (int64_t k = 0; k < MOST; k++) {
+        gamma_[k] = (nl_real)(1 + 0.3 * draw((uint64_t)k));
+        beta[k] = (nl_real)(0.2 * draw((uint64_t)(k + MOST)));
+        dgamma[k] = dbeta[k] = 0;
+    }
+    for (int r = 0; r < ROWS; r++)
+        live[r] = r % 5 != 3;
+}
+
+static nl_standard standard(int about_zero)
+{
+    return (nl_standard){eps, about_zero, mean, var, gamma_, beta};
+}
+
+static void run(int64_t rows, int64_t c, const uint8_t *mask, int about_zero)
+{
+    const nl_standard s = standard(about_zero);
+    const nl_rows in = {x, LD, rows, mask, 1};
+    const nl_result to = {.y = y, .ld = LD, .act = NL_LINEAR};
+    const nl_arriving g = {.dy = dy, .ld = LD, .act = NL_LINEAR};
+    nl_standard_kernel()->forward(in, &to, c, &s);
+    nl_standard_kernel()->back(in, &g, dx, LD, c, &s, dgamma, dbeta, 0);
+}
+
+typedef struct row_truth {
+    double mean, var, r, G, H;
+} row_truth;
+
+static row_truth truth_of(int64_t row, int64_t c, int about_zero)
+{
+    const nl_real *xr = x + row * LD, *g = dy + row * LD;
+    row_truth t = {0};
+    for (int64_t k = 0; k < c && !about_zero; k++)
+        t.mean += (double)xr[k] / (double)c;
+    for (int64_t k = 0; k < c; k++) {
+        const double d = (double)xr[k] - t.mean, to_z = (double)gamma_[k] * (double)g[k];
+        t.var += d * d / (double)c;
+        t.G += to_z;
+        t.H += to_z * d;
+    }
+    t.r = 1 / sqrt(t.var + eps);
+    return t;
+}
+
+static void is_near(const char *what, int64_t row, int64_t k, double seen, double want,
+                    double bound)
+{
+    ck_assert_msg(fabs(seen - want) <= bound, "%s of row %lld, channel %lld: %.9g, expected %.9g",
+                  what, (long long)row, (long long)k, seen, want);
+}
+
+static void check_row(int64_t row, int64_t c, int about_zero, double bound)
+{
+    const row_truth t = truth_of(row, c, about_zero);
+    const double m = (double)c;
+    is_near("mean", row, 0, mean[row], t.mean, bound * (1 + fabs(t.mean)));
+    is_near("variance", row, 0, var[row], t.var, bound * (1 + t.var));
+    for (int64_t k = 0; k < c; k++) {
+        const int64_t at = row * LD + k;
+        const double d = (double)x[at] - t.mean, to_z = (double)gamma_[k] * (double)dy[at];
+        const double z = t.r * d, dvar = -t.r * t.r * t.r * t.H / 2;
+        const double dmean = about_zero ? 0 : -t.r * t.G;
+        is_near("y", row, k, (double)y[at], (double)gamma_[k] * z + (double)beta[k],
+                bound * (1 + fabs(z)));
+        is_near("dx", row, k, (double)dx[at], t.r * to_z + dmean / m + dvar * 2 * d / m,
+                bound * (1 + t.r) * (1 + fabs(to_z)));
+    }
+}
+
+static double bound_of(double of_float)
+{
+    return sizeof(nl_real) == sizeof(double) ? 1e-12 : of_float;
+}
+
+START_TEST(rows_are_as_the_formulas_say)
+{
+    for (int about_zero = 0; about_zero < 2; about_zero++)
+        for (int w = 0; w < WIDTHS; w++)
+            for (int n = 0; n < COUNTS; n++) {
+                fill(0.5);
+                run(counts[n], widths[w], NULL, about_zero);
+                for (int64_t row = 0; row < counts[n]; row++)
+                    check_row(row, widths[w], about_zero, bound_of(2e-5));
+            }
+}
+END_TEST
+
+START_TEST(gamma_and_beta_get_the_sums_over_live_rows)
+{
+    for (int w = 0; w < WIDTHS; w++) {
+        fill(0.5);
+        run(ROWS, widths[w], live, 0);
+        for (int64_t k = 0; k < widths[w]; k++) {
+            double to_gamma = 0, to_beta = 0;
+            for (int64_t row = 0; row < ROWS; row++) {
+                const row_truth t = truth_of(row, widths[w], 0);
+                const int64_t at = row * LD + k;
+                to_gamma += live[row] * (double)dy[at] * t.r * ((double)x[at] - t.mean);
+                to_beta += live[row] * (double)dy[at];
+            }
+            is_near("dgamma", 0, k, (double)dgamma[k], to_gamma, bound_of(1e-4));
+            is_near("dbeta", 0, k, (double)dbeta[k], to_beta, bound_of(1e-4));
+        }
+    }
+}
+END_TEST
+
+START_TEST(dead_rows_are_zeros_and_change_nothing)
+{
+    static nl_real alone_y[ROWS * LD], alone_dx[ROWS * LD];
+    for (int w = 0; w < WIDTHS; w++) {
+        const int64_t c = widths[w];
+        fill(0.5);
+        run(ROWS, c, NULL, 0);
+        memcpy(alone_y, y, sizeof y);
+        memcpy(alone_dx, dx, sizeof dx);
+        run(ROWS, c, live, 0);
+        for (int64_t row = 0; row < ROWS; row++)
+            for (int64_t k = 0; k < c; k++) {
+                const int64_t at = row * LD + k;
+                ck_assert(y[at] == (live[row] ? alone_y[at] : 0));
+                ck_assert(dx[at] == (live[row] ? alone_dx[at] : 0));
+            }
+    }
+}
+END_TEST
+
+/* Bytes of a row do not depend on the rows beside it. */
+START_TEST(rows_do_not_know_their_neighbours)
+{
+    static nl_real among_y[ROWS * LD];
+    for (int w = 0; w < WIDTHS; w++) {
+        const int64_t c = widths[w];
+        fill(0.5);
+        x[2 * LD] = 40; /* its moments are taken twice, and others' are not */
+        run(ROWS, c, NULL, 0);
+        memcpy(among_y, y, sizeof y);
+        for (int64_t row = 0; row < ROWS; row++) {
+            const nl_standard s = {eps, 0, mean, var, gamma_, beta};
+            const nl_result to = {.y = y, .ld = LD, .act = NL_LINEAR};
+            nl_standard_kernel()->forward((nl_rows){x + row * LD, LD, 1, NULL, 1}, &to, c, &s);
+            ck_assert_int_eq(memcmp(y, among_y + row * LD, (size_t)c * sizeof *y), 0);
+        }
+    }
+}
+END_TEST
+
+/* Values are whole numbers, so that a row's mean lies between two numbers of the storage type. */
+START_TEST(a_mean_that_cannot_be_stored_is_kept)
+{
+    const double far = sizeof(nl_real) == sizeof(double) ? 0x1p50 : 0x1p21;
+    const int64_t c = 100;
+    fill(0);
+    for (int64_t i = 0; i < ROWS * LD; i++)
+        x[i] = (nl_real)(far + (i % LD % 10 < 3));
+    run(ROWS, c, NULL, 0);
+    for (int64_t row = 0; row < ROWS; row++) {
+        const double r = 1 / sqrt(0.21 + eps), rest = (double)gamma_[0] * r * 0.7;
+        is_near("y", row, 0, (double)(y[row * LD] - beta[0]), rest, 2e-5);
+        is_near("variance", row, 0, var[row], 0.21, 1e-6);
+    }
+}
+END_TEST
+
+START_TEST(a_mean_that_cannot_be_stored_is_kept_going_back)
+{
+    const double far = 0x1p21; /* kept as a double between the passes, it has room for the rest */
+    static nl_real near_dx[MOST];
+    const int64_t c = 100;
+    fill(0);
+    for (int64_t i = 0; i < LD; i++)
+        x[i] = (nl_real)(i % 10 < 3);
+    run(1, c, NULL, 0);
+    memcpy(near_dx, dx, sizeof near_dx);
+    for (int64_t i = 0; i < LD; i++)
+        x[i] += (nl_real)far;
+    run(1, c, NULL, 0);
+    for (int64_t k = 0; k < c; k++)
+        is_near("dx", 0, k, (double)dx[k], (double)near_dx[k], 1e-4);
+}
+END_TEST
+
+/* An outlier of sqrt(c) standard deviations stands first: its squares hide all others'. */
+START_TEST(an_outlier_that_comes_first_does_not_hide_the_rest)
+{
+    const double away = sizeof(nl_real) == sizeof(double) ? 1e9 : 3000;
+    const int64_t c = 1000;
+    fill(0);
+    for (int64_t row = 0; row < ROWS; row += 2)
+        x[row * LD] = (nl_real)away;
+    run(ROWS, c, NULL, 0);
+    for (int64_t row = 0; row < ROWS; row++) {
+        const row_truth t = truth_of(row, c, 0);
+        const double share = sizeof(nl_real) == sizeof(double) ? 1e-14 : 1e-6;
+        is_near("variance", row, 0, var[row], t.var, share * t.var);
+        is_near("mean", row, 0, mean[row], t.mean, share * (1 + fabs(t.mean)));
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("standardize");
+    TCase *t = tcase_create("all");
+    tcase_add_test(t, rows_are_as_the_formulas_say);
+    tcase_add_test(t, gamma_and_beta_get_the_sums_over_live_rows);
+    tcase_add_test(t, dead_rows_are_zeros_and_change_nothing);
+    tcase_add_test(t, rows_do_not_know_their_neighbours);
+    tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept);
+    tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept_going_back);
+    tcase_add_test(t, an_outlier_that_comes_first_does_not_hide_the_rest);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
