@@ -90,8 +90,8 @@ static void back_tile_by_rows(const nl_pass *p, nl_tile *t)
                           t->a[0], t->p[0], t->q[0], p->stream);
 }
 
-/* Runs body over block b, which adds to the tile's sums for gamma and beta. They stay in the block's
- * strip. */
+/* Runs body over block b, which adds to the tile's sums for gamma and beta; they stay in the strip
+ * of the block. */
 static void back_block(const nl_pass *p, int64_t b,
                        void (*body)(const nl_pass *, int64_t, nl_tile *))
 {

@@ -97,7 +97,7 @@ typedef struct nl_row_kernels {
 
 NL_KERNELS(nl_row_kernels, nl_row_kernel)
 
-/* ---- rows standardized in one go: statistics, coefficients and writes while a few rows are near */
+/* ---- rows standardized in one go: statistics, coefficients and writes, few rows at a time */
 
 /* z = r (x - mean), r = 1 / sqrt(var + eps), each row about its own mean, or about zero, var being
  * the mean square; y = act(gamma z + beta + residual). */

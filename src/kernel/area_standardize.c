@@ -1,5 +1,5 @@
-/* Rows standardized in one go. A tile of up to NL_LANES rows is read from memory once; what there is
- * to know of a row is in its lane. */
+/* Rows standardized in one go. A tile of up to NL_LANES rows is read from memory once; what there
+ * is to know of a row is in its lane. */
 #include "kernel/rows_inline.h"
 
 enum { TILE_BYTES = 16384 }; /* what a tile reads stays in the nearest cache, and more fits */

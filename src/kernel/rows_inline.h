@@ -1,5 +1,5 @@
-/* rows_inline.h: sums over a row and writes of whole rows, shared by the kernels of area.h that have
- * a statistic per row. Several rows go together: what is per channel is loaded once for
+/* rows_inline.h: sums over a row and writes of whole rows, shared by the kernels of area.h that
+ * have a statistic per row. Several rows go together: what is per channel is loaded once for
  * NL_ROWS_TOGETHER of them, and the sums of up to NL_LANES are added up across their registers, so
  * that a row's sum does not depend on its neighbours. For kernel sources only. */
 #ifndef NL_ROWS_INLINE_H

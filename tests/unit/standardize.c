@@ -1,5 +1,5 @@
-/* Rows standardized in one go, against the formulas in double: rows that fill tiles and do not, rows
- * far from zero, first values far from the mean. */
+/* Rows standardized in one go, against the formulas in double: rows that fill tiles and do not,
+ * rows far from zero, first values far from the mean. */
 #include <check.h>
 #include <math.h>
 #include <stdint.h>
