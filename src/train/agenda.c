@@ -3,6 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "train/moments.h"
+
+const char *const nl_side_names[NL_SIDES] = {[NL_PRE] = "pre", [NL_POST] = "post"};
+
 nl_status nl_agenda_open(nl_agenda *a, const nl_observer_setup *s)
 {
     enum { ROWS = 64 };
@@ -57,4 +61,34 @@ nl_status nl_agenda_declare(const nl_agenda *a, nl_log_channel_id id, const nl_c
     c.timeline = a->timeline[id];
     NL_TRY(nl_log_channel(a->set.log, &c, out));
     return NL_OK;
+}
+
+void nl_agenda_labels(nl_log_channel_id id, const char *name, char *path, size_t room)
+{
+    snprintf(path, room, "%s/%s", nl_log_channels[id].folder, name);
+}
+
+nl_status nl_agenda_declare_histogram(const nl_agenda *a, nl_log_channel_id id, const char *layer,
+                                      const char *slot, nl_side side, nl_agenda_histogram *out)
+{
+    char labels[64];
+    nl_agenda_labels(id, NL_BIN_LABELS, labels, sizeof labels);
+    const nl_channel counts = {.type = NL_TYPE_INT64,
+                               .unit = "1",
+                               .doc = "values by bins; a bin begins at its label",
+                               .rank = 1,
+                               .dim = {NL_HISTOGRAM_BINS},
+                               .scale = {labels}};
+    const nl_channel nan = {
+        .type = NL_TYPE_INT64, .unit = "1", .doc = "values that are not numbers, in no bin"};
+    const char *which = nl_side_names[side];
+    NL_TRY(nl_agenda_declare(a, id, &counts, &out->counts, "%s/%s/%s/counts", layer, slot, which));
+    NL_TRY(nl_agenda_declare(a, id, &nan, &out->nan, "%s/%s/%s/nan", layer, slot, which));
+    return NL_OK;
+}
+
+void nl_agenda_put_histogram(const nl_agenda *a, const nl_agenda_histogram *h, const int64_t *count)
+{
+    nl_log_put_int(a->set.log, h->counts, count, NL_HISTOGRAM_BINS);
+    nl_log_put_int(a->set.log, h->nan, count + NL_HISTOGRAM_BINS, 1);
 }

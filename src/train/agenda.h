@@ -30,4 +30,20 @@ bool nl_agenda_keeps(const nl_agenda *a, nl_log_channel_id id, const char *owner
 nl_status nl_agenda_declare(const nl_agenda *a, nl_log_channel_id id, const nl_channel *like,
                             int *out, const char *fmt, ...) NL_CHECKED NL_PRINTF(5, 6);
 
+/* A histogram (moments.h) of one side of a slot, in a channel of histograms. */
+typedef struct nl_agenda_histogram {
+    int counts, nan;
+} nl_agenda_histogram;
+nl_status nl_agenda_declare_histogram(const nl_agenda *a, nl_log_channel_id id, const char *layer,
+                                      const char *slot, nl_side side,
+                                      nl_agenda_histogram *out) NL_CHECKED;
+void nl_agenda_put_histogram(const nl_agenda *a, const nl_agenda_histogram *h,
+                             const int64_t *count);
+
+/* "/layers/percentile": labels of a channel. */
+void nl_agenda_labels(nl_log_channel_id id, const char *name, char *path, size_t room);
+#define NL_BIN_LABELS "bin"
+
+extern const char *const nl_side_names[NL_SIDES];
+
 #endif

@@ -256,6 +256,11 @@ void nl_histogram_edges(double edge[NL_HISTOGRAM_BINS])
 void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS + 1])
 {
     memset(bin, 0, (NL_HISTOGRAM_BINS + 1) * sizeof *bin);
+    nl_histogram_add(v, count, bin);
+}
+
+void nl_histogram_add(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS + 1])
+{
     nl_summary_kernel()->count(v, count, NL_HISTOGRAM_LEAST, NL_HISTOGRAM_SIDE, bin);
 }
 

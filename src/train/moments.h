@@ -51,6 +51,8 @@ void nl_histogram_edges(double edge[NL_HISTOGRAM_BINS]);
 
 /* Writes the number of values in each bin, and behind them of those that are NaN and in none. */
 void nl_histogram(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS + 1]);
+/* Adds them. */
+void nl_histogram_add(const nl_real *v, int64_t count, int64_t bin[NL_HISTOGRAM_BINS + 1]);
 
 /* The same four numbers of (rows, c) values alone; NaN where there are none. */
 typedef struct nl_spread {

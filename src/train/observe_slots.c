@@ -16,8 +16,6 @@ static const struct {
 } channels_of[KINDS] = {[ACTIVATION] = {NL_LOG_ACTIVATIONS, NL_LOG_HISTOGRAMS},
                         [GRADIENT] = {NL_LOG_GRADIENTS, NL_LOG_GRADIENT_HISTOGRAMS}};
 
-static const char *const side_names[NL_SIDES] = {[NL_PRE] = "pre", [NL_POST] = "post"};
-
 /* ---- what a summary writes */
 
 typedef enum shape { NUMBER, PERCENTILES, BY_CHANNEL, BY_POSITION } shape;
@@ -68,7 +66,8 @@ static const double *value_of(const struct row *row, const nl_summary *s)
 
 /* Data sets of one side of a slot. */
 typedef struct side {
-    int row[ROWS], counts, nan;
+    int row[ROWS];
+    nl_agenda_histogram histogram;
 } side;
 
 typedef struct place {
@@ -101,12 +100,6 @@ struct nl_slot_observer {
 /* ---- declaring */
 
 #define PERCENTILE_LABELS "percentile"
-#define BIN_LABELS "bin"
-
-static void labels_of(nl_log_channel_id id, const char *name, char *path, size_t room)
-{
-    snprintf(path, room, "%s/%s", nl_log_channels[id].folder, name);
-}
 
 static nl_status declare_labels(const nl_agenda *a, nl_log_channel_id id, const char *name,
                                 const double *values, int64_t count)
@@ -114,7 +107,7 @@ static nl_status declare_labels(const nl_agenda *a, nl_log_channel_id id, const 
     char path[64];
     if (!a->every[id])
         return NL_OK;
-    labels_of(id, name, path, sizeof path);
+    nl_agenda_labels(id, name, path, sizeof path);
     return nl_log_labels(a->set.log, path, values, count);
 }
 
@@ -125,7 +118,7 @@ static nl_status declare_all_labels(const nl_agenda *a)
     for (int k = 0; k < KINDS; k++) {
         NL_TRY(declare_labels(a, channels_of[k].summary, PERCENTILE_LABELS, nl_percentiles,
                               NL_PERCENTILES));
-        NL_TRY(declare_labels(a, channels_of[k].histogram, BIN_LABELS, edge, NL_HISTOGRAM_BINS));
+        NL_TRY(declare_labels(a, channels_of[k].histogram, NL_BIN_LABELS, edge, NL_HISTOGRAM_BINS));
     }
     return NL_OK;
 }
@@ -160,7 +153,7 @@ static nl_status declare_summary(const nl_agenda *a, place *p, kind k, nl_side w
 {
     const nl_log_channel_id id = channels_of[k].summary;
     char labels[64];
-    labels_of(id, PERCENTILE_LABELS, labels, sizeof labels);
+    nl_agenda_labels(id, PERCENTILE_LABELS, labels, sizeof labels);
     for (int i = 0; i < ROWS; i++) {
         nl_channel c = {.type = NL_TYPE_REAL, .unit = "1", .doc = rows[i].doc};
         if (!has_row(p->layer, k, &rows[i]))
@@ -168,29 +161,8 @@ static nl_status declare_summary(const nl_agenda *a, place *p, kind k, nl_side w
         set_shape(&p->layer->out, rows[i].shape, labels, &c);
         NL_TRY(nl_agenda_declare(a, id, &c, &p->side[k][which].row[i], "%s/%s/%s/%s",
                                  p->layer->name, p->layer->ops->slots[p->slot].name,
-                                 side_names[which], rows[i].name));
+                                 nl_side_names[which], rows[i].name));
     }
-    return NL_OK;
-}
-
-static nl_status declare_histogram(const nl_agenda *a, place *p, kind k, nl_side which)
-{
-    const nl_log_channel_id id = channels_of[k].histogram;
-    const char *layer = p->layer->name, *slot = p->layer->ops->slots[p->slot].name;
-    char labels[64];
-    labels_of(id, BIN_LABELS, labels, sizeof labels);
-    const nl_channel counts = {.type = NL_TYPE_INT64,
-                               .unit = "1",
-                               .doc = "values by bins; a bin begins at its label",
-                               .rank = 1,
-                               .dim = {NL_HISTOGRAM_BINS},
-                               .scale = {labels}};
-    const nl_channel nan = {
-        .type = NL_TYPE_INT64, .unit = "1", .doc = "values that are not numbers, in no bin"};
-    NL_TRY(nl_agenda_declare(a, id, &counts, &p->side[k][which].counts, "%s/%s/%s/counts", layer,
-                             slot, side_names[which]));
-    NL_TRY(nl_agenda_declare(a, id, &nan, &p->side[k][which].nan, "%s/%s/%s/nan", layer, slot,
-                             side_names[which]));
     return NL_OK;
 }
 
@@ -218,7 +190,9 @@ static nl_status declare_place(const nl_agenda *a, place *p)
             if (p->keeps[channels_of[k].summary])
                 NL_TRY(declare_summary(a, p, (kind)k, (nl_side)which));
             if (p->keeps[channels_of[k].histogram])
-                NL_TRY(declare_histogram(a, p, (kind)k, (nl_side)which));
+                NL_TRY(nl_agenda_declare_histogram(a, channels_of[k].histogram, p->layer->name,
+                                                   p->layer->ops->slots[p->slot].name,
+                                                   (nl_side)which, &p->side[k][which].histogram));
         }
     NL_TRY(declare_population(a, p));
     return NL_OK;
@@ -337,10 +311,8 @@ static void put(nl_slot_observer *o, const place *p, kind k, nl_side which)
     for (int i = 0; i < ROWS && summary_is_due(o, p, k); i++)
         if (has_row(p->layer, k, &rows[i]))
             nl_log_put(log, s->row[i], value_of(&rows[i], &o->found.summary));
-    if (histogram_is_due(o, p, k)) {
-        nl_log_put_int(log, s->counts, o->found.count, NL_HISTOGRAM_BINS);
-        nl_log_put_int(log, s->nan, o->found.count + NL_HISTOGRAM_BINS, 1);
-    }
+    if (histogram_is_due(o, p, k))
+        nl_agenda_put_histogram(o->agenda, &s->histogram, o->found.count);
 }
 
 /* Values of the slot that the call fills; padding is in no summary. */

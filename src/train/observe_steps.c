@@ -10,6 +10,8 @@
 typedef enum kind { ACTIVATION, GRADIENT, KINDS } kind;
 static const nl_log_channel_id channel_of[KINDS] = {
     [ACTIVATION] = NL_LOG_ACTIVATIONS, [GRADIENT] = NL_LOG_GRADIENTS};
+static const nl_log_channel_id histogram_of[KINDS] = {
+    [ACTIVATION] = NL_LOG_HISTOGRAMS, [GRADIENT] = NL_LOG_GRADIENT_HISTOGRAMS};
 
 enum { MOMENTS = 4 };
 
@@ -17,13 +19,15 @@ enum { MOMENTS = 4 };
 typedef struct side {
     int channel[MOMENTS];
     double *at[MOMENTS]; /* (position) */
+    nl_agenda_histogram histogram;
+    int64_t count[NL_HISTOGRAM_BINS + 1]; /* over all positions */
 } side;
 
 typedef struct place {
     nl_layer *layer;
     int slot;
     bool in_cell; /* has a post and gradients at each step; the output is normed at another time */
-    bool keeps[KINDS];
+    bool keeps[KINDS], counts[KINDS];
     side side[KINDS][NL_SIDES];
 } place;
 
@@ -61,7 +65,6 @@ static bool has_side(const place *p, kind k, nl_side which)
 
 static nl_status declare_side(const nl_step_observer *o, place *p, kind k, nl_side which)
 {
-    static const char *const sides[NL_SIDES] = {[NL_PRE] = "pre", [NL_POST] = "post"};
     static const char *const names[MOMENTS] = {"mean", "std", "min", "max"};
     static const char *const docs[MOMENTS] = {"mean over the batch and all units at each step",
                                               "the same: standard deviation", "smallest value",
@@ -69,7 +72,7 @@ static nl_status declare_side(const nl_step_observer *o, place *p, kind k, nl_si
     char name[64];
     for (int i = 0; i < MOMENTS && has_side(p, k, which); i++) {
         snprintf(name, sizeof name, "%s/%s/step_%s", p->layer->ops->slots[p->slot].name,
-                 sides[which], names[i]);
+                 nl_side_names[which], names[i]);
         NL_TRY(declare(o, k, p->layer, name, docs[i], &p->side[k][which].channel[i]));
     }
     return NL_OK;
@@ -85,12 +88,26 @@ static nl_status declare_place(const nl_step_observer *o, place *p)
     return NL_OK;
 }
 
+/* That of the output is one of whole sequences (observe_slots.h). */
+static nl_status declare_histograms(const nl_step_observer *o, place *p)
+{
+    for (int k = 0; k < KINDS; k++) {
+        p->counts[k] = p->in_cell && nl_agenda_keeps(o->agenda, histogram_of[k], p->layer->name);
+        for (int which = 0; which < NL_SIDES && p->counts[k]; which++)
+            NL_TRY(nl_agenda_declare_histogram(o->agenda, histogram_of[k], p->layer->name,
+                                               p->layer->ops->slots[p->slot].name, (nl_side)which,
+                                               &p->side[k][which].histogram));
+    }
+    return NL_OK;
+}
+
 static nl_status declare_layer(nl_step_observer *o, nl_layer *l)
 {
     for (int k = 0; l->ops->slots[k].name; k++) {
         place *p = &o->place[o->places++];
         *p = (place){.layer = l, .slot = k, .in_cell = l->ops->slots[k].site == NL_AT_RNN};
         NL_TRY(declare_place(o, p));
+        NL_TRY(declare_histograms(o, p));
     }
     if (!nl_agenda_keeps(o->agenda, NL_LOG_ACTIVATIONS, l->name))
         return NL_OK;
@@ -126,11 +143,19 @@ static nl_status take_buffers(nl_step_observer *o, int64_t n)
 static void see_gradient(nl_step_watch *w, const nl_layer *l, int slot, nl_side which,
                          int64_t position, int64_t n, const uint8_t *live, const nl_real *g);
 
+static size_t recurrent_layers(nl_model *m)
+{
+    size_t count = 0;
+    for (int i = 0; i < nl_model_layers(m); i++)
+        count += nl_model_layer(m, i)->ops->observe_step != NULL;
+    return count;
+}
+
 nl_status nl_step_observer_open(nl_step_observer **out, const nl_agenda *a)
 {
     nl_status st = NL_OK;
     nl_model *m = a->set.model;
-    const size_t layers = (size_t)nl_model_layers(m);
+    const size_t layers = recurrent_layers(m);
     *out = NULL;
     nl_step_observer *o = nl_alloc(1, sizeof *o);
     if (!o)
@@ -167,9 +192,19 @@ void nl_step_observer_close(nl_step_observer *o)
 
 /* ---- looking */
 
-static bool is_due(const nl_step_observer *o, const place *p, kind k)
+static bool moments_are_due(const nl_step_observer *o, const place *p, kind k)
 {
     return p->keeps[k] && o->agenda->due[channel_of[k]];
+}
+
+static bool histogram_is_due(const nl_step_observer *o, const place *p, kind k)
+{
+    return p->counts[k] && o->agenda->due[histogram_of[k]];
+}
+
+static bool is_due(const nl_step_observer *o, const place *p, kind k)
+{
+    return moments_are_due(o, p, k) || histogram_is_due(o, p, k);
 }
 
 static void set_step(const side *s, int64_t t, nl_spread v)
@@ -182,26 +217,43 @@ static void set_step(const side *s, int64_t t, nl_spread v)
 
 static int64_t channels_of(const place *p) { return p->layer->ops->slot_geom(p->layer, p->slot).c; }
 
-static void put_place(const nl_step_observer *o, const place *p, kind k)
+/* (rows, channels) values of a position. */
+static void look(nl_step_observer *o, place *p, kind k, nl_side which, int64_t position,
+                 const nl_real *v, int64_t rows)
 {
-    for (int which = 0; which < NL_SIDES; which++)
-        for (int i = 0; i < MOMENTS && has_side(p, k, (nl_side)which); i++)
-            nl_log_put(o->agenda->set.log, p->side[k][which].channel[i], p->side[k][which].at[i]);
+    const int64_t channels = channels_of(p);
+    side *s = &p->side[k][which];
+    if (moments_are_due(o, p, k))
+        set_step(s, position, nl_spread_of(o->summarizer, v, rows, channels));
+    if (histogram_is_due(o, p, k))
+        nl_histogram_add(v, rows * channels, s->count);
 }
 
-static void observe_place(nl_step_observer *o, const place *p, const nl_layer_call *c)
+static void put_side(const nl_step_observer *o, place *p, kind k, nl_side which)
+{
+    side *s = &p->side[k][which];
+    for (int i = 0; i < MOMENTS && moments_are_due(o, p, k) && has_side(p, k, which); i++)
+        nl_log_put(o->agenda->set.log, s->channel[i], s->at[i]);
+    if (histogram_is_due(o, p, k))
+        nl_agenda_put_histogram(o->agenda, &s->histogram, s->count);
+    memset(s->count, 0, sizeof s->count);
+}
+
+static void put_place(const nl_step_observer *o, place *p, kind k)
+{
+    for (int which = 0; which < NL_SIDES; which++)
+        put_side(o, p, k, (nl_side)which);
+}
+
+static void observe_place(nl_step_observer *o, place *p, const nl_layer_call *c)
 {
     nl_layer *l = p->layer;
-    const side *s = p->side[ACTIVATION];
     const bool normed = p->in_cell && l->norm[p->slot];
-    const int64_t channels = channels_of(p);
     for (int64_t t = 0; t < l->in.s; t++) {
         const int64_t live =
             l->ops->observe_step(l, c, p->slot, t, o->pre, normed ? o->post : NULL);
-        const nl_spread pre = nl_spread_of(o->summarizer, o->pre, live, channels);
-        set_step(&s[NL_PRE], t, pre);
-        set_step(&s[NL_POST], t,
-                 normed ? nl_spread_of(o->summarizer, o->post, live, channels) : pre);
+        look(o, p, ACTIVATION, NL_PRE, t, o->pre, live);
+        look(o, p, ACTIVATION, NL_POST, t, normed ? o->post : o->pre, live);
     }
     put_place(o, p, ACTIVATION);
 }
@@ -228,7 +280,7 @@ nl_step_watch *nl_step_observer_watch(nl_step_observer *o)
     return NULL;
 }
 
-static const place *find_place(const nl_step_observer *o, const nl_layer *l, int slot)
+static place *find_place(const nl_step_observer *o, const nl_layer *l, int slot)
 {
     for (int i = 0; i < o->places; i++)
         if (o->place[i].layer == l && o->place[i].slot == slot)
@@ -240,16 +292,15 @@ static void see_gradient(nl_step_watch *w, const nl_layer *l, int slot, nl_side 
                          int64_t position, int64_t n, const uint8_t *live, const nl_real *g)
 {
     nl_step_observer *o = (nl_step_observer *)w;
-    const place *p = find_place(o, l, slot);
+    place *p = find_place(o, l, slot);
     if (!p || !is_due(o, p, GRADIENT))
         return;
-    const int64_t channels = channels_of(p);
     if (live) {
-        memcpy(o->pre, g, (size_t)(n * channels) * sizeof *g);
-        n = nl_layer_keep_live(live, o->pre, n, channels);
+        memcpy(o->pre, g, (size_t)(n * channels_of(p)) * sizeof *g);
+        n = nl_layer_keep_live(live, o->pre, n, channels_of(p));
         g = o->pre;
     }
-    set_step(&p->side[GRADIENT][which], position, nl_spread_of(o->summarizer, g, n, channels));
+    look(o, p, GRADIENT, which, position, g, n);
 }
 
 void nl_observe_step_gradients(nl_step_observer *o)

@@ -1,7 +1,7 @@
 /* observe_steps.h: what the run file shows of recurrent layers step by step, the position in the
  * sequence being a dimension. Part of the channel of activations: moments of what each slot sees
  * and gives, of the outputs h_t, and ||dL/dh_t||; of that of gradients: moments of the gradients of
- * the slots inside of cells. */
+ * the slots inside of cells; of those of histograms: both over all positions. */
 #ifndef NL_OBSERVE_STEPS_H
 #define NL_OBSERVE_STEPS_H
 

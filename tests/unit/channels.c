@@ -293,30 +293,45 @@ START_TEST(cosines_compare_with_the_step_before)
 }
 END_TEST
 
-START_TEST(histograms_hold_every_value)
+/* Every row of both histograms of a slot, before and after its norm, counts so many. */
+static void check_counts(nl_run *run, const char *folder, const char *slot, double wanted)
 {
-    char folder[64];
-    nl_run *run;
-    open_trained(
-        CIRCLES
-        "batch=30 norm=batch steps=4 log=none,histograms:every=2,gradient_histograms:every=2",
-        folder, &run);
-    static const char *const paths[] = {
-        "/histograms/h1/preact/pre/counts", "/histograms/h1/preact/post/counts",
-        "/gradient_histograms/h1/preact/post/counts", "/gradient_histograms/h1/preact/pre/counts"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        nl_array a = read_channel(run, paths[i]);
+    for (int k = 0; k < 2; k++) {
+        char of[96];
+        snprintf(of, sizeof of, "/%s/%s/%s/counts", folder, slot, k ? "post" : "pre");
+        nl_array a = read_channel(run, of);
         const int64_t bins = a.dim[1];
         for (int64_t row = 0; row < a.dim[0]; row++) {
             double sum = 0;
-            for (int64_t k = 0; k < bins; k++)
-                sum += a.at[row * bins + k];
-            ck_assert_double_eq(sum, 30 * 16);
+            for (int64_t i = 0; i < bins; i++)
+                sum += a.at[row * bins + i];
+            ck_assert_msg(sum == wanted, "%s: row %lld counts %g, not %g", of, (long long)row, sum,
+                          wanted);
         }
         nl_array_free(&a);
     }
-    nl_run_close(run);
-    remove_test_folder(folder);
+}
+
+START_TEST(histograms_hold_every_value)
+{
+    static const struct {
+        const char *words, *slot;
+        double wanted;
+    } cases[] = {{CIRCLES "batch=30 norm=batch", "h1/preact", 30 * 16},
+                 {SUMS "norm=layer", "r1/x", 40 * 6 * 4 * 8},
+                 {SUMS "norm=none", "r1/h", 40 * 6 * 4 * 8},
+                 {SUMS "norm=layer", "r1/c", 40 * 6 * 8}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[64], words[256];
+        nl_run *run;
+        snprintf(words, sizeof words, "%s %s", cases[i].words,
+                 "steps=4 log=none,histograms:every=2,gradient_histograms:every=2");
+        open_trained(words, folder, &run);
+        check_counts(run, "histograms", cases[i].slot, cases[i].wanted);
+        check_counts(run, "gradient_histograms", cases[i].slot, cases[i].wanted);
+        nl_run_close(run);
+        remove_test_folder(folder);
+    }
 }
 END_TEST
 
