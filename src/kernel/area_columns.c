@@ -329,6 +329,23 @@ static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const n
  * register may lie there in every row. */
 enum { STORED_TOGETHER = 4 };
 
+/* Of rows shorter than a register that lie side by side, NL_LANES make a line: c whole registers.
+ * Fewer lines than that are not worth their coefficients. */
+enum { LINES_LEAST = 8 };
+static int64_t lines_of(const nl_rows *r, int64_t c)
+{
+    const int64_t lines = r->count / NL_LANES;
+    return c < NL_LANES && r->ld == c && !r->live && lines >= LINES_LEAST ? lines : 0;
+}
+
+/* The coefficients of a line: those of a row again and again. */
+static const nl_real *repeat(const nl_real *of_row, int64_t c, nl_real *line)
+{
+    for (int64_t i = 0; i < NL_LANES; i++)
+        memcpy(line + i * c, of_row, (size_t)c * sizeof *line);
+    return line;
+}
+
 NL_INLINE nl_vec result_of(const nl_real *x, const nl_real *residual, nl_act act, int adds,
                            nl_columns q, int64_t k, const nl_part *t)
 {
@@ -391,11 +408,28 @@ NL_INLINE void write_as(nl_rows x, nl_result to, nl_act act, int64_t c, nl_colum
         write_rows(x, to, act, 0, 0, c, q);
 }
 
+static void write_rows_to(nl_rows x, nl_result to, int64_t c, nl_columns q)
+{
+#define CALL(act) write_as(x, to, act, c, q)
+    NL_EACH_RESULT(to.act, CALL)
+#undef CALL
+}
+
 static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns q)
 {
-#define CALL(act) write_as(x, *to, act, c, q)
-    NL_EACH_RESULT(to->act, CALL)
-#undef CALL
+    const int64_t lines = to->ld == c ? lines_of(&x, c) : 0, line = NL_LANES * c;
+    nl_result rest = *to;
+    if (lines) {
+        nl_real room[3][NL_LANES * NL_LANES];
+        const nl_columns repeated = {repeat(q.center, c, room[0]), repeat(q.a, c, room[1]),
+                                     repeat(q.d, c, room[2])};
+        nl_result wide = *to;
+        wide.ld = line;
+        write_rows_to((nl_rows){x.x, line, lines, NULL, 1}, wide, line, repeated);
+        rest.y += lines * line;
+        rest.residual = rest.residual ? rest.residual + lines * line : NULL;
+    }
+    write_rows_to(part_of(&x, lines * NL_LANES, x.count - lines * NL_LANES), rest, c, q);
 }
 
 typedef struct back_args {
@@ -447,15 +481,29 @@ NL_INLINE void back_rows(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, 
             nl_zero_row(dx + i * lddx, c);
 }
 
-static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
-                         int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
-                         const nl_real *q, int stream)
+static void back_rows_to(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
+                         int64_t c, back_args b, int stream)
 {
-    const back_args b = {center, a, p, q};
     if (stream && nl_can_stream(dx, lddx))
         back_rows(x, g, ldg, dx, lddx, c, b, 1);
     else
         back_rows(x, g, ldg, dx, lddx, c, b, 0);
+}
+
+static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
+                         int64_t c, const nl_real *center, const nl_real *a, const nl_real *p,
+                         const nl_real *q, int stream)
+{
+    const int64_t lines = ldg == c && lddx == c ? lines_of(&x, c) : 0, line = NL_LANES * c;
+    if (lines) {
+        nl_real room[4][NL_LANES * NL_LANES];
+        const back_args repeated = {repeat(center, c, room[0]), repeat(a, c, room[1]),
+                                    repeat(p, c, room[2]), repeat(q, c, room[3])};
+        back_rows_to((nl_rows){x.x, line, lines, NULL, 1}, g, line, dx, line, line, repeated,
+                     stream);
+    }
+    back_rows_to(part_of(&x, lines * NL_LANES, x.count - lines * NL_LANES), g + lines * line, ldg,
+                 dx + lines * line, lddx, c, (back_args){center, a, p, q}, stream);
 }
 
 static void settle(void) { nl_vec_stream_end(); }
