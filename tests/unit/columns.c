@@ -25,7 +25,7 @@ static void draw(nl_real *to, int64_t rows, int64_t c, int64_t ld, uint64_t stre
 static void draw_coefficients(void)
 {
     for (int i = 0; i < 4; i++)
-        draw(coefficient[i], 1, WIDEST, WIDEST, (uint64_t)(10 + i));
+        draw(coefficient[i], 1, WIDEST, WIDEST, 10 + (uint64_t)i);
 }
 
 static void rows_are_equal(const nl_real *beside, const nl_real *apart, int64_t rows, int64_t c)
