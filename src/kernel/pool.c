@@ -1,5 +1,7 @@
 #include "kernel/pool.h"
 
+#include <string.h>
+
 #include "kernel/act_inline.h"
 
 static nl_part strip_of(int64_t c, int64_t k)
@@ -7,7 +9,7 @@ static nl_part strip_of(int64_t c, int64_t k)
     return nl_part_of(c - k < NL_LANES ? (int)(c - k) : NL_LANES);
 }
 
-static void average(nl_window t, const nl_real *x, nl_real scale, nl_real *y)
+NL_INLINE void average_of(nl_window t, const nl_real *x, nl_real scale, nl_real *y)
 {
     for (int64_t k = 0; k < t.c; k += NL_LANES) {
         const nl_part part = strip_of(t.c, k);
@@ -20,6 +22,33 @@ static void average(nl_window t, const nl_real *x, nl_real scale, nl_real *y)
             nl_vec_store_part(y + p * t.c + k, sum * nl_vec_of(scale), part);
         }
     }
+}
+
+/* Values from the first of the windows' cells to the last, in one row of the image. */
+static int64_t span_of(nl_window t) { return (t.pixels - 1) * t.x_step + t.cols * t.c; }
+
+static void add_rows(nl_window t, const nl_real *x, int64_t count, nl_real *sum)
+{
+    for (int64_t i = 0; i < count; i++)
+        sum[i] = x[i] + x[t.x_row + i];
+    for (int64_t a = 2; a < t.rows; a++)
+        for (int64_t i = 0; i < count; i++)
+            sum[i] += x[a * t.x_row + i];
+}
+
+/* Rows are added first, whole registers of neighbouring cells: a cell of few channels is less. */
+static void average(nl_window t, const nl_real *x, nl_real scale, nl_real *y)
+{
+    enum { ROOM = 2048 }; /* stays in the nearest cache */
+    nl_real sum[ROOM];
+    const int64_t span = span_of(t);
+    if (t.rows < 2 || t.c >= NL_LANES || span > ROOM) {
+        average_of(t, x, scale, y);
+        return;
+    }
+    add_rows(t, x, span, sum);
+    t.rows = 1;
+    average_of(t, sum, scale, y);
 }
 
 NL_INLINE void average_to_cells(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx, int add)
@@ -43,9 +72,14 @@ static void average_back(nl_window t, const nl_real *dy, nl_real scale, nl_real 
     average_to_cells(t, dy, scale, dx, 1);
 }
 
+/* All rows of a window get the same. */
 static void average_spread(nl_window t, const nl_real *dy, nl_real scale, nl_real *dx)
 {
+    const int64_t rows = t.rows;
+    t.rows = 1;
     average_to_cells(t, dy, scale, dx, 0);
+    for (int64_t a = 1; a < rows; a++)
+        memcpy(dx + a * t.x_row, dx, (size_t)span_of(t) * sizeof *dx);
 }
 
 static void max(nl_window t, const nl_real *x, nl_real *y)
