@@ -254,12 +254,10 @@ done:
 
 nl_status nl_idx_load(const void *self, const char *dir, nl_dataset *out)
 {
-    NL_TRY(load_from(self, dir, out->ops->name, out));
-    return NL_OK;
+    return load_from(self, dir, out->ops->name, out);
 }
 
 nl_status nl_idx_load_mnist(const void *self, const char *dir, nl_dataset *out)
 {
-    NL_TRY(load_from(self, dir, "mnist", out));
-    return NL_OK;
+    return load_from(self, dir, "mnist", out);
 }

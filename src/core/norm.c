@@ -293,8 +293,7 @@ static nl_status add_pass_memory(nl_norm *m)
     const int64_t blocks = nl_row_blocks(m->g.n * m->g.s, m->g.c);
     int64_t tasks = blocks;
     m->partial_room = 1;
-    m->strip_room = at_least(nl_strip_reals(m), 2 * m->g.c);
-    m->strip_room = (m->strip_room + 15) / 16 * 16; /* whole cache lines */
+    m->strip_room = nl_strip_reals(m);
     for (int k = 0; k < m->nareas; k++) {
         const nl_plan *plan = &m->area[k].capacity;
         m->partial_room = at_least(m->partial_room, (plan->columns ? 2 : 4) * plan->width);

@@ -203,10 +203,7 @@ static nl_arriving arriving_at(const nl_pass *p, const piece *t)
     nl_arriving g = {.dy = p->g + t->row * p->ldg, .ld = t->step * p->ldg};
     if (p->differentiate)
         g = nl_arriving_at(p, t->row, t->step);
-    g.dy += t->channel;
-    g.y += g.y ? t->channel : 0;
-    g.kept += g.kept ? t->channel : 0;
-    return g;
+    return nl_arriving_from(g, 0, t->channel);
 }
 
 static void gradients_of_columns(int64_t task, void *arg)

@@ -116,8 +116,7 @@ static void back_standardized_rows(const nl_pass *p, int64_t b, nl_tile *t)
     nl_standard_kernel()->back(nl_rows_of(p, block.from, block.count), &g,
                                p->args->dx + block.from * p->ldx, p->ldx, p->c, &s, t->dgamma,
                                t->dbeta, p->stream);
-    if (p->stream)
-        nl_column_kernel()->settle();
+    nl_settle(p);
 }
 
 static void back_block_by_rows(int64_t b, void *arg) { back_block(arg, b, back_tiles_by_rows); }

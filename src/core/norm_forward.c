@@ -36,8 +36,7 @@ static void standardize_block(int64_t b, void *arg)
     const nl_result to = result_at(p, block.from);
     const nl_standard s = nl_standard_at(p, block.from);
     nl_standard_kernel()->forward(nl_rows_of(p, block.from, block.count), &to, p->c, &s);
-    if (p->stream)
-        nl_column_kernel()->settle();
+    nl_settle(p);
 }
 
 static void write_tile_by_rows(const nl_pass *p, nl_tile *t)

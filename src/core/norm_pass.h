@@ -22,6 +22,8 @@ typedef struct nl_range {
     int64_t from, count;
 } nl_range;
 nl_range nl_rows_of_block(const nl_pass *p, int64_t b);
+/* Ends a block whose results may have been streamed. */
+void nl_settle(const nl_pass *p);
 
 /* Around a call: what nl_norm_clock counts. */
 double nl_clock_start(void);

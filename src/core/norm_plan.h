@@ -123,7 +123,8 @@ static inline nl_real *nl_place_of_g(const nl_pass *p, int64_t *ldg)
 /* Takes the first `count` statistics of this call's batch into the population's. */
 void nl_update_population(nl_pass *p, int k, int64_t count);
 bool nl_needs_batch(const nl_policy *p, int k);
-/* Reals of scratch that one block of rows needs in the write passes. */
+/* Reals of scratch that one block of rows needs in the write passes, or a chunk in the reduce pass:
+ * whole cache lines. */
 int64_t nl_strip_reals(const nl_norm *m);
 /* A call with variables bound and nothing else, for hooks. */
 void nl_hook_call(nl_pass *p, nl_norm *m, const nl_args *a);

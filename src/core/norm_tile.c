@@ -28,6 +28,12 @@ nl_range nl_rows_of_block(const nl_pass *p, int64_t b)
     return (nl_range){from, block_edge(p->rows, blocks, b + 1) - from};
 }
 
+void nl_settle(const nl_pass *p)
+{
+    if (p->stream)
+        nl_column_kernel()->settle();
+}
+
 typedef struct mirror {
     void (*body)(int64_t, void *);
     void *arg;
@@ -59,13 +65,13 @@ static int64_t same_segment(const nl_plan *plan, int64_t row, int64_t most)
 void nl_each_segment(const nl_pass *p, int64_t b,
                      void (*body)(const nl_pass *p, int64_t row, int64_t rows))
 {
-    const int64_t blocks = nl_row_blocks(p->rows, p->c), to = nl_edge(p->rows, blocks, b + 1);
-    for (int64_t row = nl_edge(p->rows, blocks, b), rows; row < to; row += rows) {
+    const nl_range block = nl_rows_of_block(p, b);
+    const int64_t to = block.from + block.count;
+    for (int64_t row = block.from, rows; row < to; row += rows) {
         rows = same_segment(&p->plan[0], row, to - row);
         body(p, row, rows);
     }
-    if (p->stream)
-        nl_column_kernel()->settle();
+    nl_settle(p);
 }
 
 nl_rows nl_rows_of(const nl_pass *p, int64_t row, int64_t rows)
@@ -101,8 +107,11 @@ static int64_t reals_of_doubles(const nl_norm *m)
 
 int64_t nl_strip_reals(const nl_norm *m)
 {
-    return reals_of_doubles(m) + whole_lines(m->g.c) + 2 * whole_lines(m->gamma_rows * m->g.c) +
-           NL_AREAS_MAX * SCALARS * row_scalars(m);
+    const int64_t reals = reals_of_doubles(m) + whole_lines(m->g.c) +
+                          2 * whole_lines(m->gamma_rows * m->g.c) +
+                          NL_AREAS_MAX * SCALARS * row_scalars(m);
+    const int64_t of_columns = 2 * m->g.c; /* sums of a chunk */
+    return whole_lines(reals > of_columns ? reals : of_columns);
 }
 
 void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t)
@@ -132,8 +141,7 @@ void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
         t->rows = to - t->from < most ? to - t->from : most;
         body(p, t);
     }
-    if (p->stream)
-        nl_column_kernel()->settle();
+    nl_settle(p);
 }
 
 /* ---- statistics of fused areas: a row is a segment, a tile holds all of it */

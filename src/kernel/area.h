@@ -6,6 +6,7 @@
 #ifndef NL_KERNEL_AREA_H
 #define NL_KERNEL_AREA_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/real.h"
@@ -18,6 +19,13 @@ typedef struct nl_rows {
     const uint8_t *live;
     int64_t live_step;
 } nl_rows;
+
+/* `count` rows from `row` on, from channel k on. */
+static inline nl_rows nl_rows_from(nl_rows r, int64_t row, int64_t count, int64_t k)
+{
+    return (nl_rows){r.x + row * r.ld + k, r.ld, count, r.live ? r.live + row * r.live_step : NULL,
+                     r.live_step};
+}
 
 /* Where results go: y = act(z + residual), rows ld apart; residual may be NULL. stream: y is too
  * large to stay in cache and goes past it. */
@@ -38,6 +46,15 @@ typedef struct nl_arriving {
     nl_real *kept;
     int64_t ld_kept;
 } nl_arriving;
+
+/* From row `row` and channel k on. */
+static inline nl_arriving nl_arriving_from(nl_arriving a, int64_t row, int64_t k)
+{
+    a.dy += row * a.ld + k;
+    a.y += a.y ? row * a.ld + k : 0;
+    a.kept += a.kept ? row * a.ld_kept + k : 0;
+    return a;
+}
 
 /* ---- a statistic per channel, over rows */
 

@@ -43,22 +43,9 @@ static int64_t first_live(const nl_rows *r, int64_t from)
     return from;
 }
 
-/* `rows` rows from `from` on. */
-static nl_rows part_of(const nl_rows *r, int64_t from, int64_t rows)
-{
-    return (nl_rows){r->x + from * r->ld, r->ld, rows,
-                     r->live ? r->live + from * r->live_step : NULL, r->live_step};
-}
-
 static int64_t run_from(const nl_rows *r, int64_t from)
 {
     return r->count - from < RUN ? r->count - from : RUN;
-}
-
-static nl_rows channels_from(nl_rows r, int64_t k)
-{
-    r.x += k;
-    return r;
 }
 
 /* ---- moments */
@@ -172,11 +159,11 @@ static void column_moments(nl_rows r, int64_t c, double *count, double *mean, do
 {
     nl_real *s1 = scratch, *s2 = scratch + c;
     for (int64_t from = first_live(&r, 0); from < r.count; from = first_live(&r, from + RUN)) {
-        const nl_rows run = part_of(&r, from, run_from(&r, from));
+        const nl_rows run = nl_rows_from(r, from, run_from(&r, from), 0);
         int64_t m = 0;
         for (int64_t k = 0, strip; k < c; k += strip) {
             strip = strip_of(c - k);
-            m = shifted_sums(channels_from(run, k), strip, run.x + k, s1, s2);
+            m = shifted_sums(nl_rows_from(run, 0, run.count, k), strip, run.x + k, s1, s2);
             merge_shifted(strip, *count, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
         }
         *count += (double)m;
@@ -295,14 +282,6 @@ static void add_to_double(double *restrict to, const nl_real *restrict from, int
         to[k] += (double)from[k];
 }
 
-static nl_arriving arriving_channels_from(nl_arriving a, int64_t k)
-{
-    a.dy += k;
-    a.y += a.y ? k : 0;
-    a.kept += a.kept ? k : 0;
-    return a;
-}
-
 static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *center,
                              double *G, double *H, nl_real *scratch)
 {
@@ -310,8 +289,8 @@ static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const n
     for (int64_t from = 0; from < x.count; from += RUN) {
         const int64_t to = from + run_from(&x, from);
         for (int64_t k = 0, strip; k < c; k += strip) {
-            const nl_rows xk = channels_from(x, k);
-            const nl_arriving gk = arriving_channels_from(*g, k);
+            const nl_rows xk = nl_rows_from(x, 0, x.count, k);
+            const nl_arriving gk = nl_arriving_from(*g, 0, k);
             strip = strip_of(c - k);
 #define CALL(act, keeps) gradient_sums(xk, gk, act, keeps, from, to, strip, center + k, sg, sgx)
             NL_EACH_ARRIVING(gk, CALL)
@@ -429,7 +408,7 @@ static void write_columns(nl_rows x, const nl_result *to, int64_t c, nl_columns 
         rest.y += lines * line;
         rest.residual = rest.residual ? rest.residual + lines * line : NULL;
     }
-    write_rows_to(part_of(&x, lines * NL_LANES, x.count - lines * NL_LANES), rest, c, q);
+    write_rows_to(nl_rows_from(x, lines * NL_LANES, x.count - lines * NL_LANES, 0), rest, c, q);
 }
 
 typedef struct back_args {
@@ -502,8 +481,8 @@ static void back_columns(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, 
         back_rows_to((nl_rows){x.x, line, lines, NULL, 1}, g, line, dx, line, line, repeated,
                      stream);
     }
-    back_rows_to(part_of(&x, lines * NL_LANES, x.count - lines * NL_LANES), g + lines * line, ldg,
-                 dx + lines * line, lddx, c, (back_args){center, a, p, q}, stream);
+    back_rows_to(nl_rows_from(x, lines * NL_LANES, x.count - lines * NL_LANES, 0), g + lines * line,
+                 ldg, dx + lines * line, lddx, c, (back_args){center, a, p, q}, stream);
 }
 
 static void settle(void) { nl_vec_stream_end(); }

@@ -13,11 +13,10 @@ static int rows_of_tile(int64_t c, int arrays)
     return rows;
 }
 
-NL_INLINE nl_rows tile_of(nl_rows x, int64_t from, int most)
+NL_INLINE nl_rows tile_of(nl_rows x, int64_t row, int most)
 {
-    const int64_t left = x.count - from;
-    return (nl_rows){x.x + from * x.ld, x.ld, left < most ? left : most,
-                     x.live ? x.live + from * x.live_step : NULL, x.live_step};
+    const int64_t left = x.count - row;
+    return nl_rows_from(x, row, left < most ? left : most, 0);
 }
 
 enum { ROOM = NL_LANES + NL_ROWS_TOGETHER };
@@ -122,21 +121,13 @@ typedef struct back_call {
     int stream;
 } back_call;
 
-NL_INLINE nl_arriving arriving_from(nl_arriving g, int64_t row)
-{
-    g.dy += row * g.ld;
-    g.y = g.y ? g.y + row * g.ld : NULL;
-    g.kept = g.kept ? g.kept + row * g.ld_kept : NULL;
-    return g;
-}
-
 NL_INLINE void back_as(back_call b, int64_t c, nl_act act, int keeps)
 {
     const nl_standard *s = b.s;
     const int most = rows_of_tile(c, 2);
     for (int64_t row = 0; row < b.x.count; row += most) {
         const nl_rows tile = tile_of(b.x, row, most);
-        const nl_arriving g = arriving_from(b.g, row);
+        const nl_arriving g = nl_arriving_from(b.g, row, 0);
         const int count = (int)tile.count;
         coefficients k;
         nl_vec G, H;
