@@ -66,8 +66,11 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- blocks */
 
-/* The last one of several has what is left over, too. */
-static int64_t whole_parts(int64_t n, int64_t part) { return n > 0 && n < part ? 1 : n / part; }
+/* The last one has what is left over, too, or is smaller by less than half. */
+static int64_t near_parts(int64_t n, int64_t part)
+{
+    return n > 0 && n < part ? 1 : (n + part / 2) / part;
+}
 
 /* Doubles an extent of the block while there are many and they are small. */
 static void grow(call *c, int64_t *extent, int64_t most)
@@ -75,7 +78,7 @@ static void grow(call *c, int64_t *extent, int64_t most)
     while (*extent < most && c->rows * c->columns * c->span < WANTED_WORK) {
         const int64_t before = *extent;
         *extent = least(2 * before, most);
-        if (ceil_div(c->m, c->rows) * whole_parts(c->n, c->columns) < WANTED_BLOCKS) {
+        if (ceil_div(c->m, c->rows) * near_parts(c->n, c->columns) < WANTED_BLOCKS) {
             *extent = before;
             return;
         }
@@ -85,7 +88,7 @@ static void grow(call *c, int64_t *extent, int64_t most)
 static void count_blocks(call *c)
 {
     c->row_blocks = ceil_div(c->m, c->rows);
-    c->column_blocks = whole_parts(c->n, c->columns);
+    c->column_blocks = near_parts(c->n, c->columns);
 }
 
 static void cut_into_panels(call *c)
@@ -350,7 +353,7 @@ typedef struct turn {
 static void turn_panel(int64_t b, void *arg)
 {
     const turn *t = arg;
-    const int64_t i = b * PANEL, rows = b == whole_parts(t->rows, PANEL) - 1 ? t->rows - i : PANEL;
+    const int64_t i = b * PANEL, rows = b == near_parts(t->rows, PANEL) - 1 ? t->rows - i : PANEL;
     nl_small_gemm()->transpose(rows, t->columns, t->from + i * t->ld, t->ld,
                                t->panels + i * t->columns, rows);
 }
@@ -358,7 +361,7 @@ static void turn_panel(int64_t b, void *arg)
 static void make_panels(turn t)
 {
     const int64_t bytes = t.rows * t.columns * (int64_t)sizeof(nl_real);
-    nl_for(whole_parts(t.rows, PANEL), bytes, turn_panel, &t);
+    nl_for(near_parts(t.rows, PANEL), bytes, turn_panel, &t);
 }
 
 void nl_gemm_turn(nl_gemm *g, const nl_real *w)

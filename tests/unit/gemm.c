@@ -240,6 +240,21 @@ START_TEST(any_number_of_threads_gives_the_same_bytes)
 }
 END_TEST
 
+START_TEST(few_rows_are_cut_at_the_panel_that_columns_nearly_fill)
+{
+    const int64_t panel = 256 / (int64_t)sizeof(nl_real), columns = 2 * panel - panel / 4;
+    problem p = opened(25, 40, columns, 0);
+    nl_par_ignore_work(true);
+    nl_threads_set(2);
+    nl_par_workers_seen();
+    nl_gemm_nn(p.g, 25, p.x, 40, p.w, p.out_y, columns, false);
+    ck_assert_int_eq(nl_par_workers_seen(), 2);
+    nl_threads_set(1);
+    nl_par_ignore_work(false);
+    closed(&p);
+}
+END_TEST
+
 START_TEST(a_row_does_not_depend_on_the_rows_beside_it)
 {
     problem p = opened(77, 90, 50, 0);
@@ -335,6 +350,7 @@ int main(void)
     tcase_add_test(t, whichever_operand_is_turned_the_bytes_are_the_same);
     tcase_add_test(t, turned_weights_serve_several_products);
     tcase_add_loop_test(t, any_number_of_threads_gives_the_same_bytes, 0, 5);
+    tcase_add_test(t, few_rows_are_cut_at_the_panel_that_columns_nearly_fill);
     tcase_add_test(t, a_row_does_not_depend_on_the_rows_beside_it);
     tcase_add_test(t, nan_and_infinity_pass_through);
     tcase_add_test(t, work_allocates_nothing);
