@@ -76,6 +76,7 @@ static void free_log(nl_log *log)
     }
     if (log->lock >= 0)
         close(log->lock);
+    nl_log_free_scales(log);
     nl_free(log->channel);
     nl_free(log->line);
     nl_free(log->note);
@@ -92,7 +93,7 @@ static nl_status new_log(nl_log **out, const char *path)
     nl_text_add(&part, "%s.part", path);
     nl_log *log = nl_alloc(1, sizeof *log);
     if (log) {
-        log->file = log->committed = -1;
+        log->file = log->committed = log->folder = -1;
         log->lock = -1;
         log->path = nl_strdup(path);
         log->part = nl_strdup(nl_text_of(&part));
@@ -252,6 +253,8 @@ nl_status nl_log_begin(nl_log *log)
         NL_TRY(nl_log_take_up_counters(log));
     else
         NL_TRY(nl_log_create_counters(log));
+    NL_TRY(nl_log_write_scales(log));
+    nl_log_close_folder(log);
     if (log->channels > MANY_CHANNELS)
         nl_h5_hold_metadata(log->file);
     if (nl_log_write_counters(log) < 0 || H5Fflush(log->file, H5F_SCOPE_LOCAL) < 0 ||
@@ -265,6 +268,7 @@ nl_status nl_log_begin(nl_log *log)
 
 static herr_t close_sets(nl_log *log)
 {
+    nl_log_close_folder(log);
     for (int i = 0; i < log->channels; i++)
         if (log->channel[i].set > 0 && H5Dclose(log->channel[i].set) < 0)
             return -1;

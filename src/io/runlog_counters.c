@@ -17,11 +17,12 @@ nl_status nl_log_create_counters(nl_log *log)
     nl_free(names);
     NL_TRY(st);
     const hsize_t dim = (hsize_t)log->lines;
-    log->committed = nl_log_create_fixed(log->file, "/committed", H5T_STD_I64LE, 1, &dim);
-    if (log->committed < 0 || nl_log_attach(log->file, log->committed, "/timeline", 0) < 0 ||
+    log->committed = nl_log_create_fixed(log, "/committed", H5T_STD_I64LE, 1, &dim);
+    if (log->committed < 0 ||
         nl_log_describe(log->committed, "rows", "rows of each timeline that are whole") < 0)
         return nl_log_lost(log, "the counters cannot be created");
-    return NL_OK;
+    const int lines = nl_log_find_scale(log, "/timeline");
+    return nl_log_attach(log, log->committed, &lines, 1);
 }
 
 /* A resumed run declares what the file has: then its counters are in the same order of names. */

@@ -1,5 +1,4 @@
 /* runlog_declare.c: what a run file will hold: timelines, labels, channels, initial parameters. */
-#include <hdf5_hl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +28,36 @@ static herr_t set_filters(hid_t creation, nl_vartype type)
     return H5Pset_shuffle(creation) < 0 ? -1 : H5Pset_deflate(creation, DEFLATE);
 }
 
+void nl_log_close_folder(nl_log *log)
+{
+    if (log->folder >= 0)
+        H5Gclose(log->folder);
+    log->folder = -1;
+}
+
+/* Stays open: the next data set is mostly created there, too. */
+static hid_t open_folder(nl_log *log, const char *path)
+{
+    const size_t n = (size_t)(strrchr(path, '/') - path);
+    if (log->folder >= 0 && !strncmp(log->folder_path, path, n) && !log->folder_path[n])
+        return log->folder;
+    nl_log_close_folder(log);
+    if (nl_h5_make_groups(log->file, path) < 0)
+        return -1;
+    snprintf(log->folder_path, sizeof log->folder_path, "%.*s", (int)n, path);
+    log->folder = H5Gopen2(log->file, n ? log->folder_path : "/", H5P_DEFAULT);
+    return log->folder;
+}
+
+static hid_t create(nl_log *log, const char *path, hid_t type, hid_t space, hid_t creation)
+{
+    const hid_t folder = open_folder(log, path);
+    if (folder < 0)
+        return -1;
+    return H5Dcreate2(folder, strrchr(path, '/') + 1, type, space, H5P_DEFAULT, creation,
+                      H5P_DEFAULT);
+}
+
 static hid_t create_extensible(nl_log *log, const channel *c, int64_t rows)
 {
     hsize_t most[1 + NL_LOG_DIMS_MAX], chunk[1 + NL_LOG_DIMS_MAX];
@@ -42,31 +71,22 @@ static hid_t create_extensible(nl_log *log, const channel *c, int64_t rows)
         H5Pset_attr_phase_change(creation, 0, 0);
     hid_t set = -1;
     if (H5Pset_chunk(creation, c->rank, chunk) >= 0 && set_filters(creation, c->type) >= 0 &&
-        set_fill(creation, c->type) >= 0 && nl_h5_make_groups(log->file, c->path) >= 0)
-        set = H5Dcreate2(log->file, c->path, nl_h5_file_type(c->type), space, H5P_DEFAULT, creation,
-                         H5P_DEFAULT);
+        set_fill(creation, c->type) >= 0)
+        set = create(log, c->path, nl_h5_file_type(c->type), space, creation);
     H5Pclose(creation);
     H5Sclose(space);
     return set;
 }
 
-hid_t nl_log_create_fixed(hid_t file, const char *path, hid_t file_type, int rank,
+hid_t nl_log_create_fixed(nl_log *log, const char *path, hid_t file_type, int rank,
                           const hsize_t *dim)
 {
-    if (nl_h5_make_groups(file, path) < 0)
-        return -1;
     const hid_t space = H5Screate_simple(rank, dim, NULL);
     const hid_t creation = nl_h5_creation(H5P_DATASET_CREATE);
-    const hid_t set = H5Dcreate2(file, path, file_type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    const hid_t set = create(log, path, file_type, space, creation);
     H5Pclose(creation);
     H5Sclose(space);
     return set;
-}
-
-/* netCDF and xarray call the dimension as the scale's own name. */
-static herr_t make_scale(hid_t set, const char *path)
-{
-    return H5DSset_scale(set, strrchr(path, '/') + 1);
 }
 
 herr_t nl_log_describe(hid_t set, const char *unit, const char *doc)
@@ -83,11 +103,11 @@ static nl_status write_labels(nl_log *log, const char *path, hid_t file_type, hi
     if (nl_h5_exists(log->file, path))
         return log->resumed ? NL_OK : nl_fail(NL_ENAME, "%s: %s declared twice", log->part, path);
     const hsize_t dim = (hsize_t)count;
-    const hid_t set = nl_log_create_fixed(log->file, path, file_type, 1, &dim);
-    if (set < 0 || H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0 ||
-        make_scale(set, path) < 0 || H5Dclose(set) < 0)
+    const hid_t set = nl_log_create_fixed(log, path, file_type, 1, &dim);
+    if (set < 0 || H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         return nl_log_lost(log, "labels cannot be written");
-    return NL_OK;
+    NL_TRY(nl_log_make_scale(log, set, path));
+    return H5Dclose(set) < 0 ? nl_log_lost(log, "labels cannot be written") : NL_OK;
 }
 
 nl_status nl_log_labels(nl_log *log, const char *path, const double *values, int64_t count)
@@ -105,11 +125,14 @@ nl_status nl_log_text_labels(nl_log *log, const char *path, const char *const *v
 }
 
 /* Labels 0, 1, 2, ... shared by every dimension of this size. */
-static nl_status number_labels(nl_log *log, int64_t count, char *path, size_t room)
+static nl_status number_labels(nl_log *log, int64_t count, int *is)
 {
-    snprintf(path, room, "/index_%lld", (long long)count);
-    if (nl_h5_exists(log->file, path))
+    char path[64];
+    snprintf(path, sizeof path, "/index_%lld", (long long)count);
+    *is = nl_log_find_scale(log, path);
+    if (*is >= 0)
         return NL_OK;
+    *is = log->scales;
     int64_t *values = nl_alloc((size_t)count, sizeof *values);
     if (!values)
         return nl_log_no_memory(log);
@@ -120,16 +143,6 @@ static nl_status number_labels(nl_log *log, int64_t count, char *path, size_t ro
     return st;
 }
 
-herr_t nl_log_attach(hid_t file, hid_t set, const char *scale, int dim)
-{
-    const hid_t labels = H5Dopen2(file, scale, H5P_DEFAULT);
-    if (labels < 0)
-        return -1;
-    const herr_t attached = H5DSattach_scale(set, labels, (unsigned)dim);
-    const herr_t closed = H5Dclose(labels);
-    return attached < 0 || closed < 0 ? -1 : 0;
-}
-
 /* ---- channels */
 
 const char *nl_log_index_path(const nl_log *log, int line)
@@ -137,38 +150,36 @@ const char *nl_log_index_path(const nl_log *log, int line)
     return log->channel[log->line[line].index[0]].path;
 }
 
-static nl_status attach_labels(nl_log *log, const channel *c, const nl_channel *decl)
+static nl_status find_labels(nl_log *log, const nl_channel *decl, int d, int *is)
 {
-    for (int d = 0; d < decl->rank; d++) {
-        char numbers[64];
-        const char *scale = decl->scale[d];
-        if (!scale) {
-            NL_TRY(number_labels(log, decl->dim[d], numbers, sizeof numbers));
-            scale = numbers;
-        }
-        if (!nl_h5_exists(log->file, scale))
-            return nl_fail(NL_ENAME, "%s: %s wants the labels %s, which are not declared",
-                           log->part, c->path, scale);
-        if (nl_log_attach(log->file, c->set, scale, d + 1) < 0)
-            return nl_log_lost(log, "labels cannot be attached");
-    }
+    if (!decl->scale[d])
+        return number_labels(log, decl->dim[d], is);
+    *is = nl_log_find_scale(log, decl->scale[d]);
+    if (*is < 0)
+        return nl_fail(NL_ENAME, "%s: %s wants the labels %s, which are not declared", log->part,
+                       decl->path, decl->scale[d]);
     return NL_OK;
 }
 
-/* scale: the index that names the rows; NULL for an index. */
-static nl_status create_channel(nl_log *log, channel *c, const nl_channel *decl, const char *scale)
+/* index: the one that names the rows. */
+static nl_status attach_scales(nl_log *log, hid_t set, const nl_channel *decl, const char *index)
+{
+    int scales[1 + NL_LOG_DIMS_MAX] = {nl_log_find_scale(log, index)};
+    for (int d = 0; d < decl->rank; d++)
+        NL_TRY(find_labels(log, decl, d, &scales[1 + d]));
+    return nl_log_attach(log, set, scales, 1 + decl->rank);
+}
+
+/* index: NULL for an index itself. */
+static nl_status create_channel(nl_log *log, channel *c, const nl_channel *decl, const char *index)
 {
     c->set = create_extensible(log, c, log->line[c->timeline].room);
     if (c->set < 0 || nl_log_describe(c->set, decl->unit, decl->doc) < 0 ||
         nl_h5_set_text(c->set, "timeline", nl_log_index_path(log, c->timeline)) < 0 ||
         (decl->is_volatile && nl_h5_set_int(c->set, "volatile", 1) < 0))
         return nl_log_lost(log, "a channel cannot be created");
-    if (c->is_index)
-        return make_scale(c->set, c->path) < 0 ? nl_log_lost(log, "an index cannot be created")
-                                               : NL_OK;
-    if (nl_log_attach(log->file, c->set, scale, 0) < 0)
-        return nl_log_lost(log, "an index cannot be attached");
-    return attach_labels(log, c, decl);
+    return c->is_index ? nl_log_make_scale(log, c->set, c->path)
+                       : attach_scales(log, c->set, decl, index);
 }
 
 static bool has_type(hid_t set, hid_t wanted)
@@ -236,7 +247,7 @@ static void size_channel(channel *c, const nl_channel *decl)
     c->row_bytes = (size_t)c->values * nl_type_bytes(c->type);
 }
 
-static nl_status add_channel(nl_log *log, const nl_channel *decl, const char *scale, int *id)
+static nl_status add_channel(nl_log *log, const nl_channel *decl, const char *index, int *id)
 {
     NL_TRY(check_new(log, decl));
     NL_TRY(nl_log_make_room(log, (void **)&log->channel, log->channels, &log->channel_room,
@@ -244,12 +255,12 @@ static nl_status add_channel(nl_log *log, const nl_channel *decl, const char *sc
     channel *c = &log->channel[log->channels];
     memset(c, 0, sizeof *c);
     size_channel(c, decl);
-    c->is_index = !scale;
+    c->is_index = !index;
     c->path = nl_strdup(decl->path);
     if (!c->path)
         return nl_log_no_memory(log);
     *id = log->channels++; /* counted in any case: the log owns its path */
-    return log->resumed ? take_up_channel(log, c) : create_channel(log, c, decl, scale);
+    return log->resumed ? take_up_channel(log, c) : create_channel(log, c, decl, index);
 }
 
 static nl_status add_index(nl_log *log, int line, const char *path, const char *unit)
@@ -285,10 +296,10 @@ static nl_status choose_index(nl_log *log, const nl_channel *decl, char *path, s
 
 nl_status nl_log_channel(nl_log *log, const nl_channel *decl, int *id)
 {
-    char scale[256];
+    char index[256];
     NL_TRY(nl_log_check_declaring(log, decl->path));
-    NL_TRY(choose_index(log, decl, scale, sizeof scale));
-    return add_channel(log, decl, scale, id);
+    NL_TRY(choose_index(log, decl, index, sizeof index));
+    return add_channel(log, decl, index, id);
 }
 
 nl_status nl_log_timeline(nl_log *log, const char *path, const char *index, const char *unit,
@@ -322,7 +333,7 @@ nl_status nl_log_record_init(nl_log *log, nl_store *store)
         hsize_t dim[NL_H5_RANK_MAX];
         const int rank = nl_h5_item_shape(it, dim);
         const hid_t set =
-            nl_log_create_fixed(log->file, path, nl_h5_file_type(it->decl->type), rank, dim);
+            nl_log_create_fixed(log, path, nl_h5_file_type(it->decl->type), rank, dim);
         if (set < 0 ||
             H5Dwrite(set, nl_h5_memory_type(it->decl->type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
                      it->val) < 0 ||

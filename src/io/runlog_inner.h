@@ -7,7 +7,10 @@
 
 #include "io/runlog.h"
 
-enum { NL_LOG_INDICES_MAX = 8 }; /* folders with channels of one timeline */
+enum {
+    NL_LOG_INDICES_MAX = 8, /* folders with channels of one timeline */
+    NL_LOG_FOLDER_MAX = 256 /* characters of a folder's path */
+};
 
 /* One extensible data set. */
 typedef struct channel {
@@ -33,6 +36,20 @@ typedef struct timeline {
     int64_t ended;   /* rows waiting in memory; the open row is the next one */
 } timeline;
 
+/* A dimension of a data set, as scales list it. */
+typedef struct named_dimension {
+    hobj_ref_t set;
+    int dim;
+} named_dimension;
+
+/* A data set that names the places along dimensions: an index, labels. */
+typedef struct scale {
+    char *path;
+    hobj_ref_t at;
+    named_dimension *named;
+    int count, room;
+} scale;
+
 typedef struct note {
     char *name, *text;
     enum { TEXT, REAL, INT } kind;
@@ -43,6 +60,8 @@ typedef struct note {
 struct nl_log {
     char *path, *part;
     hid_t file, committed;
+    hid_t folder; /* of the data set created last, until begin */
+    char folder_path[NL_LOG_FOLDER_MAX];
     int lock; /* shared lock on the file: keeps others from writing to or recovering it */
     bool resumed, begun, dead;
     char why[512];
@@ -50,6 +69,8 @@ struct nl_log {
     int channels, channel_room;
     timeline *line;
     int lines, line_room;
+    scale *scale; /* of a new file */
+    int scales, scale_room;
     note *note; /* attributes given after begin */
     int notes, note_room;
     int64_t *counts; /* by slot, as in /committed */
@@ -68,10 +89,20 @@ nl_status nl_log_make_room(const nl_log *log, void **array, int count, int *room
 /* runlog_declare.c. "/steps/step" of a timeline */
 const char *nl_log_index_path(const nl_log *log, int line);
 /* A whole data set of fixed size, contiguous; the caller closes it. */
-hid_t nl_log_create_fixed(hid_t file, const char *path, hid_t file_type, int rank,
+hid_t nl_log_create_fixed(nl_log *log, const char *path, hid_t file_type, int rank,
                           const hsize_t *dim);
-herr_t nl_log_attach(hid_t file, hid_t set, const char *scale, int dim);
 herr_t nl_log_describe(hid_t set, const char *unit, const char *doc);
+/* What is created afterwards opens its folder again. */
+void nl_log_close_folder(nl_log *log);
+
+/* runlog_scales.c. Makes a data set a scale. */
+nl_status nl_log_make_scale(nl_log *log, hid_t set, const char *path) NL_CHECKED;
+int nl_log_find_scale(const nl_log *log, const char *path); /* -1: is none */
+/* One for each dimension. */
+nl_status nl_log_attach(nl_log *log, hid_t set, const int *scales, int rank) NL_CHECKED;
+/* After all are attached. */
+nl_status nl_log_write_scales(nl_log *log) NL_CHECKED;
+void nl_log_free_scales(nl_log *log);
 
 /* runlog_counters.c. /committed(timeline): rows of each timeline that are on the file, written
  * after them. */

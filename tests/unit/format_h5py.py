@@ -32,5 +32,11 @@ if os.path.exists("run.h5"):
     assert [t.decode() for t in f["timeline"][:]] == ["/steps/step", "/layers/step", "/epochs/epoch"]
     assert list(f["committed"][:]) == [57, 14, 5]
     assert f["committed"].dims[0][0].name == "/timeline"
+    named = {path: [(f[at].name, dim) for at, dim in f[path].attrs["REFERENCE_LIST"]]
+             for path in ("layers/step", "layers/percentile", "index_5", "timeline")}
+    assert named == {"layers/step": [("/layers/h1/preact/pre/percentiles", 0)],
+                     "layers/percentile": [("/layers/h1/preact/pre/percentiles", 1)],
+                     "index_5": [("/norms/h1/preact/gamma", 1)], "timeline": [("/committed", 0)]}
+    assert h5py.h5ds.is_attached(names["p"].id, f["layers/percentile"].id, 1)
     assert f["epochs/train_loss"].attrs["volatile"] == 1
     assert h5py.check_string_dtype(f["timeline"].dtype).length is None
