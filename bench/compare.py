@@ -27,6 +27,7 @@ OURS["imdb_lazy"] = OURS["imdb"]  # theirs with torch.optim.SparseAdam, which is
 STEPS = (("sigmoid", 1, 2.5), ("relu", 1, 1.2), ("relu", 2, 2.0), ("lstm", 2, 2.2),
          ("lstm_layer", 2, 5.0), ("lenet", 1, 3.5), ("lenet", 2, 5.0), ("lenet_one", 1, 6.0),
          ("resnet", 1, 1.7), ("resnet", 2, 1.7), ("imdb", 2, 2.5), ("imdb_lazy", 2, 0))  # case, threads, wanted ratio
+KEPT_BYTES = "4000000000"
 KERNEL_SHARE = {"128x1000": 0.5, "2000x512": 0.7, "131072x64": 0.7}
 
 
@@ -36,10 +37,12 @@ def rows(command, **environment):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def torch_rows(script, *arguments, threads, blas=None):
-    """torch.set_num_threads does not reach OpenBLAS, which takes every core unless it is told."""
+def torch_rows(script, *arguments, threads, blas=None, keeps=False):
+    """torch.set_num_threads does not reach OpenBLAS, which takes every core unless it is told. With
+    `keeps`, malloc gives no memory back to the system, which a step then need not ask for again."""
+    kept = {"MALLOC_TRIM_THRESHOLD_": KEPT_BYTES, "MALLOC_MMAP_THRESHOLD_": KEPT_BYTES}
     return rows([sys.executable, os.path.join(HERE, script), *arguments, str(threads)],
-                OPENBLAS_NUM_THREADS=str(blas or threads))
+                OPENBLAS_NUM_THREADS=str(blas or threads), **(kept if keeps else {}))
 
 
 def better(best, row):
@@ -56,8 +59,8 @@ def compare_step(args, case, threads, wanted):
                          f"threads={threads}"] + keys):
             ours = better(ours, row)
         allowed = range(1, threads + 1)  # fewer may be its best, and OpenBLAS has its own threads
-        for used, blas in itertools.product(allowed, allowed):
-            for row in torch_rows("torch_step.py", case, threads=used, blas=blas):
+        for used, blas, keeps in itertools.product(allowed, allowed, (False, True)):
+            for row in torch_rows("torch_step.py", case, threads=used, blas=blas, keeps=keeps):
                 theirs = better(theirs, row)
     return {"name": f"step {case}", "threads": threads, "normlab_ms": ours["median_ms"],
             "normlab_min_ms": ours["min_ms"], "torch_ms": theirs["median_ms"],
