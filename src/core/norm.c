@@ -275,18 +275,20 @@ static nl_status add_area_memory(nl_norm *m, int k)
         statistics = at_least(statistics, example_plan(m, k).statistics);
     for (int i = 0; i < NL_SAVED_ARRAYS - 2; i++)
         NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[i]));
-    area->saved[NL_SAVED_ARRAYS - 2] = -1;
+    area->saved[NL_SAVED_ARRAYS - 2] = area->saved[NL_SAVED_ARRAYS - 1] = -1;
     if (area->is.population)
         NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[NL_SAVED_ARRAYS - 2]));
-    const int64_t counts = area->capacity.fused ? 1 : statistics;
-    NL_TRY(add(m, &saved_row, 1, counts, m->g.steps, &area->saved[NL_SAVED_ARRAYS - 1]));
     area->scratch = area->reals = -1;
     if (!area->capacity.fused) {
+        NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[NL_SAVED_ARRAYS - 1]));
         NL_TRY(add(m, &doubles_row, NL_SCRATCH_ARRAYS, statistics, 1, &area->scratch));
         NL_TRY(add(m, &reals_row, NL_REAL_ARRAYS, statistics, 1, &area->reals));
     }
     return NL_OK;
 }
+
+/* Of a sum for gamma and one for beta. */
+static int64_t affine_values(const nl_norm *m) { return 2 * m->gamma_rows * m->g.c; }
 
 static nl_status add_pass_memory(nl_norm *m)
 {
@@ -304,8 +306,11 @@ static nl_status add_pass_memory(nl_norm *m)
             tasks = at_least(tasks, own.segments * nl_row_blocks(own.rows, m->g.c));
         }
     }
-    const int64_t affine = 2 * m->g.c; /* of affine_gradients_by_columns */
-    const int64_t doubles = at_least(tasks * m->partial_room, affine);
+    if (m->g.pieces > 1) {
+        m->partial_room = at_least(m->partial_room, affine_values(m));
+        tasks = at_least(tasks, m->g.pieces);
+    }
+    const int64_t doubles = at_least(tasks * m->partial_room, affine_values(m));
     NL_TRY(add(m, &doubles_row, 1, doubles, 1, &m->partials));
     NL_TRY(add(m, &doubles_row, 1, tasks, 1, &m->counts));
     NL_TRY(add(m, &reals_row, tasks, m->strip_room, 1, &m->strips));
@@ -354,6 +359,14 @@ static void take_time(nl_norm *m)
 }
 
 bool nl_norm_takes_sequence(const nl_norm *m) { return m && m->g.sequence; }
+
+bool nl_norm_goes_by_rows(const nl_norm *m)
+{
+    bool alone = !m->ops->whole_forward && !m->per_step;
+    for (int k = 0; k < m->nareas; k++)
+        alone = alone && m->area[k].capacity.fused && !m->area[k].is.population;
+    return alone;
+}
 
 nl_status nl_norm_open(nl_norm **out, const char *spec, const nl_geom *g, nl_store *store,
                        const char *owner)

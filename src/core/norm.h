@@ -40,6 +40,7 @@ typedef struct nl_geom {
     int64_t steps;   /* time steps an unroll may take; 1 elsewhere */
     bool sequence;   /* the caller could as well give all steps at once, as positions */
     int64_t batch;   /* examples of one training step, as the spec says; 0: n */
+    int64_t pieces;  /* the most that a call may be cut into; 0: 1 */
     bool any_policy; /* evaluation may come under any policy, not the method's own alone */
 } nl_geom;
 
@@ -121,6 +122,9 @@ typedef struct nl_bound {
 /* What the caller gives. Zero-initialised fields are the common case. */
 typedef struct nl_args {
     int64_t n; /* examples in this call, at most geom.n */
+    /* With pieces > 1, of a norm that goes by rows, the call does examples n piece / pieces and on
+     * alone; other threads may do the other pieces meanwhile. */
+    int64_t piece, pieces;
     int64_t t; /* time step; beyond the longest trained one, evaluation takes that one's state */
     nl_phase phase;
     bool update; /* state may move (forward and backward alike) */
@@ -308,6 +312,13 @@ void nl_norm_close(nl_norm *m); /* NULL is fine */
 /* Cannot fail; allocates nothing; same bytes for any number of threads. */
 void nl_norm_forward(nl_norm *m, const nl_args *a);
 void nl_norm_backward(nl_norm *m, const nl_args *a); /* of the latest forward at a->t */
+
+/* Whether a call may come in pieces: no statistic is of several examples, or of training. */
+bool nl_norm_goes_by_rows(const nl_norm *m);
+/* Around backward calls in pieces, which leave the gradients of gamma and beta in sums of each
+ * piece: clears these, and adds them up. */
+void nl_norm_open_pieces(nl_norm *m, int64_t pieces);
+void nl_norm_close_pieces(nl_norm *m, int64_t pieces);
 
 /* For benchmarks: from now on the calls of all norms add their wall time to *seconds; NULL: they
  * take no time. */

@@ -125,11 +125,49 @@ static void standardize_back_block(int64_t b, void *arg)
     back_block(arg, b, back_standardized_rows);
 }
 
+static double *sums_of_piece(const nl_norm *m, int64_t piece)
+{
+    return (double *)nl_store_at(m->store, m->partials)->val + piece * m->partial_room;
+}
+
+static void add_to_piece(const nl_pass *p, const nl_tile *t)
+{
+    const int64_t count = p->m->gamma_rows * p->c;
+    double *to_gamma = sums_of_piece(p->m, p->args->piece), *to_beta = to_gamma + count;
+    for (int64_t i = 0; i < count; i++) {
+        to_gamma[i] += (double)t->dgamma[i];
+        to_beta[i] += (double)t->dbeta[i];
+    }
+}
+
+void nl_norm_open_pieces(nl_norm *m, int64_t pieces)
+{
+    memset(sums_of_piece(m, 0), 0, (size_t)(pieces * m->partial_room) * sizeof(double));
+}
+
+static nl_real *gradient_of(const nl_norm *m, int variable)
+{
+    return variable < 0 ? NULL : nl_store_at(m->store, m->item[variable])->grad;
+}
+
+void nl_norm_close_pieces(nl_norm *m, int64_t pieces)
+{
+    const int64_t count = m->gamma_rows * m->g.c;
+    double *sums = sums_of_piece(m, 0);
+    nl_fold(sums, pieces, m->partial_room);
+    add_to_grad(gradient_of(m, m->gamma), sums, count);
+    add_to_grad(gradient_of(m, m->beta), sums + count, count);
+}
+
 static void fold_affine_sums(const nl_pass *p)
 {
-    const int64_t count = p->m->gamma_rows * p->c, blocks = nl_row_blocks(p->rows, p->c);
+    const int64_t count = p->m->gamma_rows * p->c, blocks = nl_blocks_of(p);
     nl_tile first;
     nl_tile_open(p, 0, &first);
+    if (nl_is_piece(p->args)) {
+        add_to_piece(p, &first);
+        return;
+    }
     if (p->dgamma)
         nl_coefficient_kernel()->add_parts(count, first.dgamma, blocks, p->m->strip_room,
                                            p->dgamma);
@@ -310,5 +348,5 @@ void nl_norm_backward(nl_norm *m, const nl_args *a)
 {
     const double start = nl_clock_start();
     run_call(m, a);
-    nl_clock_stop(start);
+    nl_clock_stop(start, a);
 }

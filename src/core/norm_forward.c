@@ -226,5 +226,5 @@ void nl_norm_forward(nl_norm *m, const nl_args *a)
 {
     const double start = nl_clock_start();
     run_call(m, a);
-    nl_clock_stop(start);
+    nl_clock_stop(start, a);
 }

@@ -1,8 +1,11 @@
 /* norm_pass.c: one call set up: its variables, areas, sources and memory. */
 #include "core/norm_pass.h"
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "core/standardize.h"
+#include "par/par.h"
 
 static bool any_live(const nl_pass *p)
 {
@@ -72,12 +75,11 @@ static void bind_area(nl_pass *p, int k)
                      .H = mem->H,
                      .dmean = mem->dmean,
                      .dvar = mem->dvar,
-                     .count = mem->count,
+                     .count = p->plan[k].fused ? &p->row_count[k] : mem->count,
                      .counts_differ =
                          !p->plan[k].fused && p->args->live && nl_needs_batch(&p->call.policy, k),
                      .statistics = p->plan[k].statistics};
-    if (p->plan[k].fused)
-        mem->count[0] = (double)(p->c / p->plan[k].width);
+    p->row_count[k] = (double)(p->c / p->plan[k].width);
 }
 
 static void choose_policy(nl_pass *p)
@@ -105,7 +107,9 @@ void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a)
     p->m = m;
     p->args = a;
     p->c = m->g.c;
-    p->rows = a->n * m->g.s;
+    const int64_t pieces = nl_is_piece(a) ? a->pieces : 1;
+    p->first = nl_edge(a->n, pieces, a->piece) * m->g.s;
+    p->rows = nl_edge(a->n, pieces, a->piece + 1) * m->g.s - p->first;
     p->ldx = a->ldx ? a->ldx : p->c;
     p->ldy = a->ldy ? a->ldy : p->c;
     p->call.args = a;
@@ -127,11 +131,9 @@ void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a)
     p->beta = m->beta < 0 ? NULL : p->call.v[m->beta].val;
     p->dgamma = m->gamma < 0 ? NULL : p->call.v[m->gamma].grad;
     p->dbeta = m->beta < 0 ? NULL : p->call.v[m->beta].grad;
-    if (m->nareas) {
-        p->partials = nl_store_at(m->store, m->partials)->val;
-        p->counts = nl_store_at(m->store, m->counts)->val;
-    }
-    p->strips = nl_store_at(m->store, m->strips)->val;
+    p->partials = nl_store_at(m->store, m->partials)->val;
+    p->counts = nl_store_at(m->store, m->counts)->val;
+    p->strips = (nl_real *)nl_store_at(m->store, m->strips)->val + a->piece * m->strip_room;
 }
 
 nl_way nl_way_of(const nl_pass *p)
@@ -183,12 +185,25 @@ nl_standard nl_standard_at(const nl_pass *p, int64_t row)
 /* ---- the clock of benchmarks */
 
 static double *clock_sum;
+static atomic_llong clock_picoseconds;
 
-void nl_norm_clock(double *seconds) { clock_sum = seconds; }
+void nl_norm_clock(double *seconds)
+{
+    const long long passed = atomic_exchange(&clock_picoseconds, 0);
+    if (clock_sum)
+        *clock_sum += (double)passed * 1e-12;
+    clock_sum = seconds;
+}
+
 double nl_clock_start(void) { return clock_sum ? nl_wall_seconds() : 0; }
 
-void nl_clock_stop(double start)
+/* Pieces are done side by side. */
+void nl_clock_stop(double start, const nl_args *a)
 {
-    if (clock_sum)
-        *clock_sum += nl_wall_seconds() - start;
+    const int64_t threads = nl_threads(), side_by_side = a->pieces < threads ? a->pieces : threads;
+    if (!clock_sum)
+        return;
+    const double seconds = nl_wall_seconds() - start;
+    atomic_fetch_add(&clock_picoseconds,
+                     (long long)(1e12 * seconds / (double)(nl_is_piece(a) ? side_by_side : 1)));
 }

@@ -17,6 +17,7 @@ void nl_pass_begin(nl_pass *p, nl_norm *m, const nl_args *a);
 
 enum { NL_FORWARD_ARRAYS = 2, NL_BACKWARD_ARRAYS = 3 }; /* x, y; x, dy, dx */
 
+int64_t nl_blocks_of(const nl_pass *p);
 /* The rows of block b of nl_for_row_blocks. */
 typedef struct nl_range {
     int64_t from, count;
@@ -27,7 +28,7 @@ void nl_settle(const nl_pass *p);
 
 /* Around a call: what nl_norm_clock counts. */
 double nl_clock_start(void);
-void nl_clock_stop(double start);
+void nl_clock_stop(double start, const nl_args *a);
 
 /* Calls body for every block of rows; `arrays` of the activation's size are read or written. */
 void nl_for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t b, void *arg));

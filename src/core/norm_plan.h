@@ -21,7 +21,8 @@ typedef struct nl_plan {
 typedef struct nl_area_memory {
     double *mean, *var, *a, *d;   /* saved for backward; (statistics) */
     double *own;                  /* saved batch mean where a population may replace it, or mean */
-    double *count;                /* saved live values, per statistic where masks can differ */
+    double *count;                /* saved live values, per statistic where masks can differ;
+                                   * not for fused areas */
     double *G, *H, *dmean, *dvar; /* scratch; not for fused areas */
     nl_real *center, *ra, *rd, *rp, *rq; /* scratch: coefficients in the storage type */
 } nl_area_memory;
@@ -81,6 +82,9 @@ static inline int64_t nl_segment_of(const nl_plan *p, int64_t row)
     return p->interleaved ? row % p->segments : row / p->rows;
 }
 
+/* Whether a call is one piece of several. */
+static inline bool nl_is_piece(const nl_args *a) { return a->pieces > 1; }
+
 /* One call in flight: what the passes hand to their blocks. */
 typedef struct nl_pass {
     nl_norm *m;
@@ -88,7 +92,9 @@ typedef struct nl_pass {
     nl_call call;
     nl_plan plan[NL_AREAS_MAX];
     nl_area_memory mem[NL_AREAS_MAX];
-    int64_t rows, c, ldx, ldy;
+    int64_t first, rows; /* of the call, or of its piece */
+    int64_t c, ldx, ldy;
+    double row_count[NL_AREAS_MAX]; /* live values of each statistic of a fused area */
     const nl_real *gamma, *beta;
     nl_real *dgamma, *dbeta;
     double *partials, *counts;

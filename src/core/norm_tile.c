@@ -7,10 +7,15 @@
 
 /* ---- blocks */
 
+/* A piece is one. */
+int64_t nl_blocks_of(const nl_pass *p)
+{
+    return nl_is_piece(p->args) ? 1 : nl_row_blocks(p->rows, p->c);
+}
+
 void nl_for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t, void *))
 {
-    nl_for(nl_row_blocks(p->rows, p->c), arrays * p->rows * p->c * (int64_t)sizeof(nl_real), body,
-           p);
+    nl_for(nl_blocks_of(p), arrays * p->rows * p->c * (int64_t)sizeof(nl_real), body, p);
 }
 
 /* Blocks that have so many rows start where registers of rows do. */
@@ -24,8 +29,8 @@ static int64_t block_edge(int64_t rows, int64_t blocks, int64_t b)
 
 nl_range nl_rows_of_block(const nl_pass *p, int64_t b)
 {
-    const int64_t blocks = nl_row_blocks(p->rows, p->c), from = block_edge(p->rows, blocks, b);
-    return (nl_range){from, block_edge(p->rows, blocks, b + 1) - from};
+    const int64_t blocks = nl_blocks_of(p), from = block_edge(p->rows, blocks, b);
+    return (nl_range){p->first + from, block_edge(p->rows, blocks, b + 1) - from};
 }
 
 void nl_settle(const nl_pass *p)
@@ -48,7 +53,7 @@ static void run_mirrored(int64_t b, void *arg)
 
 void nl_for_row_blocks_back(nl_pass *p, int64_t arrays, void (*body)(int64_t, void *))
 {
-    const int64_t blocks = nl_row_blocks(p->rows, p->c);
+    const int64_t blocks = nl_blocks_of(p);
     mirror m = {body, p, blocks - 1};
     nl_for(blocks, arrays * p->rows * p->c * (int64_t)sizeof(nl_real), run_mirrored, &m);
 }

@@ -125,12 +125,19 @@ static const nl_variable variables[] = {
     SCRATCH(NL_RNN_DIN, "din", "gradient of in"),
     SCRATCH(NL_RNN_DH, "dh", "gradient of an output"),
     SCRATCH(NL_RNN_DK, "dk", "gradient of what is carried"),
-    SCRATCH(NL_RNN_DZ, "dz", "gradient of an inner state"),
-    SCRATCH(NL_RNN_DS, "ds", "the same with what later steps ask, for the log"),
+    SCRATCH(NL_RNN_DZ, "dz", "gradient of an inner state, normalized"),
+    SCRATCH(NL_RNN_DS, "ds", "gradient of an inner state"),
+    SCRATCH(NL_RNN_DS_ALL, "ds_all", "the same with what later steps ask, for the log"),
+    SCRATCH(NL_RNN_DQ, "dq", "gradient of ph_n, normalized"),
     SCRATCH(NL_RNN_DU, "du", "gradient of an output through U"),
     SCRATCH(NL_RNN_DV, "dv", "gradient of what the cell keeps"),
     SCRATCH(NL_RNN_DY, "dout", "gradient of the output before its norm"),
     ROW(NL_RNN_SUMS, "sums", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "column sums of blocks"),
+    SCRATCH(NL_RNN_SUM_WX, "sum_wx", "gradients of wx from pieces of the batch"),
+    SCRATCH(NL_RNN_SUM_WH, "sum_wh", "gradients of wh"),
+    SCRATCH(NL_RNN_SUM_WHN, "sum_wh_n", "gradients of wh_n"),
+    ROW(NL_RNN_SUM_B, "sum_b", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "gradients of b"),
+    ROW(NL_RNN_SUM_BH, "sum_bh", NL_SCRATCH, NL_TYPE_DOUBLE, 0, "gradients of bh"),
     [NL_RNN_VARIABLES] = NL_ENDS_VARIABLES};
 
 static const nl_rnn *rnn_of(const nl_layer *l) { return l->self; }
@@ -153,6 +160,29 @@ static int64_t blocks_of(const nl_layer *l)
     return all > first ? all : first;
 }
 
+static bool goes_by_rows(const nl_norm *norm)
+{
+    return !norm || (nl_norm_goes_by_rows(norm) && !nl_norm_takes_sequence(norm));
+}
+
+bool nl_rnn_goes_by_rows(const nl_layer *l)
+{
+    enum { NEAR_VALUES = 1 << 16 }; /* of weights: a quarter of a mebibyte of floats */
+    for (int k = 0; l->ops->slots[k].name; k++)
+        if (l->ops->slots[k].site == NL_AT_RNN && !goes_by_rows(l->norm[k]))
+            return false;
+    return (l->in.c + rnn_of(l)->units) * gate_values(l) <= NEAR_VALUES;
+}
+
+/* An even number, as cores are. Products want some 20 examples; few examples are cut smaller. */
+int64_t nl_rnn_pieces(int64_t n)
+{
+    enum { ROWS = 20, LEAST_ROWS = 6, FEW = 4 };
+    const int64_t pairs = n / (2 * ROWS), least = n / (2 * LEAST_ROWS);
+    const int64_t few = least < FEW / 2 ? least : FEW / 2;
+    return pairs > few ? 2 * pairs : few > 0 ? 2 * few : 1;
+}
+
 /* Rows and columns of a variable; no rows where the layer does without it. */
 static nl_geom size_of(const nl_layer *l, int id)
 {
@@ -163,7 +193,8 @@ static nl_geom size_of(const nl_layer *l, int id)
     const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
     const bool act = l->norm[NL_RNN_SLOT_ACT];
     const bool pools = nl_norm_takes_sequence(l->norm[NL_RNN_SLOT_X]);
-    const bool drops = o->recurrent_dropout > 0;
+    const bool drops = o->recurrent_dropout > 0, by_rows = nl_rnn_goes_by_rows(l);
+    const int64_t pieces = by_rows ? nl_rnn_pieces(n) : 0, kept = by_rows ? n : all;
     switch (id) {
     case NL_RNN_WX: return (nl_geom){.n = in, .c = g};
     case NL_RNN_WH: return (nl_geom){.n = u, .c = gh};
@@ -180,8 +211,7 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_LIVE: return (nl_geom){.n = 1, .c = (all + 7) / 8};
     case NL_RNN_PX: return (nl_geom){.n = all, .c = g};
     case NL_RNN_PH: return (nl_geom){.n = h || pools || cell->apart ? all : 0, .c = gh};
-    case NL_RNN_PHN:
-    case NL_RNN_DPHN: return (nl_geom){.n = cell->early ? all : 0, .c = u};
+    case NL_RNN_PHN: return (nl_geom){.n = cell->early ? all : 0, .c = u};
     case NL_RNN_GATE: return (nl_geom){.n = x ? all : 0, .c = g};
     case NL_RNN_V: return (nl_geom){.n = cell->saves_v ? all : 0, .c = u};
     case NL_RNN_HS:
@@ -197,17 +227,26 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_NX: return (nl_geom){.n = x && !pools ? n : 0, .c = g};
     case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = gh};
     case NL_RNN_NHN: return (nl_geom){.n = h && cell->early ? n : 0, .c = u};
-    case NL_RNN_DGATE: return (nl_geom){.n = all, .c = g};
-    case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? all : 0, .c = gh};
-    case NL_RNN_DPX: return (nl_geom){.n = x ? all : 0, .c = g};
-    case NL_RNN_DPH: return (nl_geom){.n = h ? all : 0, .c = gh};
-    case NL_RNN_DIN: return (nl_geom){.n = all, .c = in};
+    case NL_RNN_DGATE: return (nl_geom){.n = kept, .c = g};
+    case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? kept : 0, .c = gh};
+    case NL_RNN_DPX: return (nl_geom){.n = x ? kept : 0, .c = g};
+    case NL_RNN_DPH: return (nl_geom){.n = h ? kept : 0, .c = gh};
+    case NL_RNN_DPHN: return (nl_geom){.n = cell->early ? kept : 0, .c = u};
+    case NL_RNN_DIN: return (nl_geom){.n = kept, .c = in};
     case NL_RNN_DH:
     case NL_RNN_DZ: return (nl_geom){.n = n, .c = u};
-    case NL_RNN_DS: return (nl_geom){.n = c && cell->carries ? n : 0, .c = u};
+    case NL_RNN_DS: return (nl_geom){.n = c ? n : 0, .c = u};
+    case NL_RNN_DS_ALL: return (nl_geom){.n = c && cell->carries ? n : 0, .c = u};
+    case NL_RNN_DQ: return (nl_geom){.n = h && cell->early ? n : 0, .c = u};
     case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
     case NL_RNN_DU: return (nl_geom){.n = drops ? n : 0, .c = u};
     case NL_RNN_DV: return (nl_geom){.n = cell->early ? n : 0, .c = u};
+    case NL_RNN_SUM_WX: return (nl_geom){.n = pieces, .c = in * g};
+    case NL_RNN_SUM_WH: return (nl_geom){.n = pieces, .c = u * gh};
+    case NL_RNN_SUM_WHN: return (nl_geom){.n = cell->early ? pieces : 0, .c = u * u};
+    case NL_RNN_SUM_B: return (nl_geom){.n = o->bias ? pieces : 0, .c = g};
+    case NL_RNN_SUM_BH:
+        return (nl_geom){.n = o->bias && cell->apart && !cell->early ? pieces : 0, .c = u};
     case NL_RNN_Y:
     case NL_RNN_DY: return (nl_geom){.n = act ? n * l->out.s : 0, .c = u};
     default: return (nl_geom){.n = blocks_of(l), .c = g};
@@ -254,7 +293,8 @@ static nl_geom slot_geom(const nl_layer *l, int slot)
                      .c = c,
                      .steps = l->in.s,
                      .sequence = slot == NL_RNN_SLOT_X,
-                     .batch = l->batch};
+                     .batch = l->batch,
+                     .pieces = nl_rnn_pieces(l->n)};
 }
 
 static nl_status open(nl_layer *l)

@@ -64,10 +64,17 @@ enum {
     NL_RNN_DK,
     NL_RNN_DZ,
     NL_RNN_DS,
+    NL_RNN_DS_ALL,
+    NL_RNN_DQ,
     NL_RNN_DU,
     NL_RNN_DV,
     NL_RNN_DY,
     NL_RNN_SUMS,
+    NL_RNN_SUM_WX, /* gradients of each piece, where examples go by themselves */
+    NL_RNN_SUM_WH,
+    NL_RNN_SUM_WHN,
+    NL_RNN_SUM_B,
+    NL_RNN_SUM_BH,
     NL_RNN_VARIABLES
 };
 
@@ -82,6 +89,11 @@ typedef struct nl_rnn_cell {
 
 const nl_rnn_cell *nl_rnn_cell_of(const nl_layer *l);
 int64_t nl_rnn_slot_width(const nl_layer *l, int slot); /* channels of what a norm there sees */
+
+/* Whether examples go through time by themselves: no norm looks at several, and the weights stay
+ * in a core's cache. They do so in pieces, cut by their number alone. */
+bool nl_rnn_goes_by_rows(const nl_layer *l);
+int64_t nl_rnn_pieces(int64_t n);
 
 /* Products of a layer: x Wx over all time steps, h U of one step, dU over all steps; the same two
  * of an early candidate. */

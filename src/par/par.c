@@ -83,6 +83,7 @@ typedef struct member {
 
 static member members[NL_THREADS_MAX];
 static atomic_flag in_use = ATOMIC_FLAG_INIT; /* members, by a loop in flight */
+static _Thread_local bool in_loop;            /* this thread does blocks of it */
 
 static void look_again(void)
 {
@@ -135,12 +136,14 @@ static void do_blocks(member *m)
 {
     int64_t b;
     nl_flush_denormals();
+    in_loop = true;
     m->did_some = false;
     for (int k = 0; k < m->team; k++) {
         member *of = &members[(m->number + k) % m->team];
         for (; (of == m || !is_left_alone(of)) && take_block(of, &b); m->did_some = true)
             m->body(b, m->arg);
     }
+    in_loop = false;
 }
 
 static void *serve(void *arg)
@@ -199,9 +202,10 @@ static int run_team(int team)
 
 void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
 {
-    const int team = team_size(nblocks, work);
+    const int team = in_loop ? 1 : team_size(nblocks, work);
     if (team <= 1 || atomic_flag_test_and_set(&in_use)) {
-        nl_flush_denormals();
+        if (!in_loop)
+            nl_flush_denormals();
         for (int64_t b = 0; b < nblocks; b++)
             body(b, arg);
         return;

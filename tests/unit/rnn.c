@@ -1,5 +1,6 @@
 /* Recurrent layers: gradients of every cell with every method in every slot, through time and
- * padding; padding is nothing, to the byte; the same bytes on any number of threads; options. */
+ * padding; padding is nothing, to the byte; a batch is its examples; the same bytes on any number
+ * of threads; options. */
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -639,6 +640,101 @@ START_TEST(noise_moves_the_first_state_of_each_sequence_in_training_alone)
 }
 END_TEST
 
+/* ---- pieces of a batch */
+
+static const char *const by_rows[] = {"none", "layer", "rms", "group:groups=2"};
+static const char *const in_pieces[CELLS] = {
+    "rnn:units=6:sequences=true:learn_initial=true", "lstm:units=6:learn_initial=true",
+    "gru:units=6:sequences=true:reverse=true", "gru_before:units=6:truncate=2"};
+enum { EXAMPLES = 27, PIECE_STEPS = 5, PIECE_IN = 3 }; /* four pieces, of 6 and of 7 */
+
+/* Adds the gradients of example i of `of` to those of `one`; y and dx have the same bytes. */
+static void go_alone(rig *one, const rig *of, int64_t i, const char *name)
+{
+    const int64_t in = one->values, out = one->outputs;
+    memcpy(one->x, of->x + i * in, (size_t)in * sizeof *one->x);
+    memcpy(one->weight, of->weight + i * out, (size_t)out * sizeof *one->x);
+    if (of->call.live)
+        one->call.live = of->live + i * PIECE_STEPS;
+    one->call.accumulate = i > 0;
+    loss(one);
+    one->call.dy = one->dy, one->call.dx = one->dx;
+    memcpy(one->dy, one->weight, (size_t)out * sizeof *one->dy);
+    one->layer->ops->backward(one->layer, &one->call);
+    ck_assert_msg(memcmp(one->y, of->y + i * out, (size_t)out * sizeof *one->y) == 0,
+                  "%s: y of example %d", name, (int)i);
+    ck_assert_msg(memcmp(one->dx, of->dx + i * in, (size_t)in * sizeof *one->dx) == 0,
+                  "%s: dx of example %d", name, (int)i);
+}
+
+static void pieces_are_their_examples(const char *spec, const char *norm, bool padded)
+{
+    rig all, one;
+    int64_t count;
+    char name[128];
+    open_rig(&all, (what){spec, norm, NULL, EXAMPLES, PIECE_STEPS, PIECE_IN});
+    open_rig(&one, (what){spec, norm, NULL, 1, PIECE_STEPS, PIECE_IN});
+    snprintf(name, sizeof name, "%s, %s%s", spec, norm, padded ? ", padded" : "");
+    if (padded)
+        pad(&all);
+    loss(&all);
+    backward(&all);
+    nl_store_zero_grads(nl_model_store(one.model));
+    for (int64_t i = 0; i < EXAMPLES; i++)
+        go_alone(&one, &all, i, name);
+    const nl_real *g = nl_store_grads(nl_model_store(all.model), &count);
+    const nl_real *sum = nl_store_grads(nl_model_store(one.model), &count);
+    const double bound = 1000 * unit * largest(g, count);
+    for (int64_t k = 0; k < count; k++)
+        ck_assert_msg(fabs((double)(g[k] - sum[k])) <= bound, "%s: gradient %d: %g, one by one %g",
+                      name, (int)k, (double)g[k], (double)sum[k]);
+    close_rig(&all);
+    close_rig(&one);
+}
+
+START_TEST(a_batch_in_pieces_is_its_examples_one_by_one)
+{
+    for (int k = 0; k < CELLS; k++)
+        for (size_t m = 0; m < sizeof by_rows / sizeof *by_rows; m++) {
+            pieces_are_their_examples(in_pieces[k], by_rows[m], false);
+            pieces_are_their_examples(in_pieces[k], by_rows[m], true);
+        }
+}
+END_TEST
+
+static void look_away(nl_step_watch *w, const nl_layer *l, int slot, nl_side side, int64_t position,
+                      int64_t n, const uint8_t *live, const nl_real *g)
+{
+    (void)w, (void)l, (void)slot, (void)side, (void)position, (void)live, (void)g;
+    ck_assert_int_eq(n, EXAMPLES);
+}
+
+static uint64_t bytes_of_gradients(const char *spec, const char *norm, nl_step_watch *watch)
+{
+    rig r;
+    int64_t count;
+    open_rig(&r, (what){spec, norm, NULL, EXAMPLES, PIECE_STEPS, PIECE_IN});
+    r.call.steps = watch;
+    r.call.logged = watch;
+    loss(&r);
+    backward(&r);
+    const nl_real *g = nl_store_grads(nl_model_store(r.model), &count);
+    const uint64_t hash = nl_hash_bytes(NL_HASH_START, g, (uint64_t)count * sizeof *g);
+    close_rig(&r);
+    return hash;
+}
+
+START_TEST(to_be_watched_changes_no_byte_of_the_gradients)
+{
+    nl_step_watch watch = {look_away};
+    for (int k = 0; k < CELLS; k++)
+        for (size_t m = 0; m < sizeof by_rows / sizeof *by_rows; m++)
+            ck_assert_msg(bytes_of_gradients(in_pieces[k], by_rows[m], NULL) ==
+                              bytes_of_gradients(in_pieces[k], by_rows[m], &watch),
+                          "%s, %s", in_pieces[k], by_rows[m]);
+}
+END_TEST
+
 /* ---- threads, memory */
 
 static uint64_t bytes_of_a_step(const char *spec, const char *norm)
@@ -825,6 +921,8 @@ int main(void)
     tcase_add_test(t, learned_first_states_have_no_gradient_where_a_call_carries);
     tcase_add_test(t, one_dropout_mask_serves_every_step_and_evaluation_has_none);
     tcase_add_test(t, noise_moves_the_first_state_of_each_sequence_in_training_alone);
+    tcase_add_test(t, a_batch_in_pieces_is_its_examples_one_by_one);
+    tcase_add_test(t, to_be_watched_changes_no_byte_of_the_gradients);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
     tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);
     tcase_add_test(t, a_step_allocates_nothing);
