@@ -145,6 +145,34 @@ static void correlate(const nl_correlation *whole)
     }
 }
 
+/* Register k of pixels that have their results side by side: lane l is result (k lanes + l) % rows
+ * of pixel (k lanes + l) / rows. */
+NL_INLINE nl_vec side_by_side(const nl_vec *result, int rows, int k)
+{
+    const nl_lanes place = nl_lane_numbers() + k * NL_LANES;
+    const nl_lanes pixel = place / rows, which = place % rows;
+    nl_vec v = result[0];
+    for (int i = 0; i < rows; i++) {
+        const nl_lanes here = which == i, kept = i > 0 ? nl_lane_numbers() : pixel;
+        v = nl_vec_shuffle(v, result[i], (here & (NL_LANES + pixel)) | (~here & kept));
+    }
+    return v;
+}
+
+/* The first `count` values. */
+NL_INLINE void store_side_by_side(const nl_vec *result, int rows, int64_t count, nl_real *y)
+{
+#pragma GCC unroll 8
+    for (int k = 0; k < rows; k++) {
+        const int64_t left = count - k * NL_LANES;
+        const nl_vec v = side_by_side(result, rows, k);
+        if (left >= NL_LANES)
+            nl_vec_store(y + k * NL_LANES, v);
+        else if (left > 0)
+            nl_vec_store_part(y + k * NL_LANES, v, nl_part_of((int)left));
+    }
+}
+
 enum { STRIP = 2 }; /* registers of pixels */
 
 NL_INLINE void planes_tile(const nl_planes *t, int rows)
@@ -165,10 +193,12 @@ NL_INLINE void planes_tile(const nl_planes *t, int rows)
                     EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
                 }
             }
-    nl_real plane[NL_FEW_RESULTS][STRIP * NL_LANES];
-    EACH_ROW EACH_COLUMN nl_vec_store(plane[i] + j * NL_LANES, sum[i][j]);
-    for (int64_t p = 0; p < t->pixels; p++)
-        EACH_ROW t->y[p * rows + i] = plane[i][p];
+    for (int j = 0; j < STRIP; j++) {
+        nl_vec line[NL_FEW_RESULTS];
+        EACH_ROW line[i] = sum[i][j];
+        store_side_by_side(line, rows, (t->pixels - j * NL_LANES) * rows,
+                           t->y + j * NL_LANES * rows);
+    }
 }
 
 #define PLANES(r) \
