@@ -29,6 +29,7 @@ enum {
     STRIDE_MAX = 4,      /* above, the gradient of x has too many classes */
     PAD_MOST = 1024,
     WANTED_BLOCKS = 64, /* of few images, rows are blocks too */
+    RUN_CHUNKS = 2,     /* of an image, by_runs */
     SLACK = 64          /* reals behind the planes that a register may read */
 };
 
@@ -45,7 +46,7 @@ struct nl_conv {
     nl_winograd *tiles, *back_tiles; /* by_tiles: forward and gradient of w; gradient of x */
     nl_real *frame;                  /* (n, h + pads, w + pads, in) or NULL */
     nl_real *planes;                 /* by_planes: (n, in, h + pads, w + pads), or NULL */
-    nl_real *rows;                   /* by_runs: row_room() of each image, or NULL */
+    nl_real *rows;                   /* by_runs: row_room() of each chunk, or NULL */
     nl_real *flipped;                /* weights for the gradient of x */
     nl_real *part;                   /* (NL_CONV_PARTS, weights) */
 };
@@ -301,7 +302,7 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
     if (c->by_planes)
         c->planes = nl_alloc((size_t)(n * planes_of(c) + SLACK), sizeof *c->planes);
     if (c->by_runs)
-        c->rows = nl_alloc((size_t)(n * row_room(g)), sizeof *c->rows);
+        c->rows = nl_alloc((size_t)(n * RUN_CHUNKS * row_room(g)), sizeof *c->rows);
     if (!c->flipped || !c->part || (c->framed && !c->frame) || (c->by_planes && !c->planes) ||
         (c->by_runs && !c->rows)) {
         nl_conv_close(c);
@@ -407,11 +408,12 @@ typedef struct tap {
     int64_t x_row, y_row, weight;
 } tap;
 
-static tap tap_of(const nl_conv_geom *g, int64_t a, int64_t b)
+/* `given`: g without its frame, whose rows no result meets. */
+static tap tap_of(const nl_conv_geom *g, const nl_conv_geom *given, int64_t a, int64_t b)
 {
     tap t;
     int64_t j_to;
-    results_inside(a, g->out_h, g->stride, g->pad_top, g->h, &t.i, &t.i_to);
+    results_inside(a, g->out_h, g->stride, given->pad_top, given->h, &t.i, &t.i_to);
     results_inside(b, g->out_w, g->stride, g->pad_left, g->w, &t.j, &j_to);
     t.pixels = j_to - t.j;
     t.x_row = g->stride * g->w * g->in, t.y_row = g->out_w * g->out;
@@ -427,7 +429,7 @@ static void depthwise_image(const nl_conv_geom *g, const nl_real *x, const nl_re
     const int64_t step = g->stride * g->in;
     for (int64_t a = 0; a < g->kernel_h; a++)
         for (int64_t b = 0; b < g->kernel_w; b++) {
-            const tap t = tap_of(g, a, b);
+            const tap t = tap_of(g, g, a, b);
             for (int64_t i = 0; i < t.i_to - t.i; i++) {
                 const int64_t at_x = t.x + i * t.x_row, at_y = t.y + i * t.y_row;
                 if (back)
@@ -456,9 +458,12 @@ static int64_t flops(const nl_conv *c, int64_t n)
 {
     return 2 * n * c->g.out_h * c->g.out_w * weights_of(&c->g);
 }
+/* Of an image; an even number where there are several, so that two threads meet at the same place in
+ * every pass. */
 static int64_t chunks_of(int64_t n, int64_t rows)
 {
-    return most(1, least(ceil_div(WANTED_BLOCKS, n), rows / 4));
+    const int64_t chunks = least(ceil_div(WANTED_BLOCKS, n), rows / 3);
+    return chunks < 2 ? 1 : chunks + chunks % 2;
 }
 
 static void frame_block(int64_t b, void *arg)
@@ -499,11 +504,15 @@ static void planes_forward_block(int64_t b, void *arg)
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->inner;
     const int64_t n = b / p->chunks, k = b % p->chunks;
-    nl_planes t = {.w = p->w, .pixels = g->out_w, .out = g->out, .planes = g->in};
-    t.rows = g->kernel_h, t.cols = g->kernel_w, t.plane = g->h * g->w, t.x_row = g->w;
+    nl_planes t = {.pixels = g->out_w, .out = g->out, .planes = g->in};
+    t.cols = g->kernel_w, t.plane = g->h * g->w, t.x_row = g->w;
     for (int64_t i = nl_edge(g->out_h, p->chunks, k); i < nl_edge(g->out_h, p->chunks, k + 1);
          i++) {
-        t.x = p->x + n * planes_of(p->c) + i * g->w;
+        int64_t a, a_to; /* rows of the frame are not read */
+        taps_inside(i, 1, p->c->g.pad_top, g->kernel_h, p->c->g.h, &a, &a_to);
+        t.rows = a_to - a;
+        t.w = p->w + a * g->kernel_w * g->in * g->out;
+        t.x = p->x + n * planes_of(p->c) + (i + a) * g->w;
         t.y = p->to + n * result_of(g) + i * g->out_w * g->out;
         nl_conv_kernel()->correlate_planes(&t);
     }
@@ -616,12 +625,13 @@ static void run_row(const pass *p, const nl_real *dy, int64_t i, nl_real *room, 
     nl_conv_kernel()->sum_runs(&sums);
 }
 
-static void run_block(int64_t n, void *arg)
+static void run_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->g;
-    for (int64_t i = 0; i < g->h; i++)
-        run_row(p, p->y + n * result_of(g), i, p->c->rows + n * row_room(g),
+    const int64_t n = b / RUN_CHUNKS, k = b % RUN_CHUNKS;
+    for (int64_t i = nl_edge(g->h, RUN_CHUNKS, k); i < nl_edge(g->h, RUN_CHUNKS, k + 1); i++)
+        run_row(p, p->y + n * result_of(g), i, p->c->rows + b * row_room(g),
                 p->to + n * image_of(g) + i * g->w * g->in);
 }
 
@@ -640,7 +650,7 @@ void nl_conv_data_gradient(nl_conv *c, int64_t n, const nl_real *dy, const nl_re
     pass p = {.c = c, .y = dy, .w = w, .to = dx, .n = n, .add = add};
     if (c->by_runs) {
         flip_runs(c, w);
-        nl_for(n, flops(c, n), run_block, &p);
+        nl_for(n * RUN_CHUNKS, flops(c, n), run_block, &p);
         return;
     }
     p.chunks = c->depthwise ? 1 : chunks_of(n, c->back[0].rows);
@@ -664,7 +674,7 @@ static void outer_image(const nl_conv *c, int64_t a, const nl_real *x, const nl_
     const bool merged = c->forward.col_from == 0 && c->forward.col_to == g->out_w && g->groups == 1;
     const int64_t in = g->in / g->groups, out = g->out / g->groups;
     for (int64_t b = 0; b < (merged ? 1 : g->kernel_w); b++) {
-        const tap t = tap_of(g, a, b);
+        const tap t = tap_of(g, &c->g, a, b);
         nl_outer_sum s = {.x = x + t.x, .y = dy + t.y, .rows = t.i_to - t.i, .cols = t.pixels};
         s.run = merged ? g->kernel_w * in : in, s.out = out;
         s.x_row = t.x_row, s.x_col = g->stride * g->in;
@@ -696,7 +706,7 @@ static void depthwise_sums(const nl_conv_geom *g, int64_t a, const nl_real *x, c
                            nl_real *dw)
 {
     for (int64_t b = 0; b < g->kernel_w; b++) {
-        const tap t = tap_of(g, a, b);
+        const tap t = tap_of(g, g, a, b);
         for (int64_t i = 0; i < t.i_to - t.i; i++)
             nl_conv_kernel()->depthwise_sum(t.pixels, g->in, x + t.x + i * t.x_row,
                                             g->stride * g->in, dy + t.y + i * t.y_row, g->out,
