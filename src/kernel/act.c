@@ -72,7 +72,7 @@ NL_INLINE int64_t bias_short_rows_as(nl_act act, const nl_real *x, const nl_real
     nl_real tile[NL_LANES * NL_LANES];
     const int64_t whole = rows - rows % NL_LANES;
     for (int64_t i = 0; i < c * NL_LANES; i++)
-        tile[i] = bias[i % c];
+        tile[i] = i < c ? bias[i] : tile[i - c];
     for (int64_t r = 0; r < whole; r += NL_LANES)
         for (int64_t i = 0; i < c * NL_LANES; i += NL_LANES)
             nl_vec_store(y + r * c + i,

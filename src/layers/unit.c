@@ -150,10 +150,18 @@ typedef struct row_job {
     int64_t rows;
 } row_job;
 
+/* Small ones, so that threads end together; an even number, so that two meet in the middle, as they
+ * do in the passes before and after. */
+static int64_t finish_blocks(int64_t rows, int64_t c)
+{
+    enum { PAIR = 8192 }; /* values of two blocks */
+    return 2 * ((rows * c + PAIR - 1) / PAIR);
+}
+
 static void finish_block(int64_t b, void *arg)
 {
     const row_job *j = arg;
-    const int64_t c = j->l->out.c, blocks = nl_row_blocks(j->rows, c);
+    const int64_t c = j->l->out.c, blocks = finish_blocks(j->rows, c);
     const int64_t from = nl_edge(j->rows, blocks, b), to = nl_edge(j->rows, blocks, b + 1);
     nl_real *y = j->y + from * c;
     for (int64_t i = 0; j->residual && i < (to - from) * c; i++)
@@ -172,7 +180,7 @@ static void finish(const nl_layer *l, int64_t n, nl_act act, const nl_real *bias
         .l = l, .act = act, .bias = bias, .residual = residual, .y = y, .rows = rows_of(l, n)};
     const int64_t c = l->out.c, bytes = j.rows * c * (int64_t)sizeof *y;
     if (act != NL_LINEAR || bias || residual)
-        nl_for(nl_row_blocks(j.rows, c), act_cost(act) * bytes, finish_block, &j);
+        nl_for(finish_blocks(j.rows, c), act_cost(act) * bytes, finish_block, &j);
 }
 
 /* What the activation sees is overwritten by what it gives. */
