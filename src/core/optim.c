@@ -153,7 +153,7 @@ nl_status nl_optim_canonical(const char *spec, nl_text *out)
 
 /* ---- runs and blocks */
 
-enum { BLOCK = 16384 }; /* reals: with Adam's four arrays a block stays in a 256 kB cache */
+enum { BLOCK = 4096 }; /* reals, a microsecond or two: threads end together */
 
 static double decoupled_decay(const nl_optim_run *r, const shared *s)
 {
