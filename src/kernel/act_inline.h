@@ -15,7 +15,7 @@
 
 #ifdef NL_F64
 #define NL_EXP_LIMIT 708.0 /* e^-708 is the last that is no denormal number */
-#define NL_ROUNDER 0x1.8p52
+#define NL_ROUNDER (0x1.8p52 + NL_BIAS)
 #define NL_LN2_HIGH 6.93145751953125e-1
 #define NL_LN2_LOW 1.42860682030941723212e-6
 enum { NL_MANTISSA = 52, NL_BIAS = 1023 };
@@ -24,7 +24,7 @@ static const nl_real nl_exp_poly[] = {
     1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
 #else
 #define NL_EXP_LIMIT 87.0f
-#define NL_ROUNDER 0x1.8p23f
+#define NL_ROUNDER (0x1.8p23f + NL_BIAS)
 #define NL_LN2_HIGH 0.693359375f
 #define NL_LN2_LOW (-2.12194440e-4f)
 enum { NL_MANTISSA = 23, NL_BIAS = 127 };
@@ -58,28 +58,28 @@ NL_INLINE nl_exp_parts nl_vec_exp_parts(nl_vec y)
 #pragma GCC unroll 16
     for (int i = 1; i < (int)(sizeof nl_exp_poly / sizeof *nl_exp_poly); i++)
         sum = nl_vec_fma(sum, r, nl_vec_of(nl_exp_poly[i]));
-    /* The low bits of `shifted` are n. */
-    const nl_lanes power = (((nl_lanes)shifted & ((1 << 12) - 1)) + NL_BIAS) & (2 * NL_BIAS + 1);
-    return (nl_exp_parts){(nl_vec)(power << NL_MANTISSA), nl_vec_fma(r * r, sum, r)};
+    /* The low bits of `shifted` are the exponent of 2^n. */
+    const nl_vec scale = (nl_vec)((nl_lanes)shifted << NL_MANTISSA);
+    return (nl_exp_parts){scale, nl_vec_fma(r * r, sum, r)};
 }
 
 NL_INLINE nl_vec nl_vec_sigmoid(nl_vec x)
 {
-    const nl_vec size = nl_vec_abs(x), limit = nl_vec_of(NL_EXP_LIMIT);
-    const nl_exp_parts e = nl_vec_exp_parts(-nl_vec_choose(size > limit, limit, size));
+    const nl_vec size = nl_vec_abs(x), limit = nl_vec_of(NL_EXP_LIMIT), one = nl_vec_of(1);
+    const nl_exp_parts e = nl_vec_exp_parts(-nl_vec_least(limit, size));
     const nl_vec small = nl_vec_fma(e.scale, e.p, e.scale);
-    const nl_vec t = nl_vec_choose(size > limit, nl_vec_of(0), small), one = nl_vec_of(1);
-    return nl_vec_choose(x < nl_vec_of(0), t, one) / (one + t);
+    const nl_vec t = nl_vec_choose(size > limit, nl_vec_of(0), small);
+    return nl_vec_quotient(nl_vec_choose(x < nl_vec_of(0), t, one), one + t);
 }
 
 NL_INLINE nl_vec nl_vec_tanh(nl_vec x)
 {
-    const nl_vec twice = 2 * nl_vec_abs(x), limit = nl_vec_of(NL_EXP_LIMIT);
-    const nl_exp_parts e = nl_vec_exp_parts(-nl_vec_choose(twice > limit, limit, twice));
+    const nl_vec twice = nl_vec_abs(x + x), limit = nl_vec_of(NL_EXP_LIMIT);
+    const nl_exp_parts e = nl_vec_exp_parts(-nl_vec_least(limit, twice));
     const nl_vec m = nl_vec_fma(e.scale, e.p, e.scale - 1);
-    const nl_vec y = nl_vec_abs(m) / (2 + m);
     const nl_lanes sign = (nl_lanes)nl_vec_of((nl_real)-0.0);
-    return (nl_vec)((sign & (nl_lanes)x) | (nl_lanes)y);
+    const nl_vec signed_m = (nl_vec)((sign & (nl_lanes)x) | (~sign & (nl_lanes)m));
+    return nl_vec_quotient(signed_m, 2 + m);
 }
 
 /* act(x) */
