@@ -196,7 +196,7 @@ static inline nl_vec nl_vec_least(nl_vec a, nl_vec b)
 #endif
 }
 
-/* a / b, for 1 <= b <= 2 and in a unit in the last place: in registers of 16 floats a division takes
+/* a / b, for 1 <= b <= 2, to a unit in the last place. In registers of 16 floats a division takes
  * ten cycles; the processor's estimate of 1 / b (14 bits), a step of Newton's, and the remainder
  * take less. */
 static inline nl_vec nl_vec_quotient(nl_vec a, nl_vec b)
