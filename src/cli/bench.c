@@ -265,9 +265,9 @@ static void print_channels(const nl_bench_logging_row *r)
                (long long)c->every, 100 * c->row_ms / ((double)c->every * r->step_ms),
                c->on ? "" : "  (off)");
     }
-    printf(
-        "step %.4f ms, %lld of them; channels that are on take %.2f %% of the time, all %.2f %%\n",
-        r->step_ms, (long long)r->steps, 100 * r->share, 100 * r->share_of_all);
+    printf("step %.4f ms, %lld of them; channels that are on take %.2f %% of the time, all %.2f %% "
+           "(opening and closing the run file left out)\n",
+           r->step_ms, (long long)r->steps, 100 * r->share, 100 * r->share_of_all);
     printf("every channel off: step %.4f ms, without their code %.4f ms (%+.2f %%, %lld pairs)\n",
            r->off_ms, r->bare_ms, 100 * (r->off_ms / r->bare_ms - 1), (long long)r->pairs);
 }
