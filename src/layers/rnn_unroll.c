@@ -982,6 +982,7 @@ int64_t nl_rnn_observe_step(nl_layer *l, const nl_layer_call *c, int slot, int64
     unroll w = begin(l, c);
     const int64_t width = nl_rnn_slot_width(l, slot);
     w.t = position_of(&w, position); /* its own inverse */
+    w.pieces = 1;                    /* looked at together */
     look_before(&w, slot, pre);
     if (post && slot == NL_RNN_SLOT_X && pools(&w))
         memcpy(post, at(&w, NL_RNN_NORMED, w.t, w.g), (size_t)(w.n * w.g) * sizeof *post);

@@ -702,6 +702,47 @@ START_TEST(a_batch_in_pieces_is_its_examples_one_by_one)
 }
 END_TEST
 
+enum { GATES_MOST = 4, SEEN = GATES_MOST * 6 }; /* channels of a slot, of cells of 6 units */
+
+static void looks_the_same(const rig *all, int64_t i, const rig *one, int slot, int64_t t)
+{
+    static nl_real pre[EXAMPLES * SEEN], post[EXAMPLES * SEEN], pre_one[SEEN], post_one[SEEN];
+    const nl_layer_ops *ops = all->layer->ops;
+    const int64_t c = ops->slot_geom(all->layer, slot).c;
+    memset(post, 0, sizeof post);
+    ck_assert_int_eq(ops->observe_step(all->layer, &all->call, slot, t, pre, post), EXAMPLES);
+    ck_assert_int_eq(ops->observe_step(one->layer, &one->call, slot, t, pre_one, post_one), 1);
+    ck_assert_mem_eq(pre + i * c, pre_one, (size_t)c * sizeof *pre);
+    ck_assert_msg(memcmp(post + i * c, post_one, (size_t)c * sizeof *post) == 0,
+                  "%s: behind slot %s, step %d of example %d", ops->name, ops->slots[slot].name,
+                  (int)t, (int)i);
+}
+
+static void looks_see_every_piece(const char *spec, const char *norm)
+{
+    rig all, one;
+    open_rig(&all, (what){spec, norm, NULL, EXAMPLES, PIECE_STEPS, PIECE_IN});
+    open_rig(&one, (what){spec, norm, NULL, 1, PIECE_STEPS, PIECE_IN});
+    loss(&all);
+    for (int64_t i = 0; i < EXAMPLES; i++) {
+        memcpy(one.x, all.x + i * one.values, (size_t)one.values * sizeof *one.x);
+        loss(&one);
+        for (int k = 0; all.layer->ops->slots[k].name; k++)
+            for (int64_t t = 0; t < PIECE_STEPS && all.layer->ops->slots[k].site == NL_AT_RNN; t++)
+                looks_the_same(&all, i, &one, k, t);
+    }
+    close_rig(&all);
+    close_rig(&one);
+}
+
+START_TEST(who_looks_at_a_step_sees_the_examples_of_every_piece)
+{
+    for (int k = 0; k < CELLS; k++)
+        for (size_t m = 0; m < sizeof by_rows / sizeof *by_rows; m++)
+            looks_see_every_piece(in_pieces[k], by_rows[m]);
+}
+END_TEST
+
 static void look_away(nl_step_watch *w, const nl_layer *l, int slot, nl_side side, int64_t position,
                       int64_t n, const uint8_t *live, const nl_real *g)
 {
@@ -922,6 +963,7 @@ int main(void)
     tcase_add_test(t, one_dropout_mask_serves_every_step_and_evaluation_has_none);
     tcase_add_test(t, noise_moves_the_first_state_of_each_sequence_in_training_alone);
     tcase_add_test(t, a_batch_in_pieces_is_its_examples_one_by_one);
+    tcase_add_test(t, who_looks_at_a_step_sees_the_examples_of_every_piece);
     tcase_add_test(t, to_be_watched_changes_no_byte_of_the_gradients);
     tcase_add_test(t, a_step_is_the_same_bytes_on_any_number_of_threads);
     tcase_add_test(t, every_failing_allocation_is_a_clean_refusal);
