@@ -205,7 +205,8 @@ static inline nl_vec nl_vec_quotient(nl_vec a, nl_vec b)
     const nl_vec estimate = (nl_vec)_mm512_rcp14_ps((__m512)b);
     const nl_vec inverse = nl_vec_fma(estimate, nl_vec_fma(-b, estimate, nl_vec_of(1)), estimate);
     const nl_vec near = a * inverse;
-    return nl_vec_fma(nl_vec_fma(-b, near, a), inverse, near);
+    const nl_vec excess = nl_vec_fma(b, near, -a); /* of this sign a = -0 gives -0 */
+    return nl_vec_fma(-excess, inverse, near);
 #else
     return a / b;
 #endif

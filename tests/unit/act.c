@@ -123,6 +123,17 @@ START_TEST(limits_and_nan_are_right)
 }
 END_TEST
 
+START_TEST(zeros_keep_their_sign_where_the_function_is_odd)
+{
+    const nl_real x[] = {0, (nl_real)-0.0};
+    for (int v = 0; v <= (int)nl_cpu_level(); v++) {
+        nl_real y[2];
+        variant(v)->forward(NL_TANH, x, y, 2);
+        ck_assert_mem_eq(y, x, sizeof x);
+    }
+}
+END_TEST
+
 START_TEST(a_value_does_not_depend_on_its_place)
 {
     nl_real x[SHORT], y[SHORT], alone, dy[SHORT], dx[SHORT];
@@ -232,6 +243,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, every_kind_of_number_has_the_stated_accuracy);
     tcase_add_test(t, limits_and_nan_are_right);
+    tcase_add_test(t, zeros_keep_their_sign_where_the_function_is_odd);
     tcase_add_test(t, a_value_does_not_depend_on_its_place);
     tcase_add_test(t, backward_is_the_slope_and_works_in_place);
     tcase_add_test(t, bias_and_activation_at_once_equal_one_after_the_other);
