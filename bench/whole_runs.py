@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the channels of the run file cost whole runs: CPU time of `normlab train KEYS...` from start to end (set-up,
-evaluation and the run file included) with the default log= beside log=none, in turn.
+evaluation and the run file included) with the default log= beside log=none, in turn. The program's own time stands
+beside all of it, since what a virtual machine's system takes for fresh memory depends on its host.
 
     python3 bench/whole_runs.py [--normlab build/release/normlab] [--runs 9] [--log CHANNELS] KEYS...
 """
@@ -16,7 +17,7 @@ def cpu_seconds(command):
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{' '.join(command)}: failed")
-    return usage.ru_utime + usage.ru_stime
+    return usage.ru_utime, usage.ru_utime + usage.ru_stime
 
 
 def train(normlab, keys):
@@ -34,10 +35,11 @@ def main():
     logged = [f"log={args.log}"] if args.log else []
     pairs = [(train(args.normlab, [*args.keys, "log=none"]), train(args.normlab, args.keys + logged))
              for _ in range(args.runs)]
-    none, some = (statistics.median(side) for side in zip(*pairs))
-    shares = [100 * (b / a - 1) for a, b in pairs]
-    print(f"log=none {none:.3f} s, logged {some:.3f} s; {100 * (some / none - 1):+.1f} % of medians, "
-          f"pairs {min(shares):+.1f} to {max(shares):+.1f} %, median {statistics.median(shares):+.1f} %")
+    for what, which in ("program", 0), ("and system", 1):
+        none, some = (statistics.median(run[which] for run in side) for side in zip(*pairs))
+        shares = [100 * (b[which] / a[which] - 1) for a, b in pairs]
+        print(f"{what:10}  log=none {none:.3f} s, logged {some:.3f} s; {100 * (some / none - 1):+.1f} % of medians, "
+              f"pairs {min(shares):+.1f} to {max(shares):+.1f} %, median {statistics.median(shares):+.1f} %")
 
 
 if __name__ == "__main__":
