@@ -32,9 +32,11 @@ def main():
     parser.add_argument("--log", help="channels, where not the default")
     parser.add_argument("keys", nargs="+")
     args = parser.parse_args()
-    logged = [f"log={args.log}"] if args.log else []
-    pairs = [(train(args.normlab, [*args.keys, "log=none"]), train(args.normlab, args.keys + logged))
-             for _ in range(args.runs)]
+    sides = [[*args.keys, "log=none"], args.keys + ([f"log={args.log}"] if args.log else [])]
+    pairs = []
+    for k in range(args.runs):  # first without, then first with: who comes second may find memory warm, or cold
+        pair = [train(args.normlab, side) for side in sides[::-1 if k % 2 else 1]]
+        pairs.append(pair[::-1 if k % 2 else 1])
     for what, which in ("program", 0), ("and system", 1):
         none, some = (statistics.median(run[which] for run in side) for side in zip(*pairs))
         shares = [100 * (b[which] / a[which] - 1) for a, b in pairs]
