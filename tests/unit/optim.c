@@ -87,6 +87,9 @@ END_TEST
 
 static double noise(int64_t i) { return sin(12.9898 * (double)i) * cos(0.7 * (double)i); }
 
+/* Of many magnitudes: a sum of squares in another order is another double. */
+static double gradient(int64_t i) { return noise(i) * exp2(20 * noise(3 * i + 1)); }
+
 static void fill(nl_store *s, int step)
 {
     int64_t count;
@@ -94,7 +97,7 @@ static void fill(nl_store *s, int step)
     for (int i = 0; i < nl_store_count(s); i++) {
         const nl_item *it = nl_store_at(s, i);
         for (int64_t k = 0; k < it->count; k++)
-            g[it->at + k] = (nl_real)noise(it->at + k + 1000 * step);
+            g[it->at + k] = (nl_real)gradient(it->at + k + 1000 * step);
     }
 }
 
