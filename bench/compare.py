@@ -119,18 +119,19 @@ def main():
     parser.add_argument("--threads", type=int, choices=(1, 2), help="these alone (default: both)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    counts = [args.threads] if args.threads else [1, 2]
     if not args.json:
         print(f"{'':42} {'threads':>7} {'normlab ms':>11} {'PyTorch ms':>11}  ratio")
     if args.only not in ("kernels", "conv"):
         for case, threads, wanted in STEPS:
-            if args.only in (None, "steps", case) and args.threads in (None, threads):
+            if args.only in (None, "steps", case) and threads in counts:
                 show(args, compare_step(args, case, threads, wanted))
     if args.only in (None, "kernels"):
-        for threads in [args.threads] if args.threads else (1, 2):
+        for threads in counts:
             for row in compare_kernels(args, threads):
                 show(args, row)
     if args.only in (None, "conv"):
-        for threads in [args.threads] if args.threads else (1, 2):
+        for threads in counts:
             for row in compare_conv(args, threads):
                 show(args, row)
 

@@ -35,8 +35,10 @@ def main():
     sides = [[*args.keys, "log=none"], args.keys + ([f"log={args.log}"] if args.log else [])]
     pairs = []
     for k in range(args.runs):  # first without, then first with: who comes second may find memory warm, or cold
-        pair = [train(args.normlab, side) for side in sides[::-1 if k % 2 else 1]]
-        pairs.append(pair[::-1 if k % 2 else 1])
+        pair = [None, None]
+        for which in (1, 0) if k % 2 else (0, 1):
+            pair[which] = train(args.normlab, sides[which])
+        pairs.append(pair)
     for what, which in ("program", 0), ("and system", 1):
         none, some = (statistics.median(run[which] for run in side) for side in zip(*pairs))
         shares = [100 * (b[which] / a[which] - 1) for a, b in pairs]
