@@ -458,6 +458,7 @@ static int64_t flops(const nl_conv *c, int64_t n)
 {
     return 2 * n * c->g.out_h * c->g.out_w * weights_of(&c->g);
 }
+
 /* Of an image; an even number where there are several: two threads meet at the same place in every
  * pass. */
 static int64_t chunks_of(int64_t n, int64_t rows)

@@ -32,11 +32,6 @@ static const nl_real nl_exp_poly[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334
                                       4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
 #endif
 
-NL_INLINE nl_vec nl_vec_choose(nl_lanes if_set, nl_vec yes, nl_vec no)
-{
-    return (nl_vec)((if_set & (nl_lanes)yes) | (~if_set & (nl_lanes)no));
-}
-
 NL_INLINE nl_vec nl_vec_abs(nl_vec x)
 {
     return (nl_vec)((nl_lanes)x & ~(nl_lanes)nl_vec_of((nl_real)-0.0));

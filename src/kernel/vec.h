@@ -179,6 +179,11 @@ static inline nl_vec nl_vec_sqrt(nl_vec v)
 #endif
 }
 
+static inline nl_vec nl_vec_choose(nl_lanes if_set, nl_vec yes, nl_vec no)
+{
+    return (nl_vec)((if_set & (nl_lanes)yes) | (~if_set & (nl_lanes)no));
+}
+
 /* b where a is NaN. */
 static inline nl_vec nl_vec_least(nl_vec a, nl_vec b)
 {
@@ -191,8 +196,7 @@ static inline nl_vec nl_vec_least(nl_vec a, nl_vec b)
 #elif defined(__AVX2__)
     return (nl_vec)_mm256_min_ps((__m256)a, (__m256)b);
 #else
-    const nl_lanes less = a < b;
-    return (nl_vec)((less & (nl_lanes)a) | (~less & (nl_lanes)b));
+    return nl_vec_choose(a < b, a, b);
 #endif
 }
 

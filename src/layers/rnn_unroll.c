@@ -559,7 +559,9 @@ static bool has_later_gradient(const unroll *w) { return w->step.carries_before 
 static void keep_inner_gradient(const unroll *w)
 {
     const nl_real *ds = w->v[NL_RNN_DS], *dk = w->step.dk;
-    for (int64_t i = w->from * w->u; has_later_gradient(w) && i < w->to * w->u; i++)
+    if (!has_later_gradient(w))
+        return;
+    for (int64_t i = w->from * w->u; i < w->to * w->u; i++)
         w->v[NL_RNN_DS_ALL][i] = ds[i] + dk[i];
 }
 
