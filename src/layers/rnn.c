@@ -184,29 +184,35 @@ int64_t nl_rnn_pieces(int64_t n)
 }
 
 /* Rows and columns of a variable; no rows where the layer does without it. */
-static nl_geom size_of(const nl_layer *l, int id)
+static nl_geom size_of_state(const nl_layer *l, int id)
 {
     const nl_rnn *o = l->self;
     const nl_rnn_cell *cell = nl_rnn_cell_of(l);
-    const int64_t u = o->units, g = gate_values(l), gh = recurrent_values(l);
-    const int64_t in = l->in.c, n = l->n, all = l->in.s * n;
-    const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
-    const bool act = l->norm[NL_RNN_SLOT_ACT];
-    const bool pools = nl_norm_takes_sequence(l->norm[NL_RNN_SLOT_X]);
-    const bool drops = o->recurrent_dropout > 0, by_rows = nl_rnn_goes_by_rows(l);
-    const int64_t pieces = by_rows ? nl_rnn_pieces(n) : 0, kept = by_rows ? n : all;
+    const int64_t u = o->units, n = l->n;
     switch (id) {
-    case NL_RNN_WX: return (nl_geom){.n = in, .c = g};
-    case NL_RNN_WH: return (nl_geom){.n = u, .c = gh};
+    case NL_RNN_WX: return (nl_geom){.n = l->in.c, .c = gate_values(l)};
+    case NL_RNN_WH: return (nl_geom){.n = u, .c = recurrent_values(l)};
     case NL_RNN_WHN: return (nl_geom){.n = cell->early ? u : 0, .c = u};
-    case NL_RNN_B: return (nl_geom){.n = o->bias, .c = g};
+    case NL_RNN_B: return (nl_geom){.n = o->bias, .c = gate_values(l)};
     case NL_RNN_BH: return (nl_geom){.n = o->bias && cell->apart && !cell->early, .c = u};
     case NL_RNN_H0: return (nl_geom){.n = o->learn_initial, .c = u};
     case NL_RNN_K0: return (nl_geom){.n = o->learn_initial && cell->carries, .c = u};
     case NL_RNN_LAST_H: return (nl_geom){.n = l->stateful ? l->batch : 0, .c = u};
     case NL_RNN_LAST_K: return (nl_geom){.n = l->stateful && cell->carries ? l->batch : 0, .c = u};
     case NL_RNN_EVAL_H: return (nl_geom){.n = l->stateful ? n : 0, .c = u};
-    case NL_RNN_EVAL_K: return (nl_geom){.n = l->stateful && cell->carries ? n : 0, .c = u};
+    default: return (nl_geom){.n = l->stateful && cell->carries ? n : 0, .c = u};
+    }
+}
+
+static nl_geom size_of_pass(const nl_layer *l, int id)
+{
+    const nl_rnn *o = l->self;
+    const nl_rnn_cell *cell = nl_rnn_cell_of(l);
+    const int64_t u = o->units, g = gate_values(l), gh = recurrent_values(l);
+    const int64_t in = l->in.c, n = l->n, all = l->in.s * n;
+    const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
+    const bool pools = nl_norm_takes_sequence(l->norm[NL_RNN_SLOT_X]);
+    switch (id) {
     case NL_RNN_IN: return (nl_geom){.n = all, .c = in};
     case NL_RNN_LIVE: return (nl_geom){.n = 1, .c = (all + 7) / 8};
     case NL_RNN_PX: return (nl_geom){.n = all, .c = g};
@@ -217,16 +223,28 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_HS:
     case NL_RNN_S: return (nl_geom){.n = all + n, .c = u};
     case NL_RNN_Z: return (nl_geom){.n = c ? all + n : 0, .c = u};
-    case NL_RNN_DROPPED: return (nl_geom){.n = drops ? all : 0, .c = u};
+    case NL_RNN_DROPPED: return (nl_geom){.n = o->recurrent_dropout > 0 ? all : 0, .c = u};
     case NL_RNN_KEEP_X: return (nl_geom){.n = o->dropout > 0 ? n : 0, .c = in};
-    case NL_RNN_KEEP_H: return (nl_geom){.n = drops ? n : 0, .c = u};
+    case NL_RNN_KEEP_H: return (nl_geom){.n = o->recurrent_dropout > 0 ? n : 0, .c = u};
+    case NL_RNN_Y: return (nl_geom){.n = l->norm[NL_RNN_SLOT_ACT] ? n * l->out.s : 0, .c = u};
     case NL_RNN_SEEN: return (nl_geom){.n = 1, .c = l->in.s};
-    case NL_RNN_POOLED:
-    case NL_RNN_NORMED:
-    case NL_RNN_SWAP: return (nl_geom){.n = pools ? all : 0, .c = g};
     case NL_RNN_NX: return (nl_geom){.n = x && !pools ? n : 0, .c = g};
     case NL_RNN_NH: return (nl_geom){.n = h ? n : 0, .c = gh};
     case NL_RNN_NHN: return (nl_geom){.n = h && cell->early ? n : 0, .c = u};
+    default: return (nl_geom){.n = pools ? all : 0, .c = g}; /* pooled, normed, swap */
+    }
+}
+
+static nl_geom size_of_gradient(const nl_layer *l, int id)
+{
+    const nl_rnn *o = l->self;
+    const nl_rnn_cell *cell = nl_rnn_cell_of(l);
+    const int64_t u = o->units, g = gate_values(l), gh = recurrent_values(l);
+    const int64_t in = l->in.c, n = l->n, all = l->in.s * n;
+    const bool x = l->norm[NL_RNN_SLOT_X], h = l->norm[NL_RNN_SLOT_H], c = l->norm[NL_RNN_SLOT_C];
+    const bool by_rows = nl_rnn_goes_by_rows(l);
+    const int64_t pieces = by_rows ? nl_rnn_pieces(n) : 0, kept = by_rows ? n : all;
+    switch (id) {
     case NL_RNN_DGATE: return (nl_geom){.n = kept, .c = g};
     case NL_RNN_DGATE_H: return (nl_geom){.n = cell->apart ? kept : 0, .c = gh};
     case NL_RNN_DPX: return (nl_geom){.n = x ? kept : 0, .c = g};
@@ -235,22 +253,29 @@ static nl_geom size_of(const nl_layer *l, int id)
     case NL_RNN_DIN: return (nl_geom){.n = kept, .c = in};
     case NL_RNN_DH:
     case NL_RNN_DZ: return (nl_geom){.n = n, .c = u};
+    case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
     case NL_RNN_DS: return (nl_geom){.n = c ? n : 0, .c = u};
     case NL_RNN_DS_ALL: return (nl_geom){.n = c && cell->carries ? n : 0, .c = u};
     case NL_RNN_DQ: return (nl_geom){.n = h && cell->early ? n : 0, .c = u};
-    case NL_RNN_DK: return (nl_geom){.n = cell->carries ? n : 0, .c = u};
-    case NL_RNN_DU: return (nl_geom){.n = drops ? n : 0, .c = u};
+    case NL_RNN_DU: return (nl_geom){.n = o->recurrent_dropout > 0 ? n : 0, .c = u};
     case NL_RNN_DV: return (nl_geom){.n = cell->early ? n : 0, .c = u};
+    case NL_RNN_DY: return (nl_geom){.n = l->norm[NL_RNN_SLOT_ACT] ? n * l->out.s : 0, .c = u};
     case NL_RNN_SUM_WX: return (nl_geom){.n = pieces, .c = in * g};
     case NL_RNN_SUM_WH: return (nl_geom){.n = pieces, .c = u * gh};
     case NL_RNN_SUM_WHN: return (nl_geom){.n = cell->early ? pieces : 0, .c = u * u};
     case NL_RNN_SUM_B: return (nl_geom){.n = o->bias ? pieces : 0, .c = g};
     case NL_RNN_SUM_BH:
         return (nl_geom){.n = o->bias && cell->apart && !cell->early ? pieces : 0, .c = u};
-    case NL_RNN_Y:
-    case NL_RNN_DY: return (nl_geom){.n = act ? n * l->out.s : 0, .c = u};
-    default: return (nl_geom){.n = blocks_of(l), .c = g};
+    default: return (nl_geom){.n = blocks_of(l), .c = g}; /* sums */
     }
+}
+
+static nl_geom size_of(const nl_layer *l, int id)
+{
+    if (id < NL_RNN_IN) {
+        return size_of_state(l, id);
+    }
+    return id < NL_RNN_DGATE ? size_of_pass(l, id) : size_of_gradient(l, id);
 }
 
 static int64_t extent(const nl_layer *l, int id, int dim)
