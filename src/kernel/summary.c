@@ -19,8 +19,6 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- powers about a center */
 
-static inline nl_vec most_of(nl_vec a, nl_vec b) { return nl_vec_choose(a > b, a, b); }
-
 /* Of count values, a multiple of NL_LANES. */
 static void add_powers(const nl_real *v, int64_t count, nl_real center, double *sum, nl_vec *least,
                        nl_vec *most)
@@ -33,7 +31,7 @@ static void add_powers(const nl_real *v, int64_t count, nl_real center, double *
         s3 = nl_vec_fma(square, d, s3);
         s4 = nl_vec_fma(square, square, s4);
         lo = nl_vec_least(lo, x);
-        hi = most_of(hi, x);
+        hi = nl_vec_most(hi, x);
     }
     *least = lo;
     *most = hi;

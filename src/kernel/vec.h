@@ -200,6 +200,22 @@ static inline nl_vec nl_vec_least(nl_vec a, nl_vec b)
 #endif
 }
 
+/* b where a is NaN. */
+static inline nl_vec nl_vec_most(nl_vec a, nl_vec b)
+{
+#if defined(__AVX512F__) && defined(NL_F64)
+    return (nl_vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX512F__)
+    return (nl_vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && defined(NL_F64)
+    return (nl_vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__AVX2__)
+    return (nl_vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return nl_vec_choose(a > b, a, b);
+#endif
+}
+
 /* a / b, for 1 <= b <= 2, to a unit in the last place. In registers of 16 floats a division takes
  * ten cycles; the processor's estimate of 1 / b (14 bits), a step of Newton's, and the remainder
  * take less. */
