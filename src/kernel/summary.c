@@ -85,44 +85,54 @@ static void leave_out(const nl_real *v, int64_t count, nl_real value, uint16_t *
         at[i] = v[i] == value ? NL_IN_NO_BIN : at[i];
 }
 
-static inline nl_shorts in_wanted(nl_shorts at, const uint16_t *wanted, int wants)
+/* Bit l of `set` stands for v[l]. Gives how many are kept then. */
+static inline int64_t keep_set(const nl_real *v, uint32_t set, nl_real *kept, int64_t n)
 {
-    nl_shorts in = {0};
-    for (int k = 0; k < wants; k++)
-        in |= (nl_shorts)(at == wanted[k]);
-    return in;
+    const uint32_t lanes = (uint32_t)((1ULL << NL_LANES) - 1);
+    for (int l = 0; l < NL_SHORTS; l += NL_LANES)
+        n += nl_vec_pack(kept + n, nl_vec_load(v + l), set >> l & lanes);
+    return n;
 }
 
-/* Those of a register's worth of values; gives how many are kept then. */
-static inline int64_t keep_lanes(const nl_real *v, nl_shorts in, const uint16_t *is, int lanes,
-                                 uint16_t *at, nl_real *kept, int64_t n)
+/* Of a multiple of NL_SHORTS; wants is a constant to the compiler. */
+NL_INLINE int64_t keep_whole(const nl_real *v, int64_t count, const uint16_t *wanted, int wants,
+                             const uint16_t *at, nl_real *kept)
 {
-    for (int i = 0; i < lanes; i++) {
-        kept[n] = v[i];
-        at[n] = is[i];
-        n += in[i] & 1;
+    nl_shorts each[NL_WANTED_MOST];
+    int64_t n = 0;
+    for (int k = 0; k < wants; k++)
+        each[k] = wanted[k] - (nl_shorts){0};
+    for (int64_t i = 0; i < count; i += NL_SHORTS) {
+        nl_shorts is;
+        memcpy(&is, at + i, sizeof is);
+        const uint32_t set = nl_shorts_among(is, each, wants);
+        if (set)
+            n = keep_set(v + i, set, kept, n);
     }
     return n;
 }
 
-static int64_t keep(const nl_real *v, int64_t count, const uint16_t *wanted, int wants,
-                    uint16_t *at, nl_real *kept)
+static bool is_among(uint16_t is, const uint16_t *wanted)
 {
+    bool among = false;
+    for (int k = 0; k < NL_WANTED_MOST; k++)
+        among |= is == wanted[k];
+    return among;
+}
+
+static int64_t keep(const nl_real *v, int64_t count, const uint16_t wanted[NL_WANTED_MOST],
+                    const uint16_t *at, nl_real *kept)
+{
+    enum { MOSTLY = 8 };
     const int64_t whole = count - count % NL_SHORTS;
-    int64_t n = 0;
-    uint16_t is[NL_SHORTS] = {0};
-    nl_shorts in;
-    for (int64_t i = 0; i < whole; i += NL_SHORTS) {
-        memcpy(is, at + i, sizeof is);
-        memcpy(&in, is, sizeof in);
-        in = in_wanted(in, wanted, wants);
-        if (nl_shorts_any(in))
-            n = keep_lanes(v + i, in, is, NL_SHORTS, at, kept, n);
+    const bool few = wanted[MOSTLY - 1] == wanted[NL_WANTED_MOST - 1];
+    int64_t n = few ? keep_whole(v, whole, wanted, MOSTLY, at, kept)
+                    : keep_whole(v, whole, wanted, NL_WANTED_MOST, at, kept);
+    for (int64_t i = whole; i < count; i++) {
+        kept[n] = v[i];
+        n += is_among(at[i], wanted);
     }
-    memcpy(is, at + whole, (size_t)(count - whole) * sizeof *at);
-    memcpy(&in, is, sizeof in);
-    return keep_lanes(v + whole, in_wanted(in, wanted, wants), is, (int)(count - whole), at, kept,
-                      n);
+    return n;
 }
 
 /* ---- flat parts of an activation */

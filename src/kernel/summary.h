@@ -21,7 +21,7 @@ typedef struct nl_biased {
     int64_t rows, c;
 } nl_biased;
 
-enum { NL_IN_NO_BIN = 0xffff };
+enum { NL_IN_NO_BIN = 0xffff, NL_WANTED_MOST = 14 /* bins */ };
 
 typedef struct nl_summary_kernels {
     /* Of count > 0 values, which are finite. */
@@ -31,10 +31,10 @@ typedef struct nl_summary_kernels {
                   uint16_t *at);
     /* at[i] = NL_IN_NO_BIN where v[i] is the value. */
     void (*leave_out)(const nl_real *v, int64_t count, nl_real value, uint16_t *at);
-    /* Moves to kept what lies in one of the wanted bins, and at along to its front. Gives their
-     * number. kept is not v. */
-    int64_t (*keep)(const nl_real *v, int64_t count, const uint16_t *wanted, int wants,
-                    uint16_t *at, nl_real *kept);
+    /* Copies to kept what lies in one of the wanted bins, which ascend; the last one stands in all
+     * places that are left. Gives their number. kept is not v and has room for count values. */
+    int64_t (*keep)(const nl_real *v, int64_t count, const uint16_t wanted[NL_WANTED_MOST],
+                    const uint16_t *at, nl_real *kept);
     /* Adds to flat[c] the rows in which the activation is flat: relu where v + bias <= 0, others
      * where |v + bias| > limit. */
     void (*flat)(nl_biased b, nl_act act, nl_real limit, int64_t *flat);

@@ -273,20 +273,49 @@ static inline nl_vec nl_vec_shuffle(nl_vec a, nl_vec b, nl_lanes at)
 #endif
 }
 
+/* Writes the lanes whose bits are set to p, one behind the other, and may write anything to the
+ * rest of a register's memory there. Gives their number. */
+static inline int nl_vec_pack(nl_real *p, nl_vec v, uint32_t bits)
+{
+#if defined(__AVX512F__) && defined(NL_F64)
+    _mm512_storeu_pd(p, _mm512_maskz_compress_pd((__mmask8)bits, (__m512d)v));
+    return __builtin_popcount(bits);
+#elif defined(__AVX512F__)
+    _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)bits, (__m512)v));
+    return __builtin_popcount(bits);
+#else
+    int count = 0;
+    for (; bits; bits &= bits - 1)
+        p[count++] = v[__builtin_ctz(bits)];
+    return count;
+#endif
+}
+
 /* 16-bit numbers; a comparison gives 0 or 0xffff. */
 typedef uint16_t nl_shorts __attribute__((vector_size(NL_VECTOR_BYTES)));
 enum { NL_SHORTS = NL_VECTOR_BYTES / (int)sizeof(uint16_t) };
 
-static inline bool nl_shorts_any(nl_shorts v)
+/* Bit l: lane l of v is one of these numbers, each in all lanes of a register. */
+NL_INLINE uint32_t nl_shorts_among(nl_shorts v, const nl_shorts *these, int count)
 {
-#if defined(__AVX512F__)
-    return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
-#elif defined(__AVX2__)
-    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#if defined(__AVX512BW__)
+    uint32_t among = 0;
+    for (int k = 0; k < count; k++)
+        among |= _mm512_cmpeq_epi16_mask((__m512i)v, (__m512i)these[k]);
+    return among;
 #else
-    uint64_t half[2];
-    memcpy(half, &v, sizeof half);
-    return (half[0] | half[1]) != 0;
+    nl_shorts among = {0};
+    for (int k = 0; k < count; k++)
+        among |= (nl_shorts)(v == these[k]);
+#if defined(__AVX2__)
+    const __m256i bytes = _mm256_packs_epi16((__m256i)among, _mm256_setzero_si256());
+    return (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(bytes, 0x08));
+#else
+    uint32_t bits = 0;
+    for (int l = 0; l < NL_SHORTS; l++)
+        bits |= (uint32_t)(among[l] & 1) << l;
+    return bits;
+#endif
 #endif
 }
 

@@ -8,7 +8,8 @@
 
 const double nl_percentiles[NL_PERCENTILES] = {1, 5, 15, 50, 85, 95, 99};
 
-enum { BINS = 4096, VALUES_A_BIN = 4, WANTED_MOST = 2 * NL_PERCENTILES };
+enum { BINS = 4096, VALUES_A_BIN = 4 };
+_Static_assert((int)NL_WANTED_MOST == 2 * (int)NL_PERCENTILES, "a rank and the next one each");
 
 /* A bin in which a percentile lies. */
 typedef struct wanted {
@@ -25,8 +26,9 @@ struct nl_ranker {
     uint16_t *at;           /* the bin of each value, then of each candidate */
     int32_t count[2][BINS]; /* values by bins, every other one */
     uint8_t number[BINS];   /* of those in want: their place there */
-    wanted want[WANTED_MOST];
-    int wants;
+    wanted want[NL_WANTED_MOST];
+    int wants, bins; /* bins are 1 / scale wide and begin at from */
+    nl_real from, scale;
 };
 
 nl_status nl_ranker_open(nl_ranker **out, int64_t values)
@@ -56,26 +58,33 @@ void nl_ranker_close(nl_ranker *r)
 
 /* ---- the bins */
 
-/* Gives their number. */
-static int fill_bins(nl_ranker *r, const nl_real *v, int64_t count, double from, double to)
+static void set_bins(nl_ranker *r, int64_t count, double from, double to)
 {
     const int64_t affordable = count / VALUES_A_BIN;
-    const int bins = !(to > from) || affordable < 1 ? 1
-                     : affordable < BINS            ? (int)affordable
-                                                    : BINS;
-    const double scale = to > from ? bins / (to - from) : 0;
+    r->bins = !(to > from) || affordable < 1 ? 1 : affordable < BINS ? (int)affordable : BINS;
+    r->from = (nl_real)from;
+    r->scale = (nl_real)(to > from ? r->bins / (to - from) : 0);
+}
+
+/* Writes the bin of each value to at. */
+static void place(nl_ranker *r, const nl_real *v, int64_t count)
+{
+    nl_summary_kernel()->place(v, count, r->from, r->scale, r->bins - 1, r->at);
+}
+
+static void fill_bins(nl_ranker *r, const nl_real *v, int64_t count)
+{
+    place(r, v, count);
     for (int k = 0; k < 2; k++)
-        memset(r->count[k], 0, (size_t)bins * sizeof *r->count[k]);
-    nl_summary_kernel()->place(v, count, (nl_real)from, (nl_real)scale, bins - 1, r->at);
+        memset(r->count[k], 0, (size_t)r->bins * sizeof *r->count[k]);
     for (int64_t i = 0; i + 1 < count; i += 2) {
         r->count[0][r->at[i]]++;
         r->count[1][r->at[i + 1]]++;
     }
     if (count % 2)
         r->count[0][r->at[count - 1]]++;
-    for (int b = 0; b < bins; b++)
+    for (int b = 0; b < r->bins; b++)
         r->count[0][b] += r->count[1][b];
-    return bins;
 }
 
 static void want_bin(nl_ranker *r, int bin, int64_t below)
@@ -85,19 +94,46 @@ static void want_bin(nl_ranker *r, int bin, int64_t below)
         .bin = (uint16_t)bin, .below = below, .here = r->count[0][bin], .common = (nl_real)NAN};
 }
 
-/* The bins of the values at these ranks and behind them. */
-static void choose_bins(nl_ranker *r, int bins, const int64_t *rank)
+/* In bins [from, to). */
+static int64_t values_in(const nl_ranker *r, int from, int to)
 {
-    int64_t below = 0;
-    int k = 0; /* percentiles whose two values have been met */
+    int32_t sum = 0;
+    for (int b = from; b < to; b++)
+        sum += r->count[0][b];
+    return sum;
+}
+
+/* From the least bin on, for the values at these ranks and behind them. */
+typedef struct search {
+    const int64_t *rank;
+    int met;       /* percentiles whose two values have been found */
+    int64_t below; /* values in the bins so far */
+} search;
+
+static void search_bins(nl_ranker *r, search *s, int from, int to)
+{
+    for (int b = from; b < to && s->met < NL_PERCENTILES; b++) {
+        const int64_t end = s->below + r->count[0][b];
+        if (s->rank[s->met] < end && end > s->below)
+            want_bin(r, b, s->below);
+        while (s->met < NL_PERCENTILES && s->rank[s->met] + 1 < end)
+            s->met++;
+        s->below = end;
+    }
+}
+
+static void choose_bins(nl_ranker *r, const int64_t *rank)
+{
+    enum { STRETCH = 64 }; /* most have none of the values */
+    search s = {.rank = rank};
     r->wants = 0;
-    for (int b = 0; b < bins && k < NL_PERCENTILES; b++) {
-        const int64_t end = below + r->count[0][b];
-        if (rank[k] < end && end > below)
-            want_bin(r, b, below);
-        while (k < NL_PERCENTILES && rank[k] + 1 < end)
-            k++;
-        below = end;
+    for (int b = 0; b < r->bins && s.met < NL_PERCENTILES; b += STRETCH) {
+        const int end = b + STRETCH < r->bins ? b + STRETCH : r->bins;
+        const int64_t here = values_in(r, b, end);
+        if (s.below + here <= rank[s.met])
+            s.below += here;
+        else
+            search_bins(r, &s, b, end);
     }
 }
 
@@ -122,15 +158,16 @@ static void leave_out_common(nl_ranker *r, const nl_real *v, int64_t count)
 
 static int64_t keep_candidates(nl_ranker *r, const nl_real *v, int64_t count)
 {
-    uint16_t bin[WANTED_MOST];
-    for (int k = 0; k < r->wants; k++)
-        bin[k] = r->want[k].bin;
-    return nl_summary_kernel()->keep(v, count, bin, r->wants, r->at, r->kept);
+    uint16_t bin[NL_WANTED_MOST];
+    for (int k = 0; k < NL_WANTED_MOST; k++)
+        bin[k] = r->want[k < r->wants ? k : r->wants - 1].bin;
+    return nl_summary_kernel()->keep(v, count, bin, r->at, r->kept);
 }
 
 static void sort_by_bins(nl_ranker *r, int64_t kept)
 {
     nl_real *to = r->sorted;
+    place(r, r->kept, kept);
     for (int64_t i = 0; i < kept; i++)
         r->want[r->number[r->at[i]]].candidates++;
     for (int k = 0; k < r->wants; k++) {
@@ -204,7 +241,7 @@ static void bring_smallest(nl_real *v, int64_t count)
 /* Ranks are asked for in order, each with the one behind it. */
 static nl_real candidate_at(wanted *w, int64_t rank)
 {
-    enum { FEW = 128 }; /* sorted when first asked */
+    enum { FEW = 64 }; /* sorted when first asked */
     nl_real *rest = w->candidate + w->placed;
     const int64_t count = w->candidates - w->placed;
     if (count <= FEW) {
@@ -242,7 +279,9 @@ void nl_rank_percentiles(nl_ranker *r, const nl_real *v, int64_t count, double f
         rank[k] = (int64_t)at;
         part[k] = at - (double)rank[k];
     }
-    choose_bins(r, fill_bins(r, v, count, from, to), rank);
+    set_bins(r, count, from, to);
+    fill_bins(r, v, count);
+    choose_bins(r, rank);
     leave_out_common(r, v, count);
     sort_by_bins(r, keep_candidates(r, v, count));
     for (int k = 0; k < NL_PERCENTILES; k++) {
