@@ -29,7 +29,7 @@ enum {
     STRIDE_MAX = 4,      /* above, the gradient of x has too many classes */
     PAD_MOST = 1024,
     WANTED_BLOCKS = 64, /* of few images, rows are blocks too */
-    RUN_CHUNKS = 2,     /* of an image, by_runs */
+    CHUNKS = 2,         /* of an image where it is copied, and by_runs */
     SLACK = 64          /* reals behind the planes that a register may read */
 };
 
@@ -302,7 +302,7 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
     if (c->by_planes)
         c->planes = nl_alloc((size_t)(n * planes_of(c) + SLACK), sizeof *c->planes);
     if (c->by_runs)
-        c->rows = nl_alloc((size_t)(n * RUN_CHUNKS * row_room(g)), sizeof *c->rows);
+        c->rows = nl_alloc((size_t)(n * CHUNKS * row_room(g)), sizeof *c->rows);
     if (!c->flipped || !c->part || (c->framed && !c->frame) || (c->by_planes && !c->planes) ||
         (c->by_runs && !c->rows)) {
         nl_conv_close(c);
@@ -471,10 +471,10 @@ static void frame_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->g, *inner = &p->c->inner;
-    const int64_t row = g->w * g->in;
-    nl_real *to = p->to + b * image_of(inner) + (g->pad_top * inner->w + g->pad_left) * g->in;
-    for (int64_t i = 0; i < g->h; i++)
-        memcpy(to + i * inner->w * g->in, p->x + b * image_of(g) + i * row,
+    const int64_t n = b / CHUNKS, k = b % CHUNKS, row = g->w * g->in;
+    nl_real *to = p->to + n * image_of(inner) + (g->pad_top * inner->w + g->pad_left) * g->in;
+    for (int64_t i = nl_edge(g->h, CHUNKS, k); i < nl_edge(g->h, CHUNKS, k + 1); i++)
+        memcpy(to + i * inner->w * g->in, p->x + n * image_of(g) + i * row,
                (size_t)row * sizeof *to);
 }
 
@@ -484,7 +484,7 @@ static const nl_real *framed(const nl_conv *c, int64_t n, const nl_real *x)
     pass p = {.c = c, .x = x, .to = c->frame};
     if (!c->framed)
         return x;
-    nl_for(n, n * image_of(&c->g) * (int64_t)sizeof *x, frame_block, &p);
+    nl_for(n * CHUNKS, n * image_of(&c->g) * (int64_t)sizeof *x, frame_block, &p);
     return c->frame;
 }
 
@@ -493,9 +493,10 @@ static void plane_block(int64_t b, void *arg)
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->g, *inner = &p->c->inner;
     const int64_t top = g->pad_top - inner->pad_top, left = g->pad_left - inner->pad_left;
-    const nl_real *x = p->x + b * image_of(g);
-    nl_real *to = p->to + b * planes_of(p->c) + top * inner->w + left;
-    for (int64_t i = 0; i < g->h; i++)
+    const int64_t n = b / CHUNKS, k = b % CHUNKS;
+    const nl_real *x = p->x + n * image_of(g);
+    nl_real *to = p->to + n * planes_of(p->c) + top * inner->w + left;
+    for (int64_t i = nl_edge(g->h, CHUNKS, k); i < nl_edge(g->h, CHUNKS, k + 1); i++)
         nl_small_gemm()->transpose(g->w, g->in, x + i * g->w * g->in, g->in, to + i * inner->w,
                                    inner->h * inner->w);
 }
@@ -524,7 +525,7 @@ static void forward_by_planes(nl_conv *c, int64_t n, const nl_real *x, const nl_
     pass in = {.c = c, .x = x, .to = c->planes};
     pass p = {.c = c, .x = c->planes, .w = w, .to = y, .n = n};
     p.chunks = chunks_of(n, c->g.out_h);
-    nl_for(n, n * image_of(&c->g) * (int64_t)sizeof *x, plane_block, &in);
+    nl_for(n * CHUNKS, n * image_of(&c->g) * (int64_t)sizeof *x, plane_block, &in);
     nl_for(n * p.chunks, flops(c, n), planes_forward_block, &p);
 }
 
@@ -630,8 +631,8 @@ static void run_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->g;
-    const int64_t n = b / RUN_CHUNKS, k = b % RUN_CHUNKS;
-    for (int64_t i = nl_edge(g->h, RUN_CHUNKS, k); i < nl_edge(g->h, RUN_CHUNKS, k + 1); i++)
+    const int64_t n = b / CHUNKS, k = b % CHUNKS;
+    for (int64_t i = nl_edge(g->h, CHUNKS, k); i < nl_edge(g->h, CHUNKS, k + 1); i++)
         run_row(p, p->y + n * result_of(g), i, p->c->rows + b * row_room(g),
                 p->to + n * image_of(g) + i * g->w * g->in);
 }
@@ -651,7 +652,7 @@ void nl_conv_data_gradient(nl_conv *c, int64_t n, const nl_real *dy, const nl_re
     pass p = {.c = c, .y = dy, .w = w, .to = dx, .n = n, .add = add};
     if (c->by_runs) {
         flip_runs(c, w);
-        nl_for(n * RUN_CHUNKS, flops(c, n), run_block, &p);
+        nl_for(n * CHUNKS, flops(c, n), run_block, &p);
         return;
     }
     p.chunks = c->depthwise ? 1 : chunks_of(n, c->back[0].rows);

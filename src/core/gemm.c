@@ -326,7 +326,7 @@ void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .span = g->k,
               .ahead = next_panel};
     cut_into_panels(&c);
-    nl_for(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
+    nl_for_in_order(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
 }
 
 void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_real *y, int64_t ldy,
@@ -346,7 +346,7 @@ void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .span = span_of(r, parts),
               .ahead = parts > 1 ? NULL : next_stripe};
     cut_into_stripes(&c);
-    nl_for(c.row_blocks * c.column_blocks * parts, flops(&c), do_block, &c);
+    nl_for_in_order(c.row_blocks * c.column_blocks * parts, flops(&c), do_block, &c);
     if (parts > 1) {
         fold f = {g->part, parts, size, d, add};
         nl_for(ceil_div(size, FOLD_WIDTH), parts * size, fold_block, &f);
@@ -393,7 +393,7 @@ void nl_gemm_nt_turned(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, nl_
               .add = add,
               .span = g->o};
     cut_into_panels(&c);
-    nl_for(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
+    nl_for_in_order(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
 }
 
 static void multiply_by_turned_y(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy,
@@ -413,7 +413,7 @@ static void multiply_by_turned_y(nl_gemm *g, int64_t r, const nl_real *y, int64_
               .ahead = next_weights};
     make_panels((turn){y, ldy, r, g->o, g->panels});
     count_blocks(&c);
-    nl_for(c.row_blocks * c.column_blocks, flops(&c), do_turned_block, &c);
+    nl_for_in_order(c.row_blocks * c.column_blocks, flops(&c), do_turned_block, &c);
 }
 
 void nl_gemm_nt(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, const nl_real *w, nl_real *x,

@@ -664,6 +664,16 @@ static void clear_small_gradients(nl_model *m)
     }
 }
 
+/* In the middle of memory that a larger one has, too: a thread writes where it wrote before. */
+static nl_real *place_of_gradient(nl_model *m, int i)
+{
+    enum { LINE = 64 / (int)sizeof(nl_real) };
+    const nl_item *room = nl_store_at(m->store, m->dy[i]);
+    const nl_shape *out = &m->layer[i]->out;
+    const int64_t spare = room->count - m->setup.n * out->s * out->c;
+    return (nl_real *)room->val + spare / 2 / LINE * LINE;
+}
+
 /* The gradient of an output that two layers read is written by the later one and added to by the
  * earlier one, so a layer's own comes complete. */
 static void call_for_gradient(nl_model *m, const nl_layer *l, nl_layer_call *c)
@@ -674,7 +684,7 @@ static void call_for_gradient(nl_model *m, const nl_layer *l, nl_layer_call *c)
         return;
     c->add_dx = m->gradient[l->from] != NULL;
     if (!c->add_dx)
-        m->gradient[l->from] = values(m, m->dy, l->from);
+        m->gradient[l->from] = place_of_gradient(m, l->from);
     c->dx = m->gradient[l->from];
 }
 

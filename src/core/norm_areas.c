@@ -7,14 +7,23 @@
 
 /* ---- the cut */
 
+/* An even number where there are several: two threads meet in the middle in every pass. */
 static int64_t chunks_of(int64_t rows, int64_t c)
 {
-    const int64_t chunks = (rows * c + NL_CHUNK_VALUES - 1) / NL_CHUNK_VALUES;
+    const int64_t pairs = (rows * c + 2 * NL_CHUNK_VALUES - 1) / (2 * NL_CHUNK_VALUES);
     const int64_t most = rows < NL_CHUNKS_MAX ? rows : NL_CHUNKS_MAX;
-    return chunks < 1 ? 1 : chunks > most ? most : chunks;
+    return rows * c <= NL_CHUNK_VALUES ? 1 : 2 * pairs > most ? most : 2 * pairs;
 }
 
 int64_t nl_row_blocks(int64_t rows, int64_t c) { return chunks_of(rows, c); }
+
+int64_t nl_row_edge(int64_t rows, int64_t blocks, int64_t b)
+{
+    int64_t whole = NL_ROWS_AT_ONCE;
+    while (whole > 1 && whole > rows / blocks)
+        whole /= 2;
+    return b == blocks ? rows : nl_edge(rows, blocks, b) / whole * whole;
+}
 
 int64_t nl_tile_rows(int64_t c, int64_t arrays)
 {

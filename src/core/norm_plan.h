@@ -71,6 +71,8 @@ enum {
 
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n);
 int64_t nl_row_blocks(int64_t rows, int64_t c);
+/* First row of block b. Blocks that have so many rows start where registers of rows do. */
+int64_t nl_row_edge(int64_t rows, int64_t blocks, int64_t b);
 /* Rows of a tile that reads `arrays` arrays: forward 1, which gives the most, backward 2. */
 int64_t nl_tile_rows(int64_t c, int64_t arrays);
 static inline int64_t nl_edge(int64_t count, int64_t pieces, int64_t i)

@@ -18,19 +18,10 @@ void nl_for_row_blocks(nl_pass *p, int64_t arrays, void (*body)(int64_t, void *)
     nl_for(nl_blocks_of(p), arrays * p->rows * p->c * (int64_t)sizeof(nl_real), body, p);
 }
 
-/* Blocks that have so many rows start where registers of rows do. */
-static int64_t block_edge(int64_t rows, int64_t blocks, int64_t b)
-{
-    int64_t whole = NL_ROWS_AT_ONCE;
-    while (whole > rows / blocks)
-        whole /= 2;
-    return b == blocks ? rows : nl_edge(rows, blocks, b) / whole * whole;
-}
-
 nl_range nl_rows_of_block(const nl_pass *p, int64_t b)
 {
-    const int64_t blocks = nl_blocks_of(p), from = block_edge(p->rows, blocks, b);
-    return (nl_range){p->first + from, block_edge(p->rows, blocks, b + 1) - from};
+    const int64_t blocks = nl_blocks_of(p), from = nl_row_edge(p->rows, blocks, b);
+    return (nl_range){p->first + from, nl_row_edge(p->rows, blocks, b + 1) - from};
 }
 
 void nl_settle(const nl_pass *p)
@@ -39,23 +30,9 @@ void nl_settle(const nl_pass *p)
         nl_column_kernel()->settle();
 }
 
-typedef struct mirror {
-    void (*body)(int64_t, void *);
-    void *arg;
-    int64_t last;
-} mirror;
-
-static void run_mirrored(int64_t b, void *arg)
-{
-    const mirror *m = arg;
-    m->body(m->last - b, m->arg);
-}
-
 void nl_for_row_blocks_back(nl_pass *p, int64_t arrays, void (*body)(int64_t, void *))
 {
-    const int64_t blocks = nl_blocks_of(p);
-    mirror m = {body, p, blocks - 1};
-    nl_for(blocks, arrays * p->rows * p->c * (int64_t)sizeof(nl_real), run_mirrored, &m);
+    nl_for_back(nl_blocks_of(p), arrays * p->rows * p->c * (int64_t)sizeof(nl_real), body, p);
 }
 
 /* Rows from `row` on that share their segment, at most `most`. */

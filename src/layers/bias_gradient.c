@@ -15,7 +15,7 @@ static void back_block(int64_t b, void *arg)
     const job *j = arg;
     const nl_gradient_rows *r = &j->r;
     const int64_t blocks = nl_row_blocks(r->rows, r->width);
-    const int64_t from = nl_edge(r->rows, blocks, b), to = nl_edge(r->rows, blocks, b + 1);
+    const int64_t from = nl_row_edge(r->rows, blocks, b), to = nl_row_edge(r->rows, blocks, b + 1);
     double *sum = j->sums + b * r->width;
     memset(sum, 0, (size_t)r->width * sizeof *sum);
     nl_act_kernel()->bias_backward(r->act, r->act == NL_LINEAR ? NULL : r->y + from * r->ld,

@@ -6,6 +6,7 @@
 
 #include "core/conv.h"
 #include "core/layer.h"
+#include "core/norm_plan.h"
 #include "kernel/pool.h"
 #include "par/par.h"
 
@@ -106,15 +107,24 @@ static void pool_line(const job *j, int64_t n, int64_t i, int64_t first, int64_t
         kernel->average(t, j->x + x, scale, j->to + y);
 }
 
-static void pool_image(int64_t n, void *arg)
+/* Of rows of windows that write no pixel of another's; two, so that two threads meet at the same
+ * place in every pass. */
+static int64_t chunks_of(const job *j)
+{
+    return (!j->dy || j->spread) && j->o->geom.out_h > 1 ? 2 : 1;
+}
+
+static void pool_chunk(int64_t b, void *arg)
 {
     const job *j = arg;
     const nl_conv_geom *g = &j->o->geom;
+    const int64_t chunks = chunks_of(j), n = b / chunks, chunk = b % chunks;
     const int64_t image = g->h * g->w * g->in;
     const bool whole = g->pad_left == 0 && (g->out_w - 1) * g->stride + g->kernel_w <= g->w;
     if (j->dy && !j->add && !j->spread)
         memset(j->to + n * image, 0, (size_t)image * sizeof *j->to);
-    for (int64_t i = 0; i < g->out_h; i++)
+    for (int64_t i = nl_edge(g->out_h, chunks, chunk); i < nl_edge(g->out_h, chunks, chunk + 1);
+         i++)
         for (int64_t k = 0; k < g->out_w; k += whole ? g->out_w : 1)
             pool_line(j, n, i, k, whole ? g->out_w : 1);
 }
@@ -132,8 +142,8 @@ static bool tiles(const struct pool *o)
 static void run(const nl_layer *l, int64_t n, job *j)
 {
     j->o = l->self;
-    nl_for(n, n * (l->in.s * l->in.c + l->out.s * l->out.c) * (int64_t)sizeof *j->to, pool_image,
-           j);
+    nl_for(n * chunks_of(j), n * (l->in.s * l->in.c + l->out.s * l->out.c) * (int64_t)sizeof *j->to,
+           pool_chunk, j);
 }
 
 static nl_real *pooled(const nl_layer *l, const nl_layer_call *c)

@@ -162,7 +162,7 @@ static void finish_block(int64_t b, void *arg)
 {
     const row_job *j = arg;
     const int64_t c = j->l->out.c, blocks = finish_blocks(j->rows, c);
-    const int64_t from = nl_edge(j->rows, blocks, b), to = nl_edge(j->rows, blocks, b + 1);
+    const int64_t from = nl_row_edge(j->rows, blocks, b), to = nl_row_edge(j->rows, blocks, b + 1);
     nl_real *y = j->y + from * c;
     for (int64_t i = 0; j->residual && i < (to - from) * c; i++)
         y[i] += j->residual[from * c + i];

@@ -60,6 +60,11 @@ static void note_workers(int n)
 
 /* ---- workers */
 
+/* Of the blocks of a share. MEETING: two neighbours go towards each other, so that what one takes
+ * of the other's lies beside its own, and the next loop's border is near this one's; PARTING: back
+ * the same way. */
+enum order { MEETING, PARTING, IN_ORDER };
+
 /* What becomes of a worker's share: offered by the caller, then begun by the worker's thread, or
  * taken back. */
 enum { NOTHING, OFFERED, BEGUN };
@@ -70,8 +75,9 @@ typedef struct member {
     int team; /* shares of this loop */
     void (*body)(int64_t b, void *arg);
     void *arg;
-    atomic_llong next; /* blocks next .. end-1 of the share are not begun */
-    int64_t end;
+    atomic_llong begun; /* blocks of the share: begun .. count-1 are not */
+    int64_t count;
+    int64_t first, step; /* block k of the share is first + k step */
     bool did_some;
 
     _Alignas(64) atomic_int sleepers;
@@ -124,8 +130,9 @@ static bool turn_share(member *m, int from, int to)
 
 static bool take_block(member *of, int64_t *b)
 {
-    *b = atomic_fetch_add(&of->next, 1);
-    return *b < of->end;
+    const int64_t k = atomic_fetch_add(&of->begun, 1);
+    *b = of->first + k * of->step;
+    return k < of->count;
 }
 
 /* For tests: its thread does its share, however long that takes to wake. */
@@ -170,13 +177,24 @@ static void start(member *m, int number)
         pthread_detach(id);
 }
 
-static void deal(int64_t nblocks, void (*body)(int64_t b, void *arg), void *arg, int team)
+/* Whether a worker goes from the last block of its share to the first. */
+static bool goes_back(int worker, enum order order)
+{
+    const bool odd = worker % 2 == 1;
+    return order == MEETING ? odd : order == PARTING && !odd;
+}
+
+static void deal(int64_t nblocks, enum order order, void (*body)(int64_t b, void *arg), void *arg,
+                 int team)
 {
     for (int w = 0; w < team; w++) {
         member *m = &members[w];
+        const int64_t from = nblocks * w / team, to = nblocks * (w + 1) / team;
         m->team = team, m->body = body, m->arg = arg;
-        m->end = nblocks * (w + 1) / team;
-        atomic_store_explicit(&m->next, nblocks * w / team, memory_order_relaxed);
+        m->count = to - from;
+        m->first = goes_back(w, order) ? to - 1 : from;
+        m->step = goes_back(w, order) ? -1 : 1;
+        atomic_store_explicit(&m->begun, 0, memory_order_relaxed);
     }
 }
 
@@ -200,19 +218,35 @@ static int run_team(int team)
     return took_part;
 }
 
-void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
+static void run(int64_t nblocks, enum order order, int64_t work, void (*body)(int64_t b, void *arg),
+                void *arg)
 {
     const int team = in_loop ? 1 : team_size(nblocks, work);
     if (team <= 1 || atomic_flag_test_and_set(&in_use)) {
         if (!in_loop)
             nl_flush_denormals();
-        for (int64_t b = 0; b < nblocks; b++)
-            body(b, arg);
+        for (int64_t k = 0; k < nblocks; k++)
+            body(goes_back(0, order) ? nblocks - 1 - k : k, arg);
         return;
     }
-    deal(nblocks, body, arg, team);
+    deal(nblocks, order, body, arg, team);
     note_workers(run_team(team));
     atomic_flag_clear(&in_use);
+}
+
+void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
+{
+    run(nblocks, MEETING, work, body, arg);
+}
+
+void nl_for_back(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
+{
+    run(nblocks, PARTING, work, body, arg);
+}
+
+void nl_for_in_order(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg)
+{
+    run(nblocks, IN_ORDER, work, body, arg);
 }
 
 void nl_fold(double *part, int64_t nblocks, int64_t width)

@@ -25,6 +25,16 @@ int nl_cores(void); /* that this process may use */
  * loop within a loop. Denormals are flushed alike in every worker. */
 NL_API void nl_for(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg), void *arg);
 
+/* The same, from the last block to the first: who has just gone through an array finds its end in
+ * cache. */
+NL_API void nl_for_back(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg),
+                        void *arg);
+
+/* The same, each thread's blocks from the first to the last: for blocks that bring the next one
+ * near. */
+NL_API void nl_for_in_order(int64_t nblocks, int64_t work, void (*body)(int64_t b, void *arg),
+                            void *arg);
+
 /* For tests: forks however little the work is, waits for every worker to do its share, and counts
  * the workers that did. */
 void nl_par_ignore_work(bool on);

@@ -91,6 +91,40 @@ START_TEST(loops_of_two_threads_do_not_meet)
 }
 END_TEST
 
+typedef struct shares {
+    atomic_int begun[2], turn[BLOCKS]; /* of two shares; of a block in its share */
+} shares;
+
+static void note_turn(int64_t b, void *arg)
+{
+    shares *s = arg;
+    atomic_store(&s->turn[b], atomic_fetch_add(&s->begun[b >= BLOCKS / 2], 1));
+}
+
+/* A worker that ignores the work does all of its share itself. */
+START_TEST(workers_go_towards_each_other_or_apart_or_in_order)
+{
+    enum { SECOND = BLOCKS - BLOCKS / 2 };
+    shares meeting = {0}, parting = {0}, in_order = {0}, alone = {0};
+    nl_threads_set(2);
+    nl_par_ignore_work(true);
+    nl_for(BLOCKS, 1, note_turn, &meeting);
+    nl_for_back(BLOCKS, 1, note_turn, &parting);
+    nl_for_in_order(BLOCKS, 1, note_turn, &in_order);
+    nl_par_ignore_work(false);
+    nl_threads_set(1);
+    nl_for_back(BLOCKS, 1, note_turn, &alone);
+    for (int b = BLOCKS / 2; b < BLOCKS; b++) {
+        ck_assert_int_eq(meeting.turn[b], BLOCKS - 1 - b);
+        ck_assert_int_eq(parting.turn[b], b - BLOCKS / 2);
+        ck_assert_int_eq(in_order.turn[b], b - BLOCKS / 2);
+    }
+    ck_assert_int_eq(alone.turn[BLOCKS - 1], 0);
+    ck_assert_int_eq(alone.turn[BLOCKS / 2], SECOND - 1);
+    ck_assert_int_eq(alone.turn[0], BLOCKS / 2 - 1);
+}
+END_TEST
+
 static void sleep_a_little(int64_t b, void *arg)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
@@ -123,7 +157,7 @@ typedef struct queue {
 static void wait_for_the_others(int64_t b, void *arg)
 {
     queue *q = arg;
-    for (int ms = 0; b == BLOCKS / 2 && atomic_load(&q->done) < BLOCKS - 1 && ms < 10000; ms++) {
+    for (int ms = 0; b == BLOCKS - 1 && atomic_load(&q->done) < BLOCKS - 1 && ms < 10000; ms++) {
         atomic_store(&q->waits, ms);
         sleep_a_little(b, NULL);
     }
@@ -204,6 +238,7 @@ int main(void)
     Suite *s = suite_create("par");
     TCase *t = tcase_create("all");
     tcase_add_test(t, every_block_runs_once_and_alike_on_any_number_of_threads);
+    tcase_add_test(t, workers_go_towards_each_other_or_apart_or_in_order);
     tcase_add_test(t, a_loop_in_a_loop_runs_on_its_thread);
     tcase_add_test(t, loops_of_two_threads_do_not_meet);
     tcase_add_test(t, workers_that_sleep_wake_again);
