@@ -35,6 +35,7 @@ struct nl_gemm {
     int64_t rows, k, o;
     nl_real *panels; /* W^T or Y^T, or NULL */
     nl_real *part;   /* partial D of a split reduction, or NULL */
+    nl_real *half;   /* (rows, o): Y of the latter half of k, or NULL */
 };
 
 typedef struct area {
@@ -265,6 +266,22 @@ static void fold_block(int64_t b, void *arg)
         f->to[from + i] = (nl_real)sum[i];
 }
 
+/* nn of few rows has few blocks: two panels for two threads, say, which cut W by columns. All else
+ * that a step does with W (its gradient, its update) is cut by rows; so is this product then, and a
+ * thread has its rows of W for itself. */
+static bool has_halves(int64_t rows, int64_t k, int64_t o)
+{
+    enum { LEAST_WORK = 1 << 20 }; /* multiply-adds */
+    return rows <= ROWS && k >= 4 * PANEL && rows * k * o >= LEAST_WORK;
+}
+
+static void do_half(int64_t b, void *arg)
+{
+    const call *c = (const call *)arg + b;
+    for (int64_t j = 0; j < c->column_blocks; j++)
+        multiply_area(c, area_of(c, 0, j), 0, c->c + j * c->columns, c->ldc);
+}
+
 /* ---- plans */
 
 nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool transposes)
@@ -287,6 +304,11 @@ nl_status nl_gemm_open(nl_gemm **out, int64_t rows, int64_t k, int64_t o, bool t
             NL_BAIL(NL_ENOMEM, "gemm: %lld parts of %lld values", (long long)parts,
                     (long long)size);
     }
+    if (has_halves(rows, k, o)) {
+        g->half = nl_alloc((size_t)(rows * o), sizeof *g->half);
+        if (!g->half)
+            NL_BAIL(NL_ENOMEM, "gemm: %lld by %lld results", (long long)rows, (long long)o);
+    }
     if (transposes) {
         g->panels = nl_alloc((size_t)size, sizeof *g->panels);
         if (!g->panels)
@@ -305,10 +327,27 @@ void nl_gemm_close(nl_gemm *g)
         return;
     nl_free(g->panels);
     nl_free(g->part);
+    nl_free(g->half);
     nl_free(g);
 }
 
 /* ---- the products */
+
+/* Y = X W, the former and the latter half of k side by side, then added. */
+static void multiply_by_halves(const nl_gemm *g, const call *whole)
+{
+    const int64_t k = g->k / 2;
+    call half[2] = {*whole, *whole};
+    half[0].p = half[0].span = k;
+    half[1].p = half[1].span = g->k - k;
+    half[1].a.p += k;
+    half[1].b += k * g->o;
+    half[1].c = g->half, half[1].ldc = g->o, half[1].add = false;
+    nl_for(2, flops(whole), do_half, half);
+    for (int64_t i = 0; i < whole->m; i++)
+        for (int64_t j = 0; j < g->o; j++)
+            whole->c[i * whole->ldc + j] += g->half[i * g->o + j];
+}
 
 void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_real *w, nl_real *y,
                 int64_t ldy, bool add)
@@ -326,7 +365,10 @@ void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
               .span = g->k,
               .ahead = next_panel};
     cut_into_panels(&c);
-    nl_for_in_order(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
+    if (g->half)
+        multiply_by_halves(g, &c);
+    else
+        nl_for_in_order(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
 }
 
 void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_real *y, int64_t ldy,

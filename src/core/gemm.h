@@ -9,8 +9,9 @@
  * same bytes for any number of threads. Rows of X and Y may have a stride.
  *
  * Every element is one serial sum of fused multiply-adds (AVX2 and up) that depends on its row and
- * column alone, not on the rows that share the call. tn over many rows into a small D is the
- * exception: its parts follow r, and are folded in double. */
+ * column alone, not on the rows that share the call. There are two exceptions: nn of a plan for few
+ * rows and a large W adds two such sums, of the halves of k, whatever r is; and tn over many rows
+ * into a small D has parts that follow r, and are folded in double. */
 #ifndef NL_GEMM_H
 #define NL_GEMM_H
 

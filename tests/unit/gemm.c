@@ -155,6 +155,15 @@ START_TEST(large_products_agree_with_plain_sums)
 }
 END_TEST
 
+START_TEST(few_rows_of_a_large_matrix_go_by_halves_and_agree)
+{
+    problem p = opened(25, 577, 90, 3);
+    expect_all(&p, 25, false);
+    expect_all(&p, 7, true);
+    closed(&p);
+}
+END_TEST
+
 START_TEST(a_long_reduction_is_split_and_agrees)
 {
     problem p = opened(5000, 9, 20, 0);
@@ -210,8 +219,8 @@ START_TEST(turned_weights_serve_several_products)
 }
 END_TEST
 
-static const int64_t shared[][3] = {
-    {130, 300, 260}, {64, 100, 100}, {6000, 9, 20}, {33, 17, 700}, {70, 300, 280}};
+static const int64_t shared[][3] = {{130, 300, 260}, {64, 100, 100}, {6000, 9, 20},
+                                    {33, 17, 700},   {70, 300, 280}, {25, 577, 90}};
 
 START_TEST(any_number_of_threads_gives_the_same_bytes)
 {
@@ -255,16 +264,23 @@ START_TEST(few_rows_are_cut_at_the_panel_that_columns_nearly_fill)
 }
 END_TEST
 
+static void expect_rows_alone(int64_t rows, int64_t k, int64_t o)
+{
+    problem p = opened(rows, k, o, 0);
+    nl_gemm_nn(p.g, rows, p.x, k, p.w, p.out_y, o, false);
+    nl_real *alone = nl_alloc((size_t)o, sizeof *alone);
+    for (int64_t r = 0; r < rows; r++) {
+        nl_gemm_nn(p.g, 1, p.x + r * k, k, p.w, alone, o, false);
+        ck_assert_mem_eq(alone, p.out_y + r * o, (size_t)o * sizeof *alone);
+    }
+    nl_free(alone);
+    closed(&p);
+}
+
 START_TEST(a_row_does_not_depend_on_the_rows_beside_it)
 {
-    problem p = opened(77, 90, 50, 0);
-    nl_gemm_nn(p.g, 77, p.x, 90, p.w, p.out_y, 50, false);
-    nl_real alone[50];
-    for (int64_t r = 0; r < 77; r++) {
-        nl_gemm_nn(p.g, 1, p.x + r * 90, 90, p.w, alone, 50, false);
-        ck_assert_mem_eq(alone, p.out_y + r * 50, sizeof alone);
-    }
-    closed(&p);
+    expect_rows_alone(77, 90, 50);
+    expect_rows_alone(25, 577, 90); /* in halves */
 }
 END_TEST
 
@@ -345,11 +361,12 @@ int main(void)
     tcase_add_loop_test(t, rows_with_a_stride_agree_with_plain_sums, 0, 5);
     tcase_add_test(t, a_plan_serves_fewer_rows_than_it_was_made_for);
     tcase_add_test(t, large_products_agree_with_plain_sums);
+    tcase_add_test(t, few_rows_of_a_large_matrix_go_by_halves_and_agree);
     tcase_add_test(t, a_long_reduction_is_split_and_agrees);
     tcase_add_test(t, a_reduction_in_pieces_agrees);
     tcase_add_test(t, whichever_operand_is_turned_the_bytes_are_the_same);
     tcase_add_test(t, turned_weights_serve_several_products);
-    tcase_add_loop_test(t, any_number_of_threads_gives_the_same_bytes, 0, 5);
+    tcase_add_loop_test(t, any_number_of_threads_gives_the_same_bytes, 0, 6);
     tcase_add_test(t, few_rows_are_cut_at_the_panel_that_columns_nearly_fill);
     tcase_add_test(t, a_row_does_not_depend_on_the_rows_beside_it);
     tcase_add_test(t, nan_and_infinity_pass_through);
