@@ -30,6 +30,7 @@ enum {
     PAD_MOST = 1024,
     WANTED_BLOCKS = 64, /* of few images, rows are blocks too */
     CHUNKS = 2,         /* of an image where it is copied, and by_runs */
+    ROOMS = 2,          /* by_runs: rows under way in a chunk */
     SLACK = 64          /* reals behind the planes that a register may read */
 };
 
@@ -46,7 +47,7 @@ struct nl_conv {
     nl_winograd *tiles, *back_tiles; /* by_tiles: forward and gradient of w; gradient of x */
     nl_real *frame;                  /* (n, h + pads, w + pads, in) or NULL */
     nl_real *planes;                 /* by_planes: (n, in, h + pads, w + pads), or NULL */
-    nl_real *rows;                   /* by_runs: row_room() of each chunk, or NULL */
+    nl_real *rows;                   /* by_runs: ROOMS of each chunk, or NULL */
     nl_real *flipped;                /* weights for the gradient of x */
     nl_real *part;                   /* (NL_CONV_PARTS, weights) */
 };
@@ -302,7 +303,7 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
     if (c->by_planes)
         c->planes = nl_alloc((size_t)(n * planes_of(c) + SLACK), sizeof *c->planes);
     if (c->by_runs)
-        c->rows = nl_alloc((size_t)(n * CHUNKS * row_room(g)), sizeof *c->rows);
+        c->rows = nl_alloc((size_t)(n * CHUNKS * ROOMS * row_room(g)), sizeof *c->rows);
     if (!c->flipped || !c->part || (c->framed && !c->frame) || (c->by_planes && !c->planes) ||
         (c->by_runs && !c->rows)) {
         nl_conv_close(c);
@@ -501,21 +502,33 @@ static void plane_block(int64_t b, void *arg)
                                    inner->h * inner->w);
 }
 
+/* Rows of results from i on, below `to`, that the taps [*a, *a_to) of a column reach. */
+static int64_t rows_alike(const nl_conv *c, int64_t i, int64_t to, int64_t *a, int64_t *a_to)
+{
+    const nl_conv_geom *g = &c->g;
+    int64_t from, end, last = i;
+    taps_inside(i, 1, g->pad_top, g->kernel_h, g->h, a, a_to);
+    do
+        taps_inside(++last, 1, g->pad_top, g->kernel_h, g->h, &from, &end);
+    while (last < to && from == *a && end == *a_to);
+    return last - i;
+}
+
 static void planes_forward_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->inner;
     const int64_t n = b / p->chunks, k = b % p->chunks;
     nl_planes t = {.pixels = g->out_w, .out = g->out, .planes = g->in};
-    t.cols = g->kernel_w, t.plane = g->h * g->w, t.x_row = g->w;
-    for (int64_t i = nl_edge(g->out_h, p->chunks, k); i < nl_edge(g->out_h, p->chunks, k + 1);
-         i++) {
+    t.cols = g->kernel_w, t.plane = g->h * g->w, t.x_row = g->w, t.y_line = g->out_w * g->out;
+    const int64_t to = nl_edge(g->out_h, p->chunks, k + 1);
+    for (int64_t i = nl_edge(g->out_h, p->chunks, k); i < to; i += t.lines) {
         int64_t a, a_to; /* rows of the frame are not read */
-        taps_inside(i, 1, p->c->g.pad_top, g->kernel_h, p->c->g.h, &a, &a_to);
+        t.lines = rows_alike(p->c, i, to, &a, &a_to);
         t.rows = a_to - a;
         t.w = p->w + a * g->kernel_w * g->in * g->out;
         t.x = p->x + n * planes_of(p->c) + (i + a) * g->w;
-        t.y = p->to + n * result_of(g) + i * g->out_w * g->out;
+        t.y = p->to + n * result_of(g) + i * t.y_line;
         nl_conv_kernel()->correlate_planes(&t);
     }
 }
@@ -600,9 +613,10 @@ static void back_block(int64_t b, void *arg)
     }
 }
 
-/* Row i of dx. The taps of a row and the channels of x lie side by side in dx, so the sums over dy
- * of all of them are made together for every pixel of dy, then added where they overlap. */
-static void run_row(const pass *p, const nl_real *dy, int64_t i, nl_real *room, nl_real *dx)
+/* For row i of dx. The taps of a row and the channels of x lie side by side in dx, so the sums over
+ * dy of all of them are made together for every pixel of dy. Gives what is left to do: to add them
+ * where they overlap. */
+static nl_runs row_of_runs(const pass *p, const nl_real *dy, int64_t i, nl_real *room, nl_real *dx)
 {
     const nl_conv_geom *g = &p->c->g;
     const int64_t s = g->stride, run = g->kernel_w * g->in, lanes = nl_conv_kernel()->lanes;
@@ -624,17 +638,26 @@ static void run_row(const pass *p, const nl_real *dy, int64_t i, nl_real *room, 
         nl_conv_kernel()->correlate(&t);
         sums.pixels = g->out_w;
     }
-    nl_conv_kernel()->sum_runs(&sums);
+    return sums;
 }
 
+/* Sums of a row are added after the next row's are made: until they have left the processor, nobody
+ * can read them across the registers that they were. */
 static void run_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_conv_geom *g = &p->c->g;
     const int64_t n = b / CHUNKS, k = b % CHUNKS;
-    for (int64_t i = nl_edge(g->h, CHUNKS, k); i < nl_edge(g->h, CHUNKS, k + 1); i++)
-        run_row(p, p->y + n * result_of(g), i, p->c->rows + b * row_room(g),
-                p->to + n * image_of(g) + i * g->w * g->in);
+    nl_real *room = p->c->rows + b * ROOMS * row_room(g);
+    nl_runs waiting = {0};
+    for (int64_t i = nl_edge(g->h, CHUNKS, k); i < nl_edge(g->h, CHUNKS, k + 1); i++) {
+        const nl_runs made =
+            row_of_runs(p, p->y + n * result_of(g), i, room + i % ROOMS * row_room(g),
+                        p->to + n * image_of(g) + i * g->w * g->in);
+        nl_conv_kernel()->sum_runs(&waiting);
+        waiting = made;
+    }
+    nl_conv_kernel()->sum_runs(&waiting);
 }
 
 /* Weights (kernel_h, out, kernel_w * in). */

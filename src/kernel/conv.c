@@ -173,71 +173,78 @@ NL_INLINE void store_side_by_side(const nl_vec *result, int rows, int64_t count,
     }
 }
 
-enum { STRIP = 2 }; /* registers of pixels */
+enum {
+    STRIP = 2, /* registers of pixels */
+#ifdef __AVX512F__
+    PAIRED_RESULTS = 6 /* so many of two lines leave registers for their pixels and a weight */
+#else
+    PAIRED_RESULTS = 0
+#endif
+};
 
-NL_INLINE void planes_tile(const nl_planes *t, int rows)
+#define EACH_LINE _Pragma("GCC unroll 2") for (int l = 0; l < lines; l++)
+
+NL_INLINE void planes_tile(const nl_planes *t, int rows, int lines)
 {
-    enum { columns = STRIP };
-    nl_vec sum[NL_FEW_RESULTS][STRIP];
-    EACH_ROW EACH_COLUMN sum[i][j] = (nl_vec){0};
+    enum { columns = STRIP, LINES = 2 };
+    nl_vec sum[LINES][STRIP][NL_FEW_RESULTS];
+    EACH_LINE EACH_COLUMN EACH_ROW sum[l][j][i] = (nl_vec){0};
     const nl_real *w = t->w;
     for (int64_t a = 0; a < t->rows; a++)
         for (int64_t b = 0; b < t->cols; b++)
             for (int64_t q = 0; q < t->planes; q++, w += rows) {
                 const nl_real *x = t->x + q * t->plane + a * t->x_row + b;
-                nl_vec line[STRIP];
-                EACH_COLUMN line[j] = nl_vec_load(x + j * NL_LANES);
+                nl_vec pixel[LINES][STRIP];
+                EACH_LINE EACH_COLUMN pixel[l][j] = nl_vec_load(x + l * t->x_row + j * NL_LANES);
                 EACH_ROW
                 {
                     const nl_vec v = nl_vec_of(w[i]);
-                    EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
+                    EACH_LINE EACH_COLUMN sum[l][j][i] = nl_vec_fma(v, pixel[l][j], sum[l][j][i]);
                 }
             }
-    for (int j = 0; j < STRIP; j++) {
-        nl_vec line[NL_FEW_RESULTS];
-        EACH_ROW line[i] = sum[i][j];
-        store_side_by_side(line, rows, (t->pixels - j * NL_LANES) * rows,
-                           t->y + j * NL_LANES * rows);
-    }
+    EACH_LINE EACH_COLUMN store_side_by_side(sum[l][j], rows, (t->pixels - j * NL_LANES) * rows,
+                                             t->y + l * t->y_line + j * NL_LANES * rows);
 }
 
-#define PLANES(r) \
-    static void planes_##r(const nl_planes *t) { planes_tile(t, r); }
+#define PLANES(r)                                                        \
+    static void planes_##r(const nl_planes *t) { planes_tile(t, r, 1); } \
+    static void paired_##r(const nl_planes *t) { planes_tile(t, r, r <= PAIRED_RESULTS ? 2 : 1); }
 #define PLANES_8 PLANES(1) PLANES(2) PLANES(3) PLANES(4) PLANES(5) PLANES(6) PLANES(7) PLANES(8)
 PLANES_8
-static void (*const planes[NL_FEW_RESULTS])(const nl_planes *) = {
-    planes_1, planes_2, planes_3, planes_4, planes_5, planes_6, planes_7, planes_8};
+#define LIST_OF(kind)                                                                  \
+    {                                                                                  \
+        kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8 \
+    }
+static void (*const planes[][NL_FEW_RESULTS])(const nl_planes *) = {LIST_OF(planes),
+                                                                    LIST_OF(paired)};
 
+/* Lines in pairs share the load of a weight, and most of their pixels. */
 static void correlate_planes(const nl_planes *whole)
 {
     enum { AT_ONCE = STRIP * NL_LANES };
-    for (int64_t p = 0; p < whole->pixels; p += AT_ONCE) {
-        nl_planes t = *whole;
-        t.x += p;
-        t.y += p * t.out;
-        t.pixels = whole->pixels - p < AT_ONCE ? whole->pixels - p : AT_ONCE;
-        planes[t.out - 1](&t);
+    for (int64_t l = 0, lines; l < whole->lines; l += lines) {
+        lines = whole->out <= PAIRED_RESULTS && whole->lines - l > 1 ? 2 : 1;
+        for (int64_t p = 0; p < whole->pixels; p += AT_ONCE) {
+            nl_planes t = *whole;
+            t.x += l * t.x_row + p;
+            t.y += l * t.y_line + p * t.out;
+            t.pixels = whole->pixels - p < AT_ONCE ? whole->pixels - p : AT_ONCE;
+            planes[lines - 1][t.out - 1](&t);
+        }
     }
 }
 
-/* The first run that does not end before place e, and the first that begins after e + lanes. */
-static inline int64_t first_run(const nl_runs *t, int64_t e)
-{
-    const int64_t ended = e + t->shift - t->run;
-    return ended < 0 ? 0 : ended / t->step + 1;
-}
-static inline int64_t run_behind(const nl_runs *t, int64_t e)
-{
-    const int64_t begun = (e + t->shift + NL_LANES - 1) / t->step + 1;
-    return begun < t->pixels ? begun : t->pixels;
-}
-
+/* Runs [from, end) reach the register from place e on; both grow with e. */
 static void sum_runs(const nl_runs *t)
 {
     const int64_t to_next = t->run + NL_LANES - t->step;
+    int64_t from = 0, end = 0;
     for (int64_t e = 0; e < t->count; e += NL_LANES) {
         const nl_part part = nl_part_of(t->count - e < NL_LANES ? (int)(t->count - e) : NL_LANES);
-        const int64_t from = first_run(t, e), end = run_behind(t, e);
+        while (from * t->step + t->run <= e + t->shift)
+            from++;
+        while (end < t->pixels && end * t->step < e + t->shift + NL_LANES)
+            end++;
         const nl_real *at = t->runs + from * to_next + e + t->shift;
         nl_vec sum = {0};
         for (int64_t p = from; p < end; p++, at += to_next)

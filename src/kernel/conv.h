@@ -34,13 +34,14 @@ typedef struct nl_outer_sum {
 } nl_outer_sum;
 
 /* Few results a pixel: registers of pixels instead of channels. x is planes of one channel each,
- * y[p out + o] = sum over a < rows, b < cols, q < planes of
- *     x[q plane + a x_row + b + p] w[((a cols + b) planes + q) out + o]    p < pixels, o < out
+ * y[l y_line + p out + o] = sum over a < rows, b < cols, q < planes of
+ *     x[q plane + (l + a) x_row + b + p] w[((a cols + b) planes + q) out + o]
+ *                                                           l < lines, p < pixels, o < out
  * x is readable for a register beyond its last pixel; out is at most NL_FEW_RESULTS. */
 typedef struct nl_planes {
     const nl_real *x, *w;
     nl_real *y;
-    int64_t pixels, out, planes, rows, cols, plane, x_row;
+    int64_t lines, pixels, out, planes, rows, cols, plane, x_row, y_line;
 } nl_planes;
 
 /* Runs of values that overlap, run p from place p step - shift on:
