@@ -7,10 +7,10 @@
 #include "base/real.h"
 #include "kernel/cpu.h"
 
-/* Results p < pixels of c channels each, at p c; result p looks at the cells
- * p x_step + a x_row + b c, a < rows, b < cols, of x. At least one cell. */
+/* Results p < pixels of lines l < lines, of c channels each, at l pixels c + p c; they look at the
+ * cells l x_line + p x_step + a x_row + b c, a < rows, b < cols, of x. At least one cell. */
 typedef struct nl_window {
-    int64_t pixels, c, rows, cols, x_step, x_row;
+    int64_t lines, pixels, c, rows, cols, x_line, x_step, x_row;
 } nl_window;
 
 typedef struct nl_pool_kernels {

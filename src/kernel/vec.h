@@ -273,15 +273,52 @@ static inline nl_vec nl_vec_shuffle(nl_vec a, nl_vec b, nl_lanes at)
 #endif
 }
 
+/* The lanes whose bit is set, side by side from the first lane on, then 0; and back: those lanes
+ * take the values of v from the first on, the others are 0. */
+#ifdef __AVX512F__
+#define NL_COMPRESSES 1
+static inline nl_vec nl_vec_compress(nl_vec v, unsigned lanes)
+{
+#ifdef NL_F64
+    return (nl_vec)_mm512_maskz_compress_pd((__mmask8)lanes, (__m512d)v);
+#else
+    return (nl_vec)_mm512_maskz_compress_ps((__mmask16)lanes, (__m512)v);
+#endif
+}
+static inline nl_vec nl_vec_expand(nl_vec v, unsigned lanes)
+{
+#ifdef NL_F64
+    return (nl_vec)_mm512_maskz_expand_pd((__mmask8)lanes, (__m512d)v);
+#else
+    return (nl_vec)_mm512_maskz_expand_ps((__mmask16)lanes, (__m512)v);
+#endif
+}
+#else
+#define NL_COMPRESSES 0
+static inline nl_vec nl_vec_compress(nl_vec v, unsigned lanes)
+{
+    nl_vec to = {0};
+    for (int l = 0, n = 0; l < NL_LANES; l++)
+        if (lanes >> l & 1)
+            to[n++] = v[l];
+    return to;
+}
+static inline nl_vec nl_vec_expand(nl_vec v, unsigned lanes)
+{
+    nl_vec to = {0};
+    for (int l = 0, n = 0; l < NL_LANES; l++)
+        if (lanes >> l & 1)
+            to[l] = v[n++];
+    return to;
+}
+#endif
+
 /* Writes the lanes whose bits are set to p, one behind the other, and may write anything to the
  * rest of a register's memory there. Gives their number. */
 static inline int nl_vec_pack(nl_real *p, nl_vec v, uint32_t bits)
 {
-#if defined(__AVX512F__) && defined(NL_F64)
-    _mm512_storeu_pd(p, _mm512_maskz_compress_pd((__mmask8)bits, (__m512d)v));
-    return __builtin_popcount(bits);
-#elif defined(__AVX512F__)
-    _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)bits, (__m512)v));
+#if NL_COMPRESSES
+    nl_vec_store(p, nl_vec_compress(v, bits));
     return __builtin_popcount(bits);
 #else
     int count = 0;

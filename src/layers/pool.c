@@ -82,14 +82,15 @@ static int64_t cells(int64_t i, int64_t stride, int64_t pad, int64_t size, int64
     return (end < size ? end : size) - *from;
 }
 
-static void pool_line(const job *j, int64_t n, int64_t i, int64_t first, int64_t pixels)
+static void pool_windows(const job *j, int64_t n, int64_t i, int64_t lines, int64_t first,
+                         int64_t pixels)
 {
     const nl_conv_geom *g = &j->o->geom;
     int64_t row, col;
-    nl_window t = {.pixels = pixels, .c = g->in, .x_step = g->stride * g->in};
+    nl_window t = {.lines = lines, .pixels = pixels, .c = g->in, .x_step = g->stride * g->in};
     t.rows = cells(i, g->stride, g->pad_top, g->h, g->kernel_h, &row);
     t.cols = cells(first, g->stride, g->pad_left, g->w, g->kernel_w, &col);
-    t.x_row = g->w * g->in;
+    t.x_row = g->w * g->in, t.x_line = g->stride * t.x_row;
     const int64_t x = ((n * g->h + row) * g->w + col) * g->in;
     const int64_t y = ((n * g->out_h + i) * g->out_w + first) * g->in;
     const nl_real scale = (nl_real)(1 / (double)(t.rows * t.cols));
@@ -107,7 +108,13 @@ static void pool_line(const job *j, int64_t n, int64_t i, int64_t first, int64_t
         kernel->average(t, j->x + x, scale, j->to + y);
 }
 
-/* Of rows of windows that write no pixel of another's; two, so that two threads meet at the same
+/* Whether the windows of an axis lie in the image. */
+static bool are_whole(int64_t out, int64_t stride, int64_t pad, int64_t kernel, int64_t size)
+{
+    return pad == 0 && (out - 1) * stride + kernel <= size;
+}
+
+/* Of lines of windows that write no pixel of another's; two, so that two threads meet at the same
  * place in every pass. */
 static int64_t chunks_of(const job *j)
 {
@@ -119,14 +126,16 @@ static void pool_chunk(int64_t b, void *arg)
     const job *j = arg;
     const nl_conv_geom *g = &j->o->geom;
     const int64_t chunks = chunks_of(j), n = b / chunks, chunk = b % chunks;
-    const int64_t image = g->h * g->w * g->in;
-    const bool whole = g->pad_left == 0 && (g->out_w - 1) * g->stride + g->kernel_w <= g->w;
+    const int64_t image = g->h * g->w * g->in, to = nl_edge(g->out_h, chunks, chunk + 1);
+    const bool rows = are_whole(g->out_h, g->stride, g->pad_top, g->kernel_h, g->h);
+    const bool whole = rows && are_whole(g->out_w, g->stride, g->pad_left, g->kernel_w, g->w);
     if (j->dy && !j->add && !j->spread)
         memset(j->to + n * image, 0, (size_t)image * sizeof *j->to);
-    for (int64_t i = nl_edge(g->out_h, chunks, chunk); i < nl_edge(g->out_h, chunks, chunk + 1);
-         i++)
-        for (int64_t k = 0; k < g->out_w; k += whole ? g->out_w : 1)
-            pool_line(j, n, i, k, whole ? g->out_w : 1);
+    const int64_t from = nl_edge(g->out_h, chunks, chunk);
+    const int64_t lines = whole ? to - from : 1, pixels = whole ? g->out_w : 1;
+    for (int64_t i = from; i < to; i += lines)
+        for (int64_t k = 0; k < g->out_w; k += pixels)
+            pool_windows(j, n, i, lines, k, pixels);
 }
 
 /* Averages whose windows lie side by side and cover the image. */
