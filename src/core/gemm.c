@@ -266,13 +266,13 @@ static void fold_block(int64_t b, void *arg)
         f->to[from + i] = (nl_real)sum[i];
 }
 
-/* nn of few rows has few blocks: two panels for two threads, say, which cut W by columns. All else
- * that a step does with W (its gradient, its update) is cut by rows; so is this product then, and a
- * thread has its rows of W for itself. */
+/* nn of few rows and columns has one block, or two panels that cut W by columns. All else that a
+ * step does with W (its gradient, its update) is cut by rows; so is this product then, and a thread
+ * has its rows of W for itself. */
 static bool has_halves(int64_t rows, int64_t k, int64_t o)
 {
     enum { LEAST_WORK = 1 << 20 }; /* multiply-adds */
-    return rows <= ROWS && k >= 4 * PANEL && rows * k * o >= LEAST_WORK;
+    return rows <= ROWS && o <= 2 * PANEL && k >= 4 * PANEL && rows * k * o >= LEAST_WORK;
 }
 
 static void do_half(int64_t b, void *arg)
