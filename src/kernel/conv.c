@@ -116,6 +116,8 @@ static void (*const outers[COLUMNS][MOST_PIXELS])(const nl_outer_sum *, nl_part)
 /* The next of even pieces of what is left of `count`, none above `most`. */
 static inline int piece_of(int64_t count, int most)
 {
+    if (count <= most)
+        return (int)count;
     const int64_t pieces = (count + most - 1) / most;
     return (int)((count + pieces - 1) / pieces);
 }
@@ -145,18 +147,30 @@ static void correlate(const nl_correlation *whole)
     }
 }
 
-/* Register k of pixels that have their results side by side: lane l is result (k lanes + l) % rows
- * of pixel (k lanes + l) / rows. */
-NL_INLINE nl_vec side_by_side(const nl_vec *result, int rows, int k)
+/* Lane l is lane at[l] of part[which[l]]. */
+NL_INLINE nl_vec collected(const nl_vec *part, int parts, nl_lanes which, nl_lanes at)
 {
-    const nl_lanes place = nl_lane_numbers() + k * NL_LANES;
-    const nl_lanes pixel = place / rows, which = place % rows;
-    nl_vec v = result[0];
-    for (int i = 0; i < rows; i++) {
-        const nl_lanes here = which == i, kept = i > 0 ? nl_lane_numbers() : pixel;
-        v = nl_vec_shuffle(v, result[i], (here & (NL_LANES + pixel)) | (~here & kept));
+    nl_vec v = nl_vec_shuffle(part[0], part[parts > 1], at + (which & 1) * NL_LANES);
+    for (int i = 2; i < parts; i++) {
+        const nl_lanes here = which == i;
+        v = nl_vec_shuffle(v, part[i], (here & (NL_LANES + at)) | (~here & nl_lane_numbers()));
     }
     return v;
+}
+
+/* Register k of pixels that have their results side by side: lane l is result (k lanes + l) % rows
+ * of pixel (k lanes + l) / rows. An even number of results is first paired, half of the pixels in
+ * a register, which takes half the shuffles. */
+NL_INLINE nl_vec side_by_side(const nl_vec *result, int rows, int k)
+{
+    const nl_lanes lane = nl_lane_numbers(), place = lane + k * NL_LANES;
+    if (rows % 2)
+        return collected(result, rows, place % rows, place / rows);
+    const int first = k >= rows / 2 ? NL_LANES / 2 : 0; /* pixel */
+    nl_vec pair[NL_FEW_RESULTS / 2];
+    for (int i = 0; i < rows / 2; i++)
+        pair[i] = collected(result + 2 * i, 2, lane % 2, lane / 2 + first);
+    return collected(pair, rows / 2, place % rows / 2, (place / rows - first) * 2 + place % 2);
 }
 
 /* The first `count` values. */
