@@ -323,8 +323,9 @@ done:
 
 /* ---- statistics */
 
-/* Rows: a chunk of the file, or half of one. */
-enum { LOGGED = 64, LOGGED_OF_LONG = 32, LONG_MS = 50 };
+/* Rows: those that fill a chunk of the file behind its first one, so that it is written once; or
+ * half of them. */
+enum { LOGGED = 63, LOGGED_OF_LONG = 31, LONG_MS = 50 };
 
 /* Opens b->observer for log=TEXT. */
 static nl_status observe(step_bench *b, nl_log *log, const char *text)
