@@ -15,6 +15,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "core/gemm_sparse.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
 
@@ -353,6 +354,15 @@ void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
                 int64_t ldy, bool add)
 {
     assert(r <= g->rows);
+    if (nl_gemm_sparse(&(nl_sparse_product){.m = r,
+                                            .n = g->o,
+                                            .p = g->k,
+                                            .a = {x, ldx, 1},
+                                            .b = {w, g->o, 1},
+                                            .c = y,
+                                            .ldc = ldy,
+                                            .add = add}))
+        return;
     call c = {.m = r,
               .n = g->o,
               .p = g->k,
@@ -371,11 +381,34 @@ void nl_gemm_nn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
         nl_for_in_order(c.row_blocks * c.column_blocks, flops(&c), do_block, &c);
 }
 
+/* tn: D from X^T Y, or from Y^T X, turned. */
+static bool multiply_what_is_sparse(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx,
+                                    const nl_real *y, int64_t ldy, nl_real *d, bool add)
+{
+    const nl_sparse_product by_x = {.m = g->k,
+                                    .n = g->o,
+                                    .p = r,
+                                    .a = {x, 1, ldx},
+                                    .b = {y, ldy, 1},
+                                    .c = d,
+                                    .ldc = g->o,
+                                    .add = add};
+    nl_sparse_product by_y = by_x;
+    by_y.m = g->o;
+    by_y.n = g->k;
+    by_y.a = (nl_strided){y, 1, ldy};
+    by_y.b = (nl_strided){x, ldx, 1};
+    by_y.turned = true;
+    return nl_gemm_sparse(&by_x) || nl_gemm_sparse(&by_y);
+}
+
 void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_real *y, int64_t ldy,
                 nl_real *d, bool add)
 {
     assert(r <= g->rows);
     const int64_t parts = parts_of(g, r), size = g->k * g->o;
+    if (parts == 1 && multiply_what_is_sparse(g, r, x, ldx, y, ldy, d, add))
+        return;
     call c = {.m = g->k,
               .n = g->o,
               .p = r,
@@ -462,6 +495,15 @@ void nl_gemm_nt(nl_gemm *g, int64_t r, const nl_real *y, int64_t ldy, const nl_r
                 int64_t ldx, bool add)
 {
     assert(r <= g->rows && g->panels);
+    if (nl_gemm_sparse(&(nl_sparse_product){.m = r,
+                                            .n = g->k,
+                                            .p = g->o,
+                                            .a = {y, ldy, 1},
+                                            .b = {w, 1, g->o},
+                                            .c = x,
+                                            .ldc = ldx,
+                                            .add = add}))
+        return;
     if (r >= PANEL && r * (g->o + g->k) < g->k * g->o) { /* what is turned: y and x, or w */
         multiply_by_turned_y(g, r, y, ldy, w, x, ldx, add);
         return;

@@ -59,11 +59,13 @@ static inline __attribute__((always_inline)) void tile(const block *t, nl_part l
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++, to += ldc)
 #pragma GCC unroll 8
-        for (int j = 0; j < columns; j++)
+        for (int j = 0; j < columns; j++) {
+            const nl_vec v = nl_vec_zero_is_positive(sum[i][j]);
             if (j < registers)
-                nl_vec_store(to + j * NL_LANES, sum[i][j]);
+                nl_vec_store(to + j * NL_LANES, v);
             else
-                nl_vec_store_part(to + j * NL_LANES, sum[i][j], last);
+                nl_vec_store_part(to + j * NL_LANES, v, last);
+        }
 }
 
 /* Functions for each size of a tile, so that the sums are registers. */

@@ -25,7 +25,8 @@ typedef struct nl_ahead {
 typedef struct nl_small_gemm_kernels {
     /* C (m, n) = A (m, k) B (k, n), or C += with add. B and C are row-major with strides ldb, ldc;
      * C overlaps neither A nor B. Every element of C is one chain of fused multiply-adds over 0 ..
-     * k-1, from 0 or from C: it depends on nothing but its row of A, its column of B and k. */
+     * k-1, from 0 or from C, and +0 if that is a zero: it depends on nothing but its row of A, its
+     * column of B and k. */
     void (*multiply)(int64_t m, int64_t n, int64_t k, nl_strided a, const nl_real *b, int64_t ldb,
                      nl_real *c, int64_t ldc, bool add, nl_ahead ahead);
     /* to (n, m) = from (m, n)^T, both row-major. No overlap. */

@@ -162,6 +162,9 @@ static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c) { return a * b + c
 
 #endif
 
+/* -0 becomes 0. */
+static inline nl_vec nl_vec_zero_is_positive(nl_vec v) { return v + (nl_vec){0}; }
+
 static inline nl_vec nl_vec_sqrt(nl_vec v)
 {
 #if defined(__AVX512F__) && defined(NL_F64)
