@@ -18,11 +18,11 @@ static int64_t find_in_register(nl_vec v, nl_lanes number, uint8_t *at)
 #ifdef NL_F64
     const __mmask8 set = _mm512_cmp_pd_mask((__m512d)v, _mm512_setzero_pd(), _CMP_NEQ_UQ);
     const __m512i numbers = _mm512_maskz_compress_epi64(set, (__m512i)number);
-    _mm_storel_epi64((__m128i *)at, _mm512_cvtepi64_epi8(numbers));
+    _mm_storel_epi64((void *)at, _mm512_cvtepi64_epi8(numbers));
 #else
     const __mmask16 set = _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
     const __m512i numbers = _mm512_maskz_compress_epi32(set, (__m512i)number);
-    _mm_storeu_si128((__m128i *)at, _mm512_cvtepi32_epi8(numbers));
+    _mm_storeu_si128((void *)at, _mm512_cvtepi32_epi8(numbers));
 #endif
     return __builtin_popcount(set);
 }
