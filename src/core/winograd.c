@@ -251,8 +251,8 @@ void nl_winograd_correlate(nl_winograd *c, int64_t n, const nl_real *x, const nl
                            nl_real *y, bool add)
 {
     pass p = {.c = c, .x = x, .w = w, .to = y, .n = n, .add = add};
-    nl_for(c->x.channels, NL_PRODUCTS * weights_of(c) * 4, weights_block, &p);
-    nl_for(ceil_div(n * strips_of(c), c->group), flops(c, n), group_block, &p);
+    nl_for_in_order(c->x.channels, NL_PRODUCTS * weights_of(c) * 4, weights_block, &p);
+    nl_for_in_order(ceil_div(n * strips_of(c), c->group), flops(c, n), group_block, &p);
 }
 
 /* ---- gradient of w */
@@ -303,5 +303,5 @@ void nl_winograd_weight_gradient(nl_winograd *c, int64_t n, const nl_real *x, co
 {
     pass p = {.c = c, .x = x, .dy = dy, .to = part, .n = n, .parts = parts};
     const int64_t chunks = ceil_div(c->x.channels, CHANNELS) * ceil_div(c->y.channels, CHANNELS);
-    nl_for(parts * chunks, flops(c, n), sum_block, &p);
+    nl_for_in_order(parts * chunks, flops(c, n), sum_block, &p);
 }

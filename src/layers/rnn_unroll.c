@@ -193,7 +193,7 @@ static void take_input(unroll *w)
     const bool drops = w->c->phase == NL_TRAIN;
     draw_factors(w, NL_RNN_KEEP_X, drops ? w->o->dropout : 0, w->in);
     draw_factors(w, NL_RNN_KEEP_H, drops ? w->o->recurrent_dropout : 0, w->u);
-    nl_for(w->steps, w->steps * w->n * w->in * (int64_t)sizeof(nl_real), take_block, w);
+    nl_for_in_order(w->steps, w->steps * w->n * w->in * (int64_t)sizeof(nl_real), take_block, w);
 }
 
 /* States before the first step: those that the latest call of this phase ended with, the learned
@@ -266,7 +266,7 @@ static void give_output(unroll *w)
 {
     const size_t bytes = (size_t)(w->n * w->u) * sizeof(nl_real);
     if (w->o->sequences)
-        nl_for(w->steps, w->steps * (int64_t)bytes, give_block, w);
+        nl_for_in_order(w->steps, w->steps * (int64_t)bytes, give_block, w);
     else
         memcpy(w->y, at(w, NL_RNN_HS, w->steps, w->u), bytes);
 }
@@ -327,7 +327,7 @@ static void swap_block(int64_t t, void *arg)
 static void swap_order(const unroll *w, int from, int to, bool to_examples)
 {
     swap s = {w, w->v[from], w->v[to], to_examples};
-    nl_for(w->steps, w->steps * w->n * w->g * (int64_t)sizeof(nl_real), swap_block, &s);
+    nl_for_in_order(w->steps, w->steps * w->n * w->g * (int64_t)sizeof(nl_real), swap_block, &s);
 }
 
 static bool pools(const unroll *w) { return w->v[NL_RNN_POOLED]; }
@@ -438,7 +438,7 @@ static void run(unroll *w, half *first, half *second)
 {
     enum { COST = 40 }; /* of a gate's value, in flops */
     w->half[0] = first, w->half[1] = second;
-    nl_for(row_blocks(w), COST * rows_of(w) * w->g, run_halves, w);
+    nl_for_in_order(row_blocks(w), COST * rows_of(w) * w->g, run_halves, w);
 }
 
 /* h_{t-1} as U sees it. */
@@ -514,7 +514,7 @@ static void pass_piece(int64_t b, void *arg)
 static void pass(const unroll *w, one_step *step, int64_t first, int64_t steps, int64_t by)
 {
     passage p = {w, step, first, steps, by};
-    nl_for(w->pieces, 2 * steps * w->n * w->u * w->g, pass_piece, &p);
+    nl_for_in_order(w->pieces, 2 * steps * w->n * w->u * w->g, pass_piece, &p);
 }
 
 void nl_rnn_forward(nl_layer *l, const nl_layer_call *c)
@@ -759,8 +759,8 @@ static void fold_weight_gradients(const unroll *w)
     for (int i = products_of(w, p) - 1; i >= 0; i--) {
         fold f = {w->v[p[i].sum], w->pieces, p[i].k * p[i].o, nl_layer_grad(w->l, p[i].weight),
                   w->c->accumulate};
-        nl_for((f.size + FOLD_WIDTH - 1) / FOLD_WIDTH,
-               w->pieces * f.size * (int64_t)sizeof(nl_real), fold_block, &f);
+        nl_for_in_order((f.size + FOLD_WIDTH - 1) / FOLD_WIDTH,
+                        w->pieces * f.size * (int64_t)sizeof(nl_real), fold_block, &f);
     }
 }
 
@@ -852,7 +852,7 @@ static void input_gradient(unroll *w)
     const int64_t rows = w->steps * w->n;
     nl_gemm_nt(w->plan->x, rows, w->v[NL_RNN_DPX], w->g, w->v[NL_RNN_WX], w->v[NL_RNN_DIN], w->in,
                false);
-    nl_for(w->steps, rows * w->in * (int64_t)sizeof(nl_real), give_gradient_block, w);
+    nl_for_in_order(w->steps, rows * w->in * (int64_t)sizeof(nl_real), give_gradient_block, w);
 }
 
 /* ---- a step back */
