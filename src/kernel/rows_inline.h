@@ -256,7 +256,8 @@ typedef struct nl_row_write {
 } nl_row_write;
 
 /* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
- * often do, loads would wait for stores. */
+ * often do, loads would wait for stores. On Zen 4 a multiply-add whose addend is not the newest of
+ * results waits for stores, too, so there is one of them and not two. */
 NL_INLINE void write_step(nl_row_write b, row_coefficients q, nl_act act, int64_t row, int rows,
                           int64_t k, const nl_part *t, int stream)
 {
@@ -266,7 +267,7 @@ NL_INLINE void write_step(nl_row_write b, row_coefficients q, nl_act act, int64_
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         const nl_vec xc = nl_load(b.x.x + (row + r) * b.x.ld + k, t) - q.center[r];
-        y[r] = nl_vec_fma(gamma, nl_vec_fma(q.a[r], xc, q.d[r]), beta);
+        y[r] = nl_vec_fma(gamma, q.a[r] * xc + q.d[r], beta);
         if (b.to.residual)
             y[r] += nl_load(b.to.residual + (row + r) * b.to.ld + k, t);
     }
