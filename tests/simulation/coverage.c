@@ -258,6 +258,8 @@ int main(int argc, char **argv)
     Suite *s = suite_create("simulation");
     TCase *t = tcase_create("all");
     figures = argc > 1 && strcmp(argv[1], "figures") == 0;
+    if (figures)
+        tcase_set_timeout(t, 0); /* more draws take as long as they take */
     tcase_add_test(t, intervals_of_one_task_hold_their_level);
     tcase_add_test(t, the_mean_of_skewed_differences_is_held_too);
     tcase_add_test(t, tests_of_one_task_reject_a_true_null_rarely);
