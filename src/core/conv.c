@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cut.h"
 #include "base/text.h"
-#include "core/norm_plan.h"
 #include "core/winograd.h"
 #include "kernel/conv.h"
 #include "kernel/small_gemm.h"
@@ -52,7 +52,6 @@ struct nl_conv {
     nl_real *part;                   /* (NL_CONV_PARTS, weights) */
 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t ceil_div(int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : 0; }
 
@@ -91,8 +90,8 @@ nl_status nl_conv_pad(nl_conv_geom *g, const char *pad, const char *owner)
 static void whole_range(int64_t count, int64_t step, int64_t pad, int64_t taps, int64_t size,
                         int64_t *from, int64_t *to)
 {
-    *from = least(ceil_div(pad, step), count);
-    *to = size + pad < taps ? 0 : least((size + pad - taps) / step + 1, count);
+    *from = nl_least(ceil_div(pad, step), count);
+    *to = size + pad < taps ? 0 : nl_least((size + pad - taps) / step + 1, count);
     *to = most(*to, *from);
 }
 
@@ -170,7 +169,7 @@ static int64_t taps_along(int64_t out, int64_t pad, int64_t size)
 {
     int64_t taps = 0;
     for (int64_t i = 0; i < out; i++)
-        taps += most(least(size + pad - i, WINOGRAD_TAPS) - most(pad - i, 0), 0);
+        taps += most(nl_least(size + pad - i, WINOGRAD_TAPS) - most(pad - i, 0), 0);
     return taps;
 }
 
@@ -337,8 +336,8 @@ void nl_conv_close(nl_conv *c)
 static void taps_inside(int64_t i, int64_t step, int64_t pad, int64_t taps, int64_t size,
                         int64_t *from, int64_t *to)
 {
-    *from = least(most(pad - i * step, 0), taps);
-    *to = most(least(size + pad - i * step, taps), *from);
+    *from = nl_least(most(pad - i * step, 0), taps);
+    *to = most(nl_least(size + pad - i * step, taps), *from);
 }
 
 /* `pixels` results from (i, j) on that have the same taps, down a column or along a row. */
@@ -369,7 +368,7 @@ static void correlate_line(const lattice *l, nl_correlation t, int64_t i, int64_
 /* Results of rows [from, to): along the rows where no column is missing, down the columns else. */
 static void correlate_rows(const lattice *l, nl_correlation t, int64_t from, int64_t to)
 {
-    const int64_t whole_from = most(l->row_from, from), whole_to = least(l->row_to, to);
+    const int64_t whole_from = most(l->row_from, from), whole_to = nl_least(l->row_to, to);
     for (int64_t i = from; i < to && l->col_from < l->col_to; i++)
         correlate_line(l, t, i, l->col_from, l->col_to - l->col_from, false);
     for (int64_t j = 0; j < l->cols; j++) {
@@ -399,8 +398,8 @@ static void correlate_groups(const lattice *l, const nl_real *x, const nl_real *
 static void results_inside(int64_t k, int64_t count, int64_t step, int64_t pad, int64_t size,
                            int64_t *from, int64_t *to)
 {
-    *from = least(ceil_div(pad - k, step), count);
-    *to = size + pad <= k ? 0 : least((size + pad - k - 1) / step + 1, count);
+    *from = nl_least(ceil_div(pad - k, step), count);
+    *to = size + pad <= k ? 0 : nl_least((size + pad - k - 1) / step + 1, count);
     *to = most(*to, *from);
 }
 
@@ -464,7 +463,7 @@ static int64_t flops(const nl_conv *c, int64_t n)
  * pass. */
 static int64_t chunks_of(int64_t n, int64_t rows)
 {
-    const int64_t chunks = least(ceil_div(WANTED_BLOCKS, n), rows / 3);
+    const int64_t chunks = nl_least(ceil_div(WANTED_BLOCKS, n), rows / 3);
     return chunks < 2 ? 1 : chunks + chunks % 2;
 }
 
@@ -627,7 +626,7 @@ static nl_runs row_of_runs(const pass *p, const nl_real *dy, int64_t i, nl_real 
     nl_correlation t = {.y = room + lanes, .pixels = g->out_w, .out = run, .cols = 1};
     nl_runs sums = {.runs = t.y, .to = dx, .run = run, .step = s * g->in, .add = p->add};
     sums.shift = g->pad_left * g->in, sums.count = g->w * g->in;
-    t.rows = a <= last && a < g->kernel_h ? (least(last, g->kernel_h - 1) - a) / s + 1 : 0;
+    t.rows = a <= last && a < g->kernel_h ? (nl_least(last, g->kernel_h - 1) - a) / s + 1 : 0;
     if (t.rows > 0) {
         t.x = dy + (last - a) / s * g->out_w * g->out;
         t.w = p->c->flipped + a * g->out * run;
@@ -777,7 +776,7 @@ void nl_conv_weight_gradient(nl_conv *c, int64_t n, const nl_real *x, const nl_r
                              nl_real *dw, bool add)
 {
     pass p = {.c = c, .x = framed(c, n, x), .y = dy, .to = dw, .n = n, .add = add};
-    p.parts = least(n, NL_CONV_PARTS);
+    p.parts = nl_least(n, NL_CONV_PARTS);
     if (c->by_tiles)
         nl_winograd_weight_gradient(c->tiles, n, x, dy, c->part, p.parts);
     else

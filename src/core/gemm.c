@@ -15,6 +15,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "base/cut.h"
 #include "core/gemm_sparse.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
@@ -63,9 +64,6 @@ typedef struct call {
     nl_ahead (*ahead)(const struct call *c, const piece *now);
 } call;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* ---- blocks */
 
 /* The last one has what is left over, too, or is smaller by less than half. */
@@ -79,8 +77,8 @@ static void grow(call *c, int64_t *extent, int64_t most)
 {
     while (*extent < most && c->rows * c->columns * c->span < WANTED_WORK) {
         const int64_t before = *extent;
-        *extent = least(2 * before, most);
-        if (ceil_div(c->m, c->rows) * near_parts(c->n, c->columns) < WANTED_BLOCKS) {
+        *extent = nl_least(2 * before, most);
+        if (nl_ceil_div(c->m, c->rows) * near_parts(c->n, c->columns) < WANTED_BLOCKS) {
             *extent = before;
             return;
         }
@@ -89,22 +87,22 @@ static void grow(call *c, int64_t *extent, int64_t most)
 
 static void count_blocks(call *c)
 {
-    c->row_blocks = ceil_div(c->m, c->rows);
+    c->row_blocks = nl_ceil_div(c->m, c->rows);
     c->column_blocks = near_parts(c->n, c->columns);
 }
 
 /* Rather 48, 48 and 32 rows than 60, 60 and 8: threads wait less for the one that is last. */
 static void even_rows(call *c)
 {
-    const int64_t parts = ceil_div(c->m, c->rows);
+    const int64_t parts = nl_ceil_div(c->m, c->rows);
     if (parts > 1)
-        c->rows = ceil_div(ceil_div(c->m, parts), TILE_ROWS) * TILE_ROWS;
+        c->rows = nl_ceil_div(nl_ceil_div(c->m, parts), TILE_ROWS) * TILE_ROWS;
 }
 
 static void cut_into_panels(call *c)
 {
     c->rows = c->m < ROWS && c->m > 0 ? c->m : ROWS;
-    c->columns = least(c->n, PANEL);
+    c->columns = nl_least(c->n, PANEL);
     grow(c, &c->rows, c->m);
     if (c->ldb)
         grow(c, &c->columns, c->n);
@@ -114,8 +112,8 @@ static void cut_into_panels(call *c)
 
 static void cut_into_stripes(call *c)
 {
-    c->rows = least(c->m, TILE_ROWS);
-    c->columns = least(c->n, PANEL);
+    c->rows = nl_least(c->m, TILE_ROWS);
+    c->columns = nl_least(c->n, PANEL);
     grow(c, &c->columns, c->n);
     grow(c, &c->rows, c->m);
     count_blocks(c);
@@ -125,7 +123,7 @@ static area area_of(const call *c, int64_t row_block, int64_t column_block)
 {
     const int64_t i = row_block * c->rows, j = column_block * c->columns;
     const bool last = column_block == c->column_blocks - 1;
-    return (area){i, j, least(c->m - i, c->rows), last ? c->n - j : c->columns};
+    return (area){i, j, nl_least(c->m - i, c->rows), last ? c->n - j : c->columns};
 }
 
 /* ---- what is needed next */
@@ -133,8 +131,9 @@ static area area_of(const call *c, int64_t row_block, int64_t column_block)
 /* `bytes` from there on, spread over the tiles of an area. */
 static nl_ahead spread(const void *from, int64_t bytes, const piece *now)
 {
-    const int64_t tiles = ceil_div(now->at.rows, TILE_ROWS) * ceil_div(now->at.columns, PANEL);
-    const int64_t step = ceil_div(bytes, tiles * now->depth);
+    const int64_t tiles =
+        nl_ceil_div(now->at.rows, TILE_ROWS) * nl_ceil_div(now->at.columns, PANEL);
+    const int64_t step = nl_ceil_div(bytes, tiles * now->depth);
     return (nl_ahead){.from = from, .turns = tiles, .turn = step * now->depth, .step = step};
 }
 
@@ -156,7 +155,7 @@ static nl_ahead next_panel(const call *c, const piece *now)
 /* tn: the rows of D that are written next. */
 static nl_ahead next_stripe(const call *c, const piece *now)
 {
-    const int64_t i = now->at.i + now->at.rows, rows = least(c->m - i, now->at.rows);
+    const int64_t i = now->at.i + now->at.rows, rows = nl_least(c->m - i, now->at.rows);
     if (rows < 1 || now->at.columns < c->n)
         return (nl_ahead){0};
     return spread(c->c + i * c->ldc, rows * c->ldc * (int64_t)sizeof(nl_real), now);
@@ -165,10 +164,10 @@ static nl_ahead next_stripe(const call *c, const piece *now)
 /* nt: a share of the rows of W that are read next; the other panels take the others. */
 static nl_ahead next_weights(const call *c, const piece *now)
 {
-    const int64_t i = now->at.i + now->at.rows, rows = least(c->m - i, now->at.rows);
+    const int64_t i = now->at.i + now->at.rows, rows = nl_least(c->m - i, now->at.rows);
     if (rows < 1)
         return (nl_ahead){0};
-    const int64_t share = ceil_div(rows * c->p, c->column_blocks);
+    const int64_t share = nl_ceil_div(rows * c->p, c->column_blocks);
     return spread(c->a.p + i * c->p + now->at.j / PANEL * share + now->p,
                   share * (int64_t)sizeof(nl_real), now);
 }
@@ -187,12 +186,13 @@ static void multiply_piece(const call *c, const piece *now, nl_real *to, int64_t
 
 static void multiply_area(const call *c, area at, int64_t part, nl_real *to, int64_t ldto)
 {
-    const int64_t end = least((part + 1) * c->span, c->p);
-    int64_t p = least(part * c->span, c->p); /* a last part may be empty: it adds zeros */
-    const int64_t pieces = ceil_div(end - p, DEPTH), most = pieces ? ceil_div(end - p, pieces) : 0;
+    const int64_t end = nl_least((part + 1) * c->span, c->p);
+    int64_t p = nl_least(part * c->span, c->p); /* a last part may be empty: it adds zeros */
+    const int64_t pieces = nl_ceil_div(end - p, DEPTH),
+                  most = pieces ? nl_ceil_div(end - p, pieces) : 0;
     bool add = c->add;
     do {
-        const int64_t depth = least(end - p, most);
+        const int64_t depth = nl_least(end - p, most);
         multiply_piece(c, &(piece){at, p, depth}, to, ldto, add);
         p += depth;
         add = true;
@@ -233,17 +233,17 @@ static int64_t parts_of(const nl_gemm *g, int64_t r)
 {
     enum { SPLIT_ROWS = 512, SPLIT_BLOCKS = 32, WIDTH = 512 / (int)sizeof(nl_real) };
     const bool single = g->k <= 30 && g->o <= WIDTH;
-    const int64_t columns = ceil_div(g->o, single ? WIDTH / 2 : WIDTH);
-    const bool few = ceil_div(g->k, 60) * columns < 4;
-    const int64_t blocks = columns * ceil_div(g->k, few ? 30 : g->k < 480 ? 60 : 120);
-    const int64_t parts = least(r / SPLIT_ROWS, SPLIT_BLOCKS / blocks);
+    const int64_t columns = nl_ceil_div(g->o, single ? WIDTH / 2 : WIDTH);
+    const bool few = nl_ceil_div(g->k, 60) * columns < 4;
+    const int64_t blocks = columns * nl_ceil_div(g->k, few ? 30 : g->k < 480 ? 60 : 120);
+    const int64_t parts = nl_least(r / SPLIT_ROWS, SPLIT_BLOCKS / blocks);
     return parts > 1 ? parts : 1;
 }
 
 static int64_t span_of(int64_t p, int64_t parts)
 {
     enum { UNIT = 256 };
-    return parts > 1 ? ceil_div(ceil_div(p, parts), UNIT) * UNIT : p;
+    return parts > 1 ? nl_ceil_div(nl_ceil_div(p, parts), UNIT) * UNIT : p;
 }
 
 typedef struct fold {
@@ -256,7 +256,7 @@ typedef struct fold {
 static void fold_block(int64_t b, void *arg)
 {
     const fold *f = arg;
-    const int64_t from = b * FOLD_WIDTH, width = least(f->size - from, FOLD_WIDTH);
+    const int64_t from = b * FOLD_WIDTH, width = nl_least(f->size - from, FOLD_WIDTH);
     double sum[FOLD_WIDTH];
     for (int64_t i = 0; i < width; i++)
         sum[i] = f->add ? f->to[from + i] : 0;
@@ -424,7 +424,7 @@ void nl_gemm_tn(nl_gemm *g, int64_t r, const nl_real *x, int64_t ldx, const nl_r
     nl_for_in_order(c.row_blocks * c.column_blocks * parts, flops(&c), do_block, &c);
     if (parts > 1) {
         fold f = {g->part, parts, size, d, add};
-        nl_for(ceil_div(size, FOLD_WIDTH), parts * size, fold_block, &f);
+        nl_for(nl_ceil_div(size, FOLD_WIDTH), parts * size, fold_block, &f);
     }
 }
 

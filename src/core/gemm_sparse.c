@@ -4,6 +4,7 @@
 #include "core/gemm_sparse.h"
 
 #include "base/alloc.h"
+#include "base/cut.h"
 #include "kernel/sparse_gemm.h"
 #include "par/par.h"
 
@@ -20,9 +21,6 @@ enum {
     LEAST_WORK = (1 << 18) * (int)sizeof(nl_real) * (int)sizeof(nl_real)
 };
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static const nl_real *element(nl_strided a, int64_t i, int64_t j)
 {
     return a.p + i * a.row + j * a.col;
@@ -38,7 +36,7 @@ static double share_of_nonzeros(const nl_sparse_product *q)
     enum { LINES = 16, VALUES = 64 };
     const bool by_rows = lies_by_rows(q->a);
     const int64_t lines = by_rows ? q->m : q->p, values = by_rows ? q->p : q->m;
-    const int64_t stride = by_rows ? q->a.row : q->a.col, taken = least(values, VALUES);
+    const int64_t stride = by_rows ? q->a.row : q->a.col, taken = nl_least(values, VALUES);
     int64_t count = 0;
     for (int64_t i = 0; i < LINES; i++) {
         const int64_t line = i * lines / LINES, from = i * (values - taken) / (LINES - 1);
@@ -55,7 +53,7 @@ static bool pays(const nl_sparse_product *q)
     const double pays_below = nl_sparse_gemm()->pays_below;
     if (pays_below <= 0 || q->m < LEAST_ROWS || q->n < COLUMNS || q->m * q->n * q->p < LEAST_WORK)
         return false;
-    const double width = (double)(ceil_div(q->n, COLUMNS) * COLUMNS) / (double)q->n;
+    const double width = (double)(nl_ceil_div(q->n, COLUMNS) * COLUMNS) / (double)q->n;
     return width * share_of_nonzeros(q) < pays_below;
 }
 
@@ -91,7 +89,7 @@ static nl_rows_ahead what_is_next(const call *c, const piece *at, const nl_real 
     if (c->pieces == 1)
         return (nl_rows_ahead){to + ROWS_AHEAD * ldto, at->rows - ROWS_AHEAD, at->columns * SIZE,
                                ldto * SIZE};
-    const int64_t p = at->p + at->depth, depth = least(c->depth, c->of.p - p);
+    const int64_t p = at->p + at->depth, depth = nl_least(c->depth, c->of.p - p);
     if (depth < 1)
         return (nl_rows_ahead){0};
     const nl_real *next = element(b, p, at->j);
@@ -137,7 +135,7 @@ static void multiply_turned(const call *c, piece at, const factor *f, const nl_r
     const int64_t rows = at.rows;
     for (int64_t first = 0; first < rows; first += TURNED_ROWS) {
         nl_real *to = c->of.c + at.j * c->of.ldc + at.i + first;
-        at.rows = least(TURNED_ROWS, rows - first);
+        at.rows = nl_least(TURNED_ROWS, rows - first);
         if (c->of.add || at.p > 0)
             nl_small_gemm()->transpose(at.columns, at.rows, to, c->of.ldc, turned, COLUMNS);
         multiply_rows(c, &at, f, first, b, finite, turned, COLUMNS);
@@ -149,9 +147,9 @@ static void multiply_turned(const call *c, piece at, const factor *f, const nl_r
 static void multiply_panels(const call *c, piece at, const factor *f, nl_real *packed)
 {
     const nl_sparse_product *q = &c->of;
-    const int64_t end = least(at.j + c->panels * COLUMNS, q->n);
+    const int64_t end = nl_least(at.j + c->panels * COLUMNS, q->n);
     for (; at.j < end; at.j += COLUMNS) {
-        at.columns = least(COLUMNS, end - at.j);
+        at.columns = nl_least(COLUMNS, end - at.j);
         const bool finite = pack(c, &at, packed);
         if (q->turned)
             multiply_turned(c, at, f, packed, finite);
@@ -166,9 +164,9 @@ static void do_block(int64_t b, void *arg)
     _Alignas(NL_ALIGN) nl_real packed[DEPTH * COLUMNS] = {0};
     factor f;
     piece at = {.i = b % c->row_blocks * ROWS, .j = b / c->row_blocks * c->panels * COLUMNS};
-    at.rows = least(ROWS, c->of.m - at.i);
+    at.rows = nl_least(ROWS, c->of.m - at.i);
     for (; at.p < c->of.p; at.p += c->depth) {
-        at.depth = least(c->depth, c->of.p - at.p);
+        at.depth = nl_least(c->depth, c->of.p - at.p);
         find(c, &at, &f);
         multiply_panels(c, at, &f, packed);
     }
@@ -176,15 +174,15 @@ static void do_block(int64_t b, void *arg)
 
 static int64_t blocks_of(const nl_sparse_product *q, int64_t panels)
 {
-    return ceil_div(q->m, ROWS) * ceil_div(q->n, panels * COLUMNS);
+    return nl_ceil_div(q->m, ROWS) * nl_ceil_div(q->n, panels * COLUMNS);
 }
 
 bool nl_gemm_sparse(const nl_sparse_product *q)
 {
     if (!pays(q))
         return false;
-    const int64_t pieces = ceil_div(q->p, DEPTH);
-    call c = {*q, 1, ceil_div(q->m, ROWS), pieces, ceil_div(q->p, pieces)};
+    const int64_t pieces = nl_ceil_div(q->p, DEPTH);
+    call c = {*q, 1, nl_ceil_div(q->m, ROWS), pieces, nl_ceil_div(q->p, pieces)};
     while (c.panels < MOST_PANELS && blocks_of(q, 2 * c.panels) >= WANTED_BLOCKS)
         c.panels *= 2;
     nl_for(blocks_of(q, c.panels), q->m * q->n * q->p, do_block, &c);

@@ -2,6 +2,7 @@
 #ifndef NL_NORM_PLAN_H
 #define NL_NORM_PLAN_H
 
+#include "base/cut.h"
 #include "core/norm.h"
 #include "kernel/area.h"
 
@@ -75,10 +76,6 @@ int64_t nl_row_blocks(int64_t rows, int64_t c);
 int64_t nl_row_edge(int64_t rows, int64_t blocks, int64_t b);
 /* Rows of a tile that reads `arrays` arrays: forward 1, which gives the most, backward 2. */
 int64_t nl_tile_rows(int64_t c, int64_t arrays);
-static inline int64_t nl_edge(int64_t count, int64_t pieces, int64_t i)
-{
-    return count * i / pieces;
-}
 static inline int64_t nl_segment_of(const nl_plan *p, int64_t row)
 {
     return p->interleaved ? row % p->segments : row / p->rows;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "core/norm_plan.h"
+#include "base/cut.h"
 #include "kernel/conv.h"
 #include "kernel/winograd.h"
 #include "par/par.h"
@@ -37,33 +37,31 @@ struct nl_winograd {
     nl_real *zeros;           /* a row of pixels */
 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t lines(int64_t channels) { return ceil_div(channels, LINE) * LINE; }
+static int64_t lines(int64_t channels) { return nl_ceil_div(channels, LINE) * LINE; }
 static int64_t weights_of(const nl_winograd *c) { return c->x.channels * c->y.channels; }
 static int64_t strips_of(const nl_winograd *c) { return c->tiles_h * c->pieces; }
 /* Channels from `from` on that are worked on together. */
 static int64_t chunk_of(const images *m, int64_t from)
 {
-    return least(CHANNELS, m->channels - from);
+    return nl_least(CHANNELS, m->channels - from);
 }
 
 int64_t nl_winograd_products(int64_t out_h, int64_t out_w)
 {
-    return ceil_div(out_h, NL_TILE) * ceil_div(out_w, NL_TILE) * NL_PRODUCTS;
+    return nl_ceil_div(out_h, NL_TILE) * nl_ceil_div(out_w, NL_TILE) * NL_PRODUCTS;
 }
 
 static void plan(nl_winograd *c, const nl_winograd_geom *g)
 {
-    const int64_t channels = lines(least(CHANNELS, most(g->in, g->out)));
-    const int64_t tiles = least(TILES_MOST, VALUES / channels);
+    const int64_t channels = lines(nl_least(CHANNELS, most(g->in, g->out)));
+    const int64_t tiles = nl_least(TILES_MOST, VALUES / channels);
     c->x = (images){g->h, g->w, g->in, NL_PATCH, g->pad_top, g->pad_left};
     c->y = (images){g->out_h, g->out_w, g->out, NL_TILE, 0, 0};
-    c->tiles_h = ceil_div(g->out_h, NL_TILE);
-    c->tiles_w = ceil_div(g->out_w, NL_TILE);
-    c->pieces = ceil_div(c->tiles_w, tiles);
-    c->group = tiles / ceil_div(c->tiles_w, c->pieces);
+    c->tiles_h = nl_ceil_div(g->out_h, NL_TILE);
+    c->tiles_w = nl_ceil_div(g->out_w, NL_TILE);
+    c->pieces = nl_ceil_div(c->tiles_w, tiles);
+    c->group = tiles / nl_ceil_div(c->tiles_w, c->pieces);
     c->product = tiles * channels + LINE;
 }
 
@@ -103,7 +101,7 @@ typedef struct group {
 
 static group group_at(const nl_winograd *c, int64_t from, int64_t end)
 {
-    return (group){from, least(from + c->group, end)};
+    return (group){from, nl_least(from + c->group, end)};
 }
 
 static int64_t tiles_before(const nl_winograd *c, int64_t strip)
@@ -174,7 +172,7 @@ static void write_group(const nl_winograd *c, group g, const nl_real *m, nl_real
 /* Pixels of all images before those that the strip is the first to need. */
 static int64_t pixels_before(const nl_winograd *c, const images *m, int64_t strip)
 {
-    const int64_t row = least(m->h, most(0, top_of(c, m, strip) + m->rows - NL_TILE));
+    const int64_t row = nl_least(m->h, most(0, top_of(c, m, strip) + m->rows - NL_TILE));
     return (strip / strips_of(c) * m->h + row) * m->w;
 }
 
@@ -252,7 +250,7 @@ void nl_winograd_correlate(nl_winograd *c, int64_t n, const nl_real *x, const nl
 {
     pass p = {.c = c, .x = x, .w = w, .to = y, .n = n, .add = add};
     nl_for_in_order(c->x.channels, NL_PRODUCTS * weights_of(c) * 4, weights_block, &p);
-    nl_for_in_order(ceil_div(n * strips_of(c), c->group), flops(c, n), group_block, &p);
+    nl_for_in_order(nl_ceil_div(n * strips_of(c), c->group), flops(c, n), group_block, &p);
 }
 
 /* ---- gradient of w */
@@ -278,7 +276,7 @@ static void sum_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_winograd *c = p->c;
-    const int64_t in = c->x.channels, out = c->y.channels, chunks_in = ceil_div(in, CHANNELS);
+    const int64_t in = c->x.channels, out = c->y.channels, chunks_in = nl_ceil_div(in, CHANNELS);
     const int64_t part = b % p->parts, chunk = b / p->parts;
     const int64_t q = chunk % chunks_in * CHANNELS, o = chunk / chunks_in * CHANNELS;
     const int64_t end = nl_edge(p->n, p->parts, part + 1) * strips_of(c);
@@ -302,6 +300,7 @@ void nl_winograd_weight_gradient(nl_winograd *c, int64_t n, const nl_real *x, co
                                  nl_real *part, int64_t parts)
 {
     pass p = {.c = c, .x = x, .dy = dy, .to = part, .n = n, .parts = parts};
-    const int64_t chunks = ceil_div(c->x.channels, CHANNELS) * ceil_div(c->y.channels, CHANNELS);
+    const int64_t chunks =
+        nl_ceil_div(c->x.channels, CHANNELS) * nl_ceil_div(c->y.channels, CHANNELS);
     nl_for_in_order(parts * chunks, flops(c, n), sum_block, &p);
 }

@@ -4,9 +4,9 @@
  * there, as Keras does (PyTorch: count_include_pad=False). */
 #include <string.h>
 
+#include "base/cut.h"
 #include "core/conv.h"
 #include "core/layer.h"
-#include "core/norm_plan.h"
 #include "kernel/pool.h"
 #include "par/par.h"
 

@@ -183,7 +183,6 @@ int64_t nl_rnn_pieces(int64_t n)
     return pairs > few ? 2 * pairs : few > 0 ? 2 * few : 1;
 }
 
-/* Rows and columns of a variable; no rows where the layer does without it. */
 static nl_geom size_of_state(const nl_layer *l, int id)
 {
     const nl_rnn *o = l->self;
@@ -270,11 +269,11 @@ static nl_geom size_of_gradient(const nl_layer *l, int id)
     }
 }
 
+/* Rows and columns of a variable; no rows where the layer does without it. */
 static nl_geom size_of(const nl_layer *l, int id)
 {
-    if (id < NL_RNN_IN) {
+    if (id < NL_RNN_IN)
         return size_of_state(l, id);
-    }
     return id < NL_RNN_DGATE ? size_of_pass(l, id) : size_of_gradient(l, id);
 }
 

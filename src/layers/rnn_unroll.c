@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/norm_plan.h"
+#include "base/cut.h"
 #include "kernel/coefficients.h"
 #include "kernel/small_gemm.h"
 #include "layers/bias_gradient.h"
