@@ -6,6 +6,7 @@
 #include "base/cut.h"
 #include "base/text.h"
 #include "core/winograd.h"
+#include "core/winograd_rows.h"
 #include "kernel/conv.h"
 #include "kernel/small_gemm.h"
 #include "par/par.h"
@@ -38,13 +39,12 @@ struct nl_conv {
     nl_conv_geom g;     /* as given */
     nl_conv_geom inner; /* as computed: without padding where the image is framed */
     bool framed, depthwise;
-    bool by_planes; /* forward: registers of pixels, not of channels */
-    bool by_runs;   /* gradient of x: registers of a row of taps and channels */
-    bool by_taps;   /* gradient of w: the same */
-    bool by_tiles;  /* all three: minimal filtering */
+    bool by_tiles, by_pairs; /* minimal filtering of tiles, of pairs of rows */
+    nl_lane_choice lanes;
     lattice forward, back[STRIDE_MAX * STRIDE_MAX];
     int64_t classes, part_size;
     nl_winograd *tiles, *back_tiles; /* by_tiles: forward and gradient of w; gradient of x */
+    nl_winograd_rows *pairs;         /* by_pairs */
     nl_real *frame;                  /* (n, h + pads, w + pads, in) or NULL */
     nl_real *planes;                 /* by_planes: (n, in, h + pads, w + pads), or NULL */
     nl_real *rows;                   /* by_runs: ROOMS of each chunk, or NULL */
@@ -181,10 +181,23 @@ static bool winograd_is_faster(const nl_conv_geom *g)
            3 * nl_winograd_products(g->out_h, g->out_w) <= 2 * sums;
 }
 
-static bool by_winograd(const nl_conv_geom *g)
+static bool by_tiles(const nl_conv_geom *g)
 {
-    return g->algorithm == NL_CONV_WINOGRAD ||
-           (g->algorithm == NL_CONV_AUTO && winograd_is_defined(g) && winograd_is_faster(g));
+    return winograd_is_defined(g) && (g->algorithm == NL_CONV_WINOGRAD ||
+                                      (g->algorithm == NL_CONV_AUTO && winograd_is_faster(g)));
+}
+
+/* The transforms take some 22 sums for a value of x and 10 for one of y, and save four rows' taps
+ * for each pair of results. */
+static bool pairs_are_faster(const nl_conv_geom *g)
+{
+    return 22 * g->in + 10 * g->out <= 2 * g->kernel_w * g->in * g->out;
+}
+
+static bool by_pairs(const nl_conv_geom *g)
+{
+    return nl_winograd_rows_fit(g) && (g->algorithm == NL_CONV_WINOGRAD ||
+                                       (g->algorithm == NL_CONV_AUTO && pairs_are_faster(g)));
 }
 
 static nl_status open_winograd(nl_conv *c)
@@ -224,6 +237,18 @@ static double waste(int64_t count)
     return (double)(ceil_div(count, lanes) * lanes) / (double)count;
 }
 
+/* Where neither channels nor taps fill registers well, the other choice may. */
+static nl_lane_choice lanes_of(const nl_conv_geom *g)
+{
+    const double run = waste(g->kernel_w * g->in);
+    if (g->groups > 1)
+        return (nl_lane_choice){false};
+    return (nl_lane_choice){.by_planes = g->in <= FRAMED_CHANNELS && g->stride == 1 &&
+                                         g->out <= NL_FEW_RESULTS,
+                            .by_runs = g->kernel_w > 1 && run < 0.7 * waste(g->in),
+                            .by_taps = run < 0.9 * waste(g->out)};
+}
+
 static void plan_inner(nl_conv *c)
 {
     nl_conv_geom *g = &c->inner;
@@ -246,29 +271,24 @@ static nl_status check(const nl_conv_geom *g)
     if (g->stride < 1 || g->stride > STRIDE_MAX)
         return nl_fail(NL_ESHAPE, "a convolution with stride %lld, wanted 1 to %d",
                        (long long)g->stride, STRIDE_MAX);
-    if (g->algorithm == NL_CONV_WINOGRAD && !winograd_is_defined(g))
+    if (g->algorithm == NL_CONV_WINOGRAD && !by_tiles(g) && !by_pairs(g))
         return nl_fail(NL_ESHAPE,
-                       "minimal filtering is for 3x3 kernels, stride 1, 1 group and pads up to %d, "
-                       "got %lldx%lld, stride %lld, %lld groups, pads %lld and %lld",
+                       "minimal filtering is for kernels of 3x3 with pads up to %d, or of 5 rows "
+                       "with pads smaller than the kernel and rows of few values, stride 1 and 1 "
+                       "group, got %lldx%lld, stride %lld, %lld groups, pads %lld and %lld",
                        WINOGRAD_PAD_MOST, (long long)g->kernel_h, (long long)g->kernel_w,
                        (long long)g->stride, (long long)g->groups, (long long)g->pad_top,
                        (long long)g->pad_left);
     return NL_OK;
 }
 
-/* Where neither channels nor taps fill registers well, the other choice may. */
-static void choose_lanes(nl_conv *c)
+/* Direct sums of pixels and of taps leave no column out. */
+static void keep_lanes(nl_conv *c)
 {
-    const nl_conv_geom *g = &c->g;
     const lattice *f = &c->forward;
-    const bool no_columns_missing = f->col_from == 0 && f->col_to == f->cols;
-    const double run = waste(g->kernel_w * g->in);
-    if (g->groups > 1 || c->by_tiles)
-        return;
-    c->by_planes = (c->framed || no_columns_missing) && g->in <= FRAMED_CHANNELS &&
-                   g->stride == 1 && g->out <= NL_FEW_RESULTS;
-    c->by_runs = g->kernel_w > 1 && run < 0.7 * waste(g->in);
-    c->by_taps = no_columns_missing && run < 0.9 * waste(g->out);
+    const bool whole = f->col_from == 0 && f->col_to == f->cols;
+    c->lanes.by_planes = c->lanes.by_planes && (c->framed || whole);
+    c->lanes.by_taps = c->lanes.by_taps && whole;
 }
 
 static int64_t planes_of(const nl_conv *c) { return c->inner.in * c->inner.h * c->inner.w; }
@@ -280,6 +300,35 @@ static int64_t row_room(const nl_conv_geom *g)
     return lanes + g->out_w * (g->kernel_w * g->in + lanes);
 }
 
+/* Memory of the direct sums. */
+static bool take_rooms(nl_conv *c, int64_t n)
+{
+    const nl_conv_geom *g = &c->g;
+    c->flipped = nl_alloc((size_t)c->part_size, sizeof *c->flipped);
+    c->part = nl_alloc((size_t)(NL_CONV_PARTS * c->part_size), sizeof *c->part);
+    if (c->framed)
+        c->frame = nl_alloc((size_t)(n * c->inner.h * c->inner.w * g->in), sizeof *c->frame);
+    if (c->lanes.by_planes)
+        c->planes = nl_alloc((size_t)(n * planes_of(c) + SLACK), sizeof *c->planes);
+    if (c->lanes.by_runs)
+        c->rows = nl_alloc((size_t)(n * CHUNKS * ROOMS * row_room(g)), sizeof *c->rows);
+    return c->flipped && c->part && (!c->framed || c->frame) &&
+           (!c->lanes.by_planes || c->planes) && (!c->lanes.by_runs || c->rows);
+}
+
+static nl_status open_way(nl_conv *c, int64_t n)
+{
+    if (c->by_pairs)
+        return nl_winograd_rows_open(&c->pairs, &c->g, c->lanes);
+    plan_inner(c);
+    plan_forward(c);
+    plan_back(c);
+    keep_lanes(c);
+    if (!take_rooms(c, n))
+        return nl_fail(NL_ENOMEM, "a convolution of %lld images", (long long)n);
+    return c->by_tiles ? open_winograd(c) : NL_OK;
+}
+
 nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
 {
     *out = NULL;
@@ -288,32 +337,17 @@ nl_status nl_conv_open(nl_conv **out, int64_t n, const nl_conv_geom *g)
     if (!c)
         return nl_fail(NL_ENOMEM, "a convolution");
     c->g = c->inner = *g;
-    c->by_tiles = by_winograd(g);
+    c->by_tiles = by_tiles(g);
+    c->by_pairs = by_pairs(g);
+    c->lanes = c->by_tiles ? (nl_lane_choice){false} : lanes_of(g);
     c->depthwise = g->groups == g->in && g->groups == g->out && !c->by_tiles;
-    plan_inner(c);
-    plan_forward(c);
-    plan_back(c);
-    choose_lanes(c);
     c->part_size = weights_of(g);
-    c->flipped = nl_alloc((size_t)c->part_size, sizeof *c->flipped);
-    c->part = nl_alloc((size_t)(NL_CONV_PARTS * c->part_size), sizeof *c->part);
-    if (c->framed)
-        c->frame = nl_alloc((size_t)(n * c->inner.h * c->inner.w * g->in), sizeof *c->frame);
-    if (c->by_planes)
-        c->planes = nl_alloc((size_t)(n * planes_of(c) + SLACK), sizeof *c->planes);
-    if (c->by_runs)
-        c->rows = nl_alloc((size_t)(n * CHUNKS * ROOMS * row_room(g)), sizeof *c->rows);
-    if (!c->flipped || !c->part || (c->framed && !c->frame) || (c->by_planes && !c->planes) ||
-        (c->by_runs && !c->rows)) {
+    const nl_status st = open_way(c, n);
+    if (st != NL_OK)
         nl_conv_close(c);
-        return nl_fail(NL_ENOMEM, "a convolution of %lld images", (long long)n);
-    }
-    if (c->by_tiles && open_winograd(c) != NL_OK) {
-        nl_conv_close(c);
-        return NL_ENOMEM;
-    }
-    *out = c;
-    return NL_OK;
+    else
+        *out = c;
+    return st;
 }
 
 void nl_conv_close(nl_conv *c)
@@ -322,6 +356,7 @@ void nl_conv_close(nl_conv *c)
         return;
     nl_winograd_close(c->tiles);
     nl_winograd_close(c->back_tiles);
+    nl_winograd_rows_close(c->pairs);
     nl_free(c->frame);
     nl_free(c->planes);
     nl_free(c->rows);
@@ -563,7 +598,11 @@ void nl_conv_forward(nl_conv *c, int64_t n, const nl_real *x, const nl_real *w, 
         nl_winograd_correlate(c->tiles, n, x, w, y, false);
         return;
     }
-    if (c->by_planes) {
+    if (c->by_pairs) {
+        nl_winograd_rows_forward(c->pairs, n, x, w, y);
+        return;
+    }
+    if (c->lanes.by_planes) {
         forward_by_planes(c, n, x, w, y);
         return;
     }
@@ -672,7 +711,11 @@ void nl_conv_data_gradient(nl_conv *c, int64_t n, const nl_real *dy, const nl_re
                            bool add)
 {
     pass p = {.c = c, .y = dy, .w = w, .to = dx, .n = n, .add = add};
-    if (c->by_runs) {
+    if (c->by_pairs) {
+        nl_winograd_rows_data_gradient(c->pairs, n, dy, w, dx, add);
+        return;
+    }
+    if (c->lanes.by_runs) {
         flip_runs(c, w);
         nl_for(n * CHUNKS, flops(c, n), run_block, &p);
         return;
@@ -708,7 +751,7 @@ static void outer_image(const nl_conv *c, int64_t a, const nl_real *x, const nl_
             nl_outer_sum of = s;
             of.x += k * in, of.y += k * out;
             of.w = dw + (a * g->kernel_w + b) * in * g->out + k * out;
-            if (c->by_taps)
+            if (c->lanes.by_taps)
                 of = (nl_outer_sum){.x = s.y,
                                     .y = s.x,
                                     .w = dw + a * s.run * s.out,
@@ -761,7 +804,7 @@ static void fold_block(int64_t a, void *arg)
     const nl_conv *c = p->c;
     const int64_t rows = c->g.kernel_h, row = c->part_size / rows;
     nl_real *to = p->to + a * row, *from = c->part + a * row;
-    if (!c->by_taps) {
+    if (!c->lanes.by_taps) {
         nl_conv_kernel()->fold(from, p->parts, c->part_size, row, to, p->add);
         return;
     }
@@ -775,6 +818,10 @@ static void fold_block(int64_t a, void *arg)
 void nl_conv_weight_gradient(nl_conv *c, int64_t n, const nl_real *x, const nl_real *dy,
                              nl_real *dw, bool add)
 {
+    if (c->by_pairs) {
+        nl_winograd_rows_weight_gradient(c->pairs, n, x, dy, dw, add);
+        return;
+    }
     pass p = {.c = c, .x = framed(c, n, x), .y = dy, .to = dw, .n = n, .add = add};
     p.parts = nl_least(n, NL_CONV_PARTS);
     if (c->by_tiles)

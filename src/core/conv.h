@@ -9,7 +9,9 @@
  *
  * 3x3 kernels with stride 1 go by minimal filtering (kernel/winograd.h) where that is faster: where
  * there are no groups, x and y have 16 channels or more each, no side is padded by more than 2, and
- * the tiles need at most 2/3 of the multiplications. The rule sees no n and no machine.
+ * the tiles need at most 2/3 of the multiplications. Kernels of 5 rows do so along the rows alone
+ * (kernel/winograd_rows.h), with stride 1 and 1 group, where x and y have channels enough to pay
+ * for the transforms and a row fits into the nearest cache. The rules see no n and no machine.
  *
  * A plan is made at set-up for the largest n and serves every smaller n; calls allocate nothing and
  * cannot fail. Work is cut by the sizes alone: same bytes for any number of threads. y and dx do

@@ -1,5 +1,5 @@
 /* Convolution against sums over all taps in double: every option, ragged sizes, fewer images than
- * planned, adding, threads. */
+ * planned, adding, threads; as the rule has it and by direct sums. */
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -112,7 +112,7 @@ static void near(const nl_real *seen, const double *wanted, double times, int64_
                          times * wanted[i]);
 }
 
-static void agrees(nl_conv_geom g, const char *pad, int64_t n, int64_t planned)
+static void agrees_so(nl_conv_geom g, const char *pad, int64_t n, int64_t planned)
 {
     char what[128];
     problem p = opened(g, pad, n, planned);
@@ -128,6 +128,12 @@ static void agrees(nl_conv_geom g, const char *pad, int64_t n, int64_t planned)
         near(p.dw, p.dw_sum, times, p.nw, p.ny / g.out, what);
     }
     closed(&p);
+}
+
+static void agrees(nl_conv_geom g, const char *pad, int64_t n, int64_t planned)
+{
+    for (g.algorithm = NL_CONV_AUTO; g.algorithm <= NL_CONV_DIRECT; g.algorithm++)
+        agrees_so(g, pad, n, planned);
 }
 
 START_TEST(every_option_agrees_with_the_sums)
@@ -246,7 +252,8 @@ START_TEST(threads_change_no_byte)
                                     .kernel_h = cases[i].kernel,
                                     .kernel_w = cases[i].kernel,
                                     .stride = cases[i].stride,
-                                    .groups = cases[i].groups};
+                                    .groups = cases[i].groups,
+                                    .algorithm = NL_CONV_DIRECT};
             alike_on_threads(g, cases[i].pad, images[n]);
         }
     nl_threads_set(1);
