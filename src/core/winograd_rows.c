@@ -12,10 +12,11 @@
 enum {
     LINE = 64 / (int)sizeof(nl_real), /* reals of a cache line and of the widest register */
     ROW_MOST = 2048,                  /* values of a row, its padding included */
-    TOGETHER = 2,                     /* pairs of rows whose products share weights */
+    TOGETHER = 2,                     /* by_planes: pairs whose products share weights */
     PIECE = 4,                        /* pairs that are one thread's work */
     PLANE_ROWS = NL_PAIR * PIECE + NL_POINTS - NL_PAIR,
-    SUMMED = 4, /* pairs of rows whose products are summed at once */
+    PLANE = 2 * LINE, /* pixels of a plane of results: a multiple */
+    SUMMED = 4,       /* pairs of rows whose products are summed at once */
     LATER = NL_POINTS - NL_PAIR,
     ROOMS = 2,  /* by_runs: rows under way */
     FOLDED = 64 /* weights at once */
@@ -74,8 +75,9 @@ static void plan_forward(nl_winograd_rows *c)
 {
     const nl_conv_geom *g = &c->g;
     c->planes = (nl_planes){.pixels = g->out_w, .out = g->out, .planes = g->in, .rows = 1};
-    c->planes.cols = g->kernel_w, c->planes.plane = c->width;
-    c->planes.x_row = c->x_line, c->planes.y_line = c->y_line;
+    c->planes.cols = g->kernel_w, c->planes.plane = c->width, c->planes.x_row = c->x_line;
+    c->planes.y_plane = nl_ceil_div(g->out_w, PLANE) * PLANE;
+    c->planes.y_line = g->out * c->planes.y_plane;
     c->forward = (nl_correlation){.pixels = g->out_w, .out = g->out, .rows = 1, .cols = 1};
     c->forward.run = g->kernel_w * g->in;
     c->forward.ldx = g->in, c->forward.ldw = g->out, c->forward.ldy = g->out;
@@ -240,38 +242,13 @@ static void transform_weights(const nl_winograd_rows *c, const nl_real *w)
 
 /* ---- forward */
 
-/* TOGETHER pairs of rows of results on their way. */
+/* Pairs of rows of results on their way: TOGETHER by_planes, else one. */
 typedef struct forward_room {
-    _Alignas(64) nl_real x[NL_POINTS * TOGETHER * ROW_MOST + LINE];
-    _Alignas(64) nl_real y[NL_POINTS * TOGETHER * ROW_MOST];
+    _Alignas(64) nl_real x[NL_POINTS * TOGETHER * ROW_MOST + PLANE];
+    _Alignas(64) nl_real y[NL_POINTS * TOGETHER * (ROW_MOST + PLANE * NL_FEW_RESULTS)];
     _Alignas(64) nl_real spare[ROW_MOST];
     _Alignas(64) nl_real planes[PLANE_ROWS * ROW_MOST];
 } forward_room;
-
-/* y at all points, of `lines` rows of x at each. */
-static void correlate_by_planes(const nl_winograd_rows *c, int64_t lines, forward_room *room)
-{
-    nl_planes t = c->planes;
-    t.lines = lines;
-    for (int q = 0; q < NL_POINTS; q++) {
-        t.x = room->x + q * TOGETHER * c->x_line;
-        t.w = c->at_point + q * c->weights;
-        t.y = room->y + q * TOGETHER * c->y_line;
-        nl_conv_kernel()->correlate_planes(&t);
-    }
-}
-
-static void correlate_by_channels(const nl_winograd_rows *c, int64_t lines, forward_room *room)
-{
-    nl_correlation t = c->forward;
-    for (int q = 0; q < NL_POINTS; q++)
-        for (int64_t l = 0; l < lines; l++) {
-            t.x = room->x + (q * TOGETHER + l) * c->x_line;
-            t.w = c->at_point + q * c->weights;
-            t.y = room->y + (q * TOGETHER + l) * c->y_line;
-            nl_conv_kernel()->correlate(&t);
-        }
-}
 
 /* The rows that `pairs` of pairs from t on look at, channel by channel, with their padding. */
 static void make_planes(const nl_winograd_rows *c, const nl_real *x, int64_t t, int64_t pairs,
@@ -285,61 +262,77 @@ static void make_planes(const nl_winograd_rows *c, const nl_real *x, int64_t t, 
                                    g->in, planes + g->pad_left, c->width);
 }
 
-/* Pair t of results: what it looks at, at all points. planes: of the pairs from `first` on. */
-static void transform_patch(const nl_winograd_rows *c, const nl_real *x, const nl_real *planes,
-                            int64_t first, int64_t t, nl_real *to)
+static void point_to_result_pair(const pass *p, nl_real **row, int64_t n, int64_t t,
+                                 forward_room *room)
 {
-    const int64_t distance = TOGETHER * c->x_line;
-    const nl_real *from[NL_POINTS];
-    nl_real *row[NL_POINTS];
-    if (c->lanes.by_planes) {
-        const int64_t values = c->width * c->g.in;
-        for (int j = 0; j < NL_POINTS; j++)
-            from[j] = planes + (NL_PAIR * (t - first) + j) * values;
-        point_to_rows(row, to, NL_POINTS, distance);
-        nl_winograd_row_kernel()->patches(from, row, values);
-    } else {
-        point_to_patch(c, from, x, t);
-        point_to_rows(row, to + c->g.pad_left * c->g.in, NL_POINTS, distance);
-        nl_winograd_row_kernel()->patches(from, row, x_row(&c->g));
+    const nl_conv_geom *g = &p->c->g;
+    point_to_results(row, p->to + n * result_of(g), y_row(g), g->out_h, NL_PAIR * t, room->spare);
+}
+
+/* Pairs t, t + 1, ... of image n; room->planes are those of the pairs from `first` on. */
+static void forward_by_planes(const pass *p, int64_t n, int64_t first, int64_t t, int64_t lines,
+                              forward_room *room)
+{
+    const nl_winograd_rows *c = p->c;
+    const int64_t values = c->width * c->g.in;
+    nl_real *row[NL_POINTS], *to[NL_POINTS];
+    nl_planes all = c->planes;
+    all.lines = lines;
+    for (int64_t l = 0; l < lines; l++) {
+        point_to_rows(row, room->planes + NL_PAIR * (t + l - first) * values, NL_POINTS, values);
+        point_to_rows(to, room->x + l * c->x_line, NL_POINTS, TOGETHER * c->x_line);
+        nl_winograd_row_kernel()->patches((const nl_real *const *)row, to, values);
+    }
+    for (int q = 0; q < NL_POINTS; q++) {
+        all.x = room->x + q * TOGETHER * c->x_line;
+        all.w = c->at_point + q * c->weights;
+        all.y = room->y + q * TOGETHER * all.y_line;
+        nl_conv_kernel()->correlate_planes(&all);
+    }
+    for (int64_t l = 0; l < lines; l++) {
+        point_to_rows(row, room->y + l * all.y_line, NL_POINTS, TOGETHER * all.y_line);
+        point_to_result_pair(p, to, n, t + l, room);
+        nl_winograd_row_kernel()->results_of_planes((const nl_real *const *)row, all.y_plane,
+                                                    all.pixels, all.out, to);
     }
 }
 
-/* Pair t of rows of results from the sums at all points. */
-static void write_results(const nl_winograd_rows *c, nl_real *sums, int64_t t, forward_room *room,
-                          nl_real *y)
+static void forward_by_channels(const pass *p, int64_t n, int64_t t, forward_room *room)
 {
+    const nl_winograd_rows *c = p->c;
     const nl_conv_geom *g = &c->g;
-    nl_real *from[NL_POINTS], *to[NL_PAIR];
-    point_to_rows(from, sums, NL_POINTS, TOGETHER * c->y_line);
-    point_to_results(to, y, y_row(g), g->out_h, NL_PAIR * t, room->spare);
-    nl_winograd_row_kernel()->results((const nl_real *const *)from, to, y_row(g));
+    const nl_real *from[NL_POINTS];
+    nl_real *to[NL_POINTS];
+    nl_correlation one = c->forward;
+    point_to_patch(c, from, p->x + n * image_of(g), t);
+    point_to_rows(to, room->x + g->pad_left * g->in, NL_POINTS, c->x_line);
+    nl_winograd_row_kernel()->patches(from, to, x_row(g));
+    for (int q = 0; q < NL_POINTS; q++) {
+        one.x = room->x + q * c->x_line;
+        one.w = c->at_point + q * c->weights;
+        from[q] = one.y = room->y + q * c->y_line;
+        nl_conv_kernel()->correlate(&one);
+    }
+    point_to_result_pair(p, to, n, t, room);
+    nl_winograd_row_kernel()->results(from, to, y_row(g));
 }
 
 static void forward_block(int64_t b, void *arg)
 {
     const pass *p = arg;
     const nl_winograd_rows *c = p->c;
-    const nl_conv_geom *g = &c->g;
     const int64_t n = b / c->pieces, first = nl_edge(c->pairs, c->pieces, b % c->pieces);
     const int64_t end = nl_edge(c->pairs, c->pieces, b % c->pieces + 1);
-    const nl_real *x = p->x + n * image_of(g);
     forward_room room;
-    if (c->lanes.by_planes)
-        make_planes(c, x, first, end - first, room.planes);
-    else
-        clear_sides(room.x, NL_POINTS * TOGETHER, c->x_line, g->pad_left * g->in, x_row(g));
-    for (int64_t t = first, lines; t < end; t += lines) {
-        lines = nl_least(TOGETHER, end - t);
-        for (int64_t l = 0; l < lines; l++)
-            transform_patch(c, x, room.planes, first, t + l, room.x + l * c->x_line);
-        if (c->lanes.by_planes)
-            correlate_by_planes(c, lines, &room);
-        else
-            correlate_by_channels(c, lines, &room);
-        for (int64_t l = 0; l < lines; l++)
-            write_results(c, room.y + l * c->y_line, t + l, &room, p->to + n * result_of(g));
+    if (c->lanes.by_planes) {
+        make_planes(c, p->x + n * image_of(&c->g), first, end - first, room.planes);
+        for (int64_t t = first; t < end; t += TOGETHER)
+            forward_by_planes(p, n, first, t, nl_least(TOGETHER, end - t), &room);
+        return;
     }
+    clear_sides(room.x, NL_POINTS, c->x_line, c->g.pad_left * c->g.in, x_row(&c->g));
+    for (int64_t t = first; t < end; t++)
+        forward_by_channels(p, n, t, &room);
 }
 
 void nl_winograd_rows_forward(nl_winograd_rows *c, int64_t n, const nl_real *x, const nl_real *w,

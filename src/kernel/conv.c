@@ -1,5 +1,6 @@
 #include "kernel/conv.h"
 
+#include "kernel/side_by_side.h"
 #include "kernel/vec.h"
 
 /* Sums of a tile: PIXELS[columns - 1] rows by `columns` registers; with the registers of one line
@@ -36,54 +37,63 @@ NL_INLINE void store_column(nl_real *p, nl_vec v, int j, int columns, nl_part la
         nl_vec_store_part(p + j * NL_LANES, v, last);
 }
 
-NL_INLINE void correlate_tile(const nl_correlation *t, nl_part last, int rows, int columns)
+/* A tile's operands lie at x, w and y, the rest is as in t: to copy t and to change it would be to
+ * wait until what the caller has just written there has left the processor. */
+NL_INLINE void correlate_tile(const nl_correlation *t, const nl_real *x, const nl_real *w,
+                              nl_real *y, nl_part last, int rows, int columns)
 {
     nl_vec sum[MOST_PIXELS][COLUMNS];
     EACH_ROW EACH_COLUMN sum[i][j] =
-        t->add ? load_column(t->y + i * t->ldy, j, columns, last) : (nl_vec){0};
+        t->add ? load_column(y + i * t->ldy, j, columns, last) : (nl_vec){0};
     for (int64_t a = 0; a < t->rows; a++)
         for (int64_t b = 0; b < t->cols; b++) {
-            const nl_real *x = t->x + a * t->x_row + b * t->x_col;
-            const nl_real *w = t->w + a * t->w_row + b * t->w_col;
-            for (int64_t q = 0; q < t->run; q++, x++, w += t->ldw) {
+            const nl_real *pixel = x + a * t->x_row + b * t->x_col;
+            const nl_real *weight = w + a * t->w_row + b * t->w_col;
+            for (int64_t q = 0; q < t->run; q++, pixel++, weight += t->ldw) {
                 nl_vec line[COLUMNS];
-                EACH_COLUMN line[j] = load_column(w, j, columns, last);
+                EACH_COLUMN line[j] = load_column(weight, j, columns, last);
                 EACH_ROW
                 {
-                    const nl_vec v = nl_vec_of(x[i * t->ldx]);
+                    const nl_vec v = nl_vec_of(pixel[i * t->ldx]);
                     EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
                 }
             }
         }
-    EACH_ROW EACH_COLUMN store_column(t->y + i * t->ldy, sum[i][j], j, columns, last);
+    EACH_ROW EACH_COLUMN store_column(y + i * t->ldy, sum[i][j], j, columns, last);
 }
 
-NL_INLINE void outer_tile(const nl_outer_sum *t, nl_part last, int rows, int columns)
+NL_INLINE void outer_tile(const nl_outer_sum *t, const nl_real *x, nl_real *w, const nl_real *y,
+                          nl_part last, int rows, int columns)
 {
     nl_vec sum[MOST_PIXELS][COLUMNS];
-    EACH_ROW EACH_COLUMN sum[i][j] = load_column(t->w + i * t->ldw, j, columns, last);
+    EACH_ROW EACH_COLUMN sum[i][j] = load_column(w + i * t->ldw, j, columns, last);
     for (int64_t a = 0; a < t->rows; a++) {
-        const nl_real *x = t->x + a * t->x_row, *y = t->y + a * t->y_row;
-        for (int64_t b = 0; b < t->cols; b++, x += t->x_col, y += t->y_col) {
+        const nl_real *left = x + a * t->x_row, *right = y + a * t->y_row;
+        for (int64_t b = 0; b < t->cols; b++, left += t->x_col, right += t->y_col) {
             nl_vec line[COLUMNS];
-            EACH_COLUMN line[j] = load_column(y, j, columns, last);
+            EACH_COLUMN line[j] = load_column(right, j, columns, last);
             EACH_ROW
             {
-                const nl_vec v = nl_vec_of(x[i]);
+                const nl_vec v = nl_vec_of(left[i]);
                 EACH_COLUMN sum[i][j] = nl_vec_fma(v, line[j], sum[i][j]);
             }
         }
     }
-    EACH_ROW EACH_COLUMN store_column(t->w + i * t->ldw, sum[i][j], j, columns, last);
+    EACH_ROW EACH_COLUMN store_column(w + i * t->ldw, sum[i][j], j, columns, last);
 }
 
 /* One function for each tile size, so that the sums are registers. */
-#define TILE(r, c)                                                         \
-    static void correlate_##r##x##c(const nl_correlation *t, nl_part last) \
-    {                                                                      \
-        correlate_tile(t, last, r, c);                                     \
-    }                                                                      \
-    static void outer_##r##x##c(const nl_outer_sum *t, nl_part last) { outer_tile(t, last, r, c); }
+#define TILE(r, c)                                                                               \
+    static void correlate_##r##x##c(const nl_correlation *t, const nl_real *x, const nl_real *w, \
+                                    nl_real *y, nl_part last)                                    \
+    {                                                                                            \
+        correlate_tile(t, x, w, y, last, r, c);                                                  \
+    }                                                                                            \
+    static void outer_##r##x##c(const nl_outer_sum *t, const nl_real *x, nl_real *w,             \
+                                const nl_real *y, nl_part last)                                  \
+    {                                                                                            \
+        outer_tile(t, x, w, y, last, r, c);                                                      \
+    }
 #define TILES_6(c) TILE(1, c) TILE(2, c) TILE(3, c) TILE(4, c) TILE(5, c) TILE(6, c)
 #define TILES_8(c) TILES_6(c) TILE(7, c) TILE(8, c)
 #define TILES_10(c) TILES_8(c) TILE(9, c) TILE(10, c)
@@ -109,9 +119,12 @@ TILES_6(2)
 #define LISTS(kind) \
     {LIST_10(kind, 1)}, { LIST_6(kind, 2) }
 #endif
-static void (*const correlations[COLUMNS][MOST_PIXELS])(const nl_correlation *,
-                                                        nl_part) = {LISTS(correlate)};
-static void (*const outers[COLUMNS][MOST_PIXELS])(const nl_outer_sum *, nl_part) = {LISTS(outer)};
+typedef void correlate_one(const nl_correlation *t, const nl_real *x, const nl_real *w, nl_real *y,
+                           nl_part last);
+typedef void outer_one(const nl_outer_sum *t, const nl_real *x, nl_real *w, const nl_real *y,
+                       nl_part last);
+static correlate_one *const correlations[COLUMNS][MOST_PIXELS] = {LISTS(correlate)};
+static outer_one *const outers[COLUMNS][MOST_PIXELS] = {LISTS(outer)};
 
 /* The next of even pieces of what is left of `count`, none above `most`. */
 static inline int piece_of(int64_t count, int most)
@@ -128,62 +141,19 @@ static inline int columns_of(int64_t out)
     return piece_of((out + NL_LANES - 1) / NL_LANES, COLUMNS);
 }
 
-static void correlate(const nl_correlation *whole)
+static void correlate(const nl_correlation *t)
 {
-    for (int64_t o = 0; o < whole->out;) {
-        const int columns = columns_of(whole->out - o);
-        const int64_t left = whole->out - o - (columns - 1) * NL_LANES;
+    for (int64_t o = 0; o < t->out;) {
+        const int columns = columns_of(t->out - o);
+        const int64_t left = t->out - o - (columns - 1) * NL_LANES;
         const nl_part last = nl_part_of(left < NL_LANES ? (int)left : NL_LANES);
-        for (int64_t p = 0; p < whole->pixels;) {
-            const int pixels = piece_of(whole->pixels - p, most_pixels[columns - 1]);
-            nl_correlation t = *whole;
-            t.x += p * t.ldx;
-            t.w += o;
-            t.y += p * t.ldy + o;
-            correlations[columns - 1][pixels - 1](&t, last);
+        for (int64_t p = 0; p < t->pixels;) {
+            const int pixels = piece_of(t->pixels - p, most_pixels[columns - 1]);
+            correlations[columns - 1][pixels - 1](t, t->x + p * t->ldx, t->w + o,
+                                                  t->y + p * t->ldy + o, last);
             p += pixels;
         }
         o += columns * NL_LANES;
-    }
-}
-
-/* Lane l is lane at[l] of part[which[l]]. */
-NL_INLINE nl_vec collected(const nl_vec *part, int parts, nl_lanes which, nl_lanes at)
-{
-    nl_vec v = nl_vec_shuffle(part[0], part[parts > 1], at + (which & 1) * NL_LANES);
-    for (int i = 2; i < parts; i++) {
-        const nl_lanes here = which == i;
-        v = nl_vec_shuffle(v, part[i], (here & (NL_LANES + at)) | (~here & nl_lane_numbers()));
-    }
-    return v;
-}
-
-/* Register k of pixels that have their results side by side: lane l is result (k lanes + l) % rows
- * of pixel (k lanes + l) / rows. An even number of results is first paired, half of the pixels in
- * a register, which takes half the shuffles. */
-NL_INLINE nl_vec side_by_side(const nl_vec *result, int rows, int k)
-{
-    const nl_lanes lane = nl_lane_numbers(), place = lane + k * NL_LANES;
-    if (rows % 2)
-        return collected(result, rows, place % rows, place / rows);
-    const int first = k >= rows / 2 ? NL_LANES / 2 : 0; /* pixel */
-    nl_vec pair[NL_FEW_RESULTS / 2];
-    for (int i = 0; i < rows / 2; i++)
-        pair[i] = collected(result + 2 * i, 2, lane % 2, lane / 2 + first);
-    return collected(pair, rows / 2, place % rows / 2, (place / rows - first) * 2 + place % 2);
-}
-
-/* The first `count` values. */
-NL_INLINE void store_side_by_side(const nl_vec *result, int rows, int64_t count, nl_real *y)
-{
-#pragma GCC unroll 8
-    for (int k = 0; k < rows; k++) {
-        const int64_t left = count - k * NL_LANES;
-        const nl_vec v = side_by_side(result, rows, k);
-        if (left >= NL_LANES)
-            nl_vec_store(y + k * NL_LANES, v);
-        else if (left > 0)
-            nl_vec_store_part(y + k * NL_LANES, v, nl_part_of((int)left));
     }
 }
 
@@ -198,7 +168,8 @@ enum {
 
 #define EACH_LINE _Pragma("GCC unroll 2") for (int l = 0; l < lines; l++)
 
-NL_INLINE void planes_tile(const nl_planes *t, int rows, int lines)
+NL_INLINE void planes_tile(const nl_planes *t, const nl_real *x, nl_real *y, int64_t pixels,
+                           int rows, int lines)
 {
     enum { columns = STRIP, LINES = 2 };
     nl_vec sum[LINES][STRIP][NL_FEW_RESULTS];
@@ -207,44 +178,52 @@ NL_INLINE void planes_tile(const nl_planes *t, int rows, int lines)
     for (int64_t a = 0; a < t->rows; a++)
         for (int64_t b = 0; b < t->cols; b++)
             for (int64_t q = 0; q < t->planes; q++, w += rows) {
-                const nl_real *x = t->x + q * t->plane + a * t->x_row + b;
+                const nl_real *from = x + q * t->plane + a * t->x_row + b;
                 nl_vec pixel[LINES][STRIP];
-                EACH_LINE EACH_COLUMN pixel[l][j] = nl_vec_load(x + l * t->x_row + j * NL_LANES);
+                EACH_LINE EACH_COLUMN pixel[l][j] = nl_vec_load(from + l * t->x_row + j * NL_LANES);
                 EACH_ROW
                 {
                     const nl_vec v = nl_vec_of(w[i]);
                     EACH_LINE EACH_COLUMN sum[l][j][i] = nl_vec_fma(v, pixel[l][j], sum[l][j][i]);
                 }
             }
-    EACH_LINE EACH_COLUMN store_side_by_side(sum[l][j], rows, (t->pixels - j * NL_LANES) * rows,
-                                             t->y + l * t->y_line + j * NL_LANES * rows);
+    const int64_t y_line = t->y_line, y_plane = t->y_plane;
+    if (y_plane)
+        EACH_LINE EACH_COLUMN EACH_ROW nl_vec_store(y + l * y_line + i * y_plane + j * NL_LANES,
+                                                    sum[l][j][i]);
+    else
+        EACH_LINE EACH_COLUMN nl_store_side_by_side(sum[l][j], rows, (pixels - j * NL_LANES) * rows,
+                                                    y + l * y_line + j * NL_LANES * rows);
 }
 
-#define PLANES(r)                                                        \
-    static void planes_##r(const nl_planes *t) { planes_tile(t, r, 1); } \
-    static void paired_##r(const nl_planes *t) { planes_tile(t, r, r <= PAIRED_RESULTS ? 2 : 1); }
+typedef void planes_one(const nl_planes *t, const nl_real *x, nl_real *y, int64_t pixels);
+#define PLANES(r)                                                                            \
+    static void planes_##r(const nl_planes *t, const nl_real *x, nl_real *y, int64_t pixels) \
+    {                                                                                        \
+        planes_tile(t, x, y, pixels, r, 1);                                                  \
+    }                                                                                        \
+    static void paired_##r(const nl_planes *t, const nl_real *x, nl_real *y, int64_t pixels) \
+    {                                                                                        \
+        planes_tile(t, x, y, pixels, r, r <= PAIRED_RESULTS ? 2 : 1);                        \
+    }
 #define PLANES_8 PLANES(1) PLANES(2) PLANES(3) PLANES(4) PLANES(5) PLANES(6) PLANES(7) PLANES(8)
 PLANES_8
 #define LIST_OF(kind)                                                                  \
     {                                                                                  \
         kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8 \
     }
-static void (*const planes[][NL_FEW_RESULTS])(const nl_planes *) = {LIST_OF(planes),
-                                                                    LIST_OF(paired)};
+static planes_one *const planes[][NL_FEW_RESULTS] = {LIST_OF(planes), LIST_OF(paired)};
 
 /* Lines in pairs share the load of a weight, and most of their pixels. */
-static void correlate_planes(const nl_planes *whole)
+static void correlate_planes(const nl_planes *t)
 {
     enum { AT_ONCE = STRIP * NL_LANES };
-    for (int64_t l = 0, lines; l < whole->lines; l += lines) {
-        lines = whole->out <= PAIRED_RESULTS && whole->lines - l > 1 ? 2 : 1;
-        for (int64_t p = 0; p < whole->pixels; p += AT_ONCE) {
-            nl_planes t = *whole;
-            t.x += l * t.x_row + p;
-            t.y += l * t.y_line + p * t.out;
-            t.pixels = whole->pixels - p < AT_ONCE ? whole->pixels - p : AT_ONCE;
-            planes[lines - 1][t.out - 1](&t);
-        }
+    for (int64_t l = 0, lines; l < t->lines; l += lines) {
+        lines = t->out <= PAIRED_RESULTS && t->lines - l > 1 ? 2 : 1;
+        for (int64_t p = 0; p < t->pixels; p += AT_ONCE)
+            planes[lines - 1][t->out - 1](t, t->x + l * t->x_row + p,
+                                          t->y + l * t->y_line + p * (t->y_plane ? 1 : t->out),
+                                          t->pixels - p < AT_ONCE ? t->pixels - p : AT_ONCE);
     }
 }
 
@@ -269,19 +248,15 @@ static void sum_runs(const nl_runs *t)
     }
 }
 
-static void outer_sum(const nl_outer_sum *whole)
+static void outer_sum(const nl_outer_sum *t)
 {
-    for (int64_t o = 0; o < whole->out;) {
-        const int columns = columns_of(whole->out - o);
-        const int64_t left = whole->out - o - (columns - 1) * NL_LANES;
+    for (int64_t o = 0; o < t->out;) {
+        const int columns = columns_of(t->out - o);
+        const int64_t left = t->out - o - (columns - 1) * NL_LANES;
         const nl_part last = nl_part_of(left < NL_LANES ? (int)left : NL_LANES);
-        for (int64_t r = 0; r < whole->run;) {
-            const int run = piece_of(whole->run - r, most_pixels[columns - 1]);
-            nl_outer_sum t = *whole;
-            t.x += r;
-            t.y += o;
-            t.w += r * t.ldw + o;
-            outers[columns - 1][run - 1](&t, last);
+        for (int64_t r = 0; r < t->run;) {
+            const int run = piece_of(t->run - r, most_pixels[columns - 1]);
+            outers[columns - 1][run - 1](t, t->x + r, t->w + r * t->ldw + o, t->y + o, last);
             r += run;
         }
         o += columns * NL_LANES;

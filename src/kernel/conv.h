@@ -37,11 +37,12 @@ typedef struct nl_outer_sum {
  * y[l y_line + p out + o] = sum over a < rows, b < cols, q < planes of
  *     x[q plane + (l + a) x_row + b + p] w[((a cols + b) planes + q) out + o]
  *                                                           l < lines, p < pixels, o < out
- * x is readable for a register beyond its last pixel; out is at most NL_FEW_RESULTS. */
+ * x is readable for a register beyond its last pixel; out is at most NL_FEW_RESULTS. With y_plane,
+ * y is planes, too, y[l y_line + o y_plane + p], of whole pairs of registers. */
 typedef struct nl_planes {
     const nl_real *x, *w;
     nl_real *y;
-    int64_t lines, pixels, out, planes, rows, cols, plane, x_row, y_line;
+    int64_t lines, pixels, out, planes, rows, cols, plane, x_row, y_line, y_plane;
 } nl_planes;
 
 /* Runs of values that overlap, run p from place p step - shift on:

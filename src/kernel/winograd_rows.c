@@ -1,6 +1,6 @@
 #include "kernel/winograd_rows.h"
 
-#include "kernel/vec.h"
+#include "kernel/side_by_side.h"
 
 enum { LATER = NL_POINTS - NL_PAIR, MOST = NL_POINTS + LATER };
 
@@ -93,6 +93,44 @@ TRANSFORM(patches, patches_of, .rows = NL_POINTS, .columns = NL_POINTS)
 TRANSFORM(overlap, patches_of, .rows = NL_POINTS, .columns = NL_POINTS, .transposed = true,
           .later = LATER)
 
+/* ---- from planes */
+
+/* Pixels i, i + 1, ..., a register. */
+NL_INLINE void place_results(const nl_real *const *from, int64_t plane, int64_t i, int64_t pixels,
+                             int out, nl_real *const *to)
+{
+    const shape s = {.rows = NL_PAIR, .columns = NL_POINTS};
+    nl_vec y[NL_PAIR][NL_FEW_RESULTS];
+    EACH(o, out)
+    {
+        nl_vec v[MOST];
+        EACH(p, NL_POINTS) v[p] = nl_vec_load(from[p] + o * plane + i);
+        EACH(k, NL_PAIR) y[k][o] = row_times(results_of, s, k, v);
+    }
+    EACH(k, NL_PAIR) nl_store_side_by_side(y[k], out, (pixels - i) * out, to[k] + i * out);
+}
+
+#define PLACE(out)                                                                     \
+    static void place_##out(const nl_real *const *from, int64_t plane, int64_t pixels, \
+                            nl_real *const *to)                                        \
+    {                                                                                  \
+        for (int64_t i = 0; i < pixels; i += NL_LANES)                                 \
+            place_results(from, plane, i, pixels, out, to);                            \
+    }
+#define PLACE_8 PLACE(1) PLACE(2) PLACE(3) PLACE(4) PLACE(5) PLACE(6) PLACE(7) PLACE(8)
+PLACE_8
+
+typedef void place_all(const nl_real *const *from, int64_t plane, int64_t pixels,
+                       nl_real *const *to);
+static place_all *const places[NL_FEW_RESULTS] = {place_1, place_2, place_3, place_4,
+                                                  place_5, place_6, place_7, place_8};
+
+static void results_of_planes(const nl_real *const *from, int64_t plane, int64_t pixels,
+                              int64_t out, nl_real *const *to)
+{
+    places[out - 1](from, plane, pixels, to);
+}
+
 static void clear(nl_real *row, int64_t rows, int64_t line, int64_t count)
 {
     for (int64_t k = 0; k < count; k += NL_LANES) {
@@ -109,5 +147,6 @@ const nl_winograd_row_kernels NL_VARIANT(nl_winograd_row_kernel) = {
     .gradients = gradients,
     .patches = patches,
     .overlap = overlap,
+    .results_of_planes = results_of_planes,
     .clear = clear,
 };

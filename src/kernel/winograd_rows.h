@@ -33,6 +33,10 @@ typedef struct nl_winograd_row_kernels {
     /* NL_POINTS rows = B of the first NL_POINTS + the four behind them in the first four: sums over
      * patches that overlap. The results may begin where the latter do. */
     nl_row_transform *overlap;
+    /* `results` from planes of channels, from[p][o plane + i], i < pixels, in whole registers; row
+     * k is to[k][i out + o]. out is at most NL_FEW_RESULTS (kernel/conv.h). */
+    void (*results_of_planes)(const nl_real *const *from, int64_t plane, int64_t pixels,
+                              int64_t out, nl_real *const *to);
     /* Zeros in the first `count` values of rows that lie `line` apart. */
     void (*clear)(nl_real *row, int64_t rows, int64_t line, int64_t count);
 } nl_winograd_row_kernels;
