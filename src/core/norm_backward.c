@@ -115,7 +115,7 @@ static void back_standardized_rows(const nl_pass *p, int64_t b, nl_tile *t)
     const nl_standard s = nl_standard_at(p, block.from);
     nl_standard_kernel()->back(nl_rows_of(p, block.from, block.count), &g,
                                p->args->dx + block.from * p->ldx, p->ldx, p->c, &s, t->dgamma,
-                               t->dbeta, p->stream);
+                               p->dbeta ? t->dbeta : NULL, p->stream);
     nl_settle(p);
 }
 

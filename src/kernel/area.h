@@ -37,6 +37,14 @@ typedef struct nl_result {
     int stream;
 } nl_result;
 
+/* From row `row` on. */
+static inline nl_result nl_result_from(nl_result to, int64_t row)
+{
+    to.y += row * to.ld;
+    to.residual += to.residual ? row * to.ld : 0;
+    return to;
+}
+
 /* What comes back: g = dy act'(y), rows of dy and y ld apart. With `kept` g is left there, 0 for
  * dead rows; kept may be dy, and is given whenever act is not linear. */
 typedef struct nl_arriving {
@@ -127,7 +135,7 @@ typedef struct nl_standard {
 
 typedef struct nl_standard_kernels {
     void (*forward)(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s);
-    /* dx written, dgamma[c] += g z, dbeta[c] += g; dx may be dy or kept. */
+    /* dx written, dgamma[c] += g z, dbeta[c] += g; dx may be dy or kept, dbeta NULL. */
     void (*back)(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int64_t c,
                  const nl_standard *s, nl_real *dgamma, nl_real *dbeta, int stream);
 } nl_standard_kernels;

@@ -14,9 +14,9 @@ enum { NL_ROWS_TOGETHER = 4 }; /* rows that share one load of what is per channe
 NL_INLINE int nl_is_live(nl_rows r, int64_t i) { return !r.live || r.live[i * r.live_step]; }
 
 /* Rows from i on that are all live, at most `most`; 0 when i is dead. */
-NL_INLINE int nl_live_run(nl_rows r, int64_t i, int most)
+NL_INLINE int64_t nl_live_run(nl_rows r, int64_t i, int64_t most)
 {
-    int run = 0;
+    int64_t run = 0;
     while (run < most && i + run < r.count && nl_is_live(r, i + run))
         run++;
     return run;
@@ -48,9 +48,9 @@ static inline int nl_can_stream(const nl_real *y, int64_t ldy)
     return (uintptr_t)y % NL_VECTOR_BYTES == 0 && ldy % NL_LANES == 0;
 }
 
-/* Rows that are written together. Where rows do not start on registers it is one: loads of the next
- * row would wait for stores that lie alike in their page. */
-static inline int nl_written_together(int64_t ld) { return ld % NL_LANES ? 1 : NL_ROWS_TOGETHER; }
+/* Where rows do not start on registers they are written one by one: loads of the next row would
+ * wait for stores that lie alike in their page. */
+static inline int nl_starts_on_registers(int64_t ld) { return ld % NL_LANES == 0; }
 
 /* Register k of row r of what comes back. keeps: g is stored. */
 NL_INLINE nl_vec nl_arrive(nl_arriving a, nl_act act, int keeps, int64_t r, int64_t k,

@@ -1,6 +1,8 @@
 /* Statistics of rows, or of groups of channels in them ("parts"), and the writes of whole rows, for
  * methods whose coefficients are their own. */
-#include "kernel/rows_inline.h"
+#include "kernel/row_gradients_inline.h"
+#include "kernel/row_moments_inline.h"
+#include "kernel/row_writes_inline.h"
 
 /* Takes the next parts, from group *group of row *row on. */
 static nl_parts next_parts(const nl_rows *r, const nl_real *g, int64_t ldg, int64_t width,
@@ -83,26 +85,19 @@ static void row_gradients(nl_rows x, const nl_real *g, int64_t ldg, int64_t c, i
     }
 }
 
-NL_INLINE void affine_all(nl_affine_rows b, nl_act act, int keeps, int64_t c, double *G, double *H)
-{
-    for (int64_t row = 0; row < b.x.count; row += NL_LANES) {
-        const int64_t left = b.x.count - row;
-        const int count = left < NL_LANES ? (int)left : NL_LANES;
-        nl_vec g, h;
-        nl_affine_lanes(b, act, keeps, row, count, c, &g, &h);
-        put_lanes(g, count, G + row);
-        put_lanes(h, count, H + row);
-    }
-}
-
 static void row_gradients_affine(nl_rows x, const nl_arriving *g, int64_t c, const nl_real *gamma,
                                  const nl_real *center, const nl_real *a, const nl_real *d,
                                  double *G, double *H, nl_real *dgamma, nl_real *dbeta)
 {
-    const nl_affine_rows b = {x, *g, gamma, center, a, d, dgamma, dbeta};
-#define CALL(act, keeps) affine_all(b, act, keeps, c, G, H)
-    NL_EACH_ARRIVING(*g, CALL)
-#undef CALL
+    const nl_affine_rows b = {x, *g, 0, gamma, center, a, d, dgamma, dbeta};
+    for (int64_t row = 0; row < x.count; row += NL_LANES) {
+        const int64_t left = x.count - row;
+        const int count = left < NL_LANES ? (int)left : NL_LANES;
+        nl_vec to_g, to_h;
+        nl_affine_lanes(&b, row, row, count, c, &to_g, &to_h);
+        put_lanes(to_g, count, G + row);
+        put_lanes(to_h, count, H + row);
+    }
 }
 
 /* ---- writes */
@@ -111,17 +106,15 @@ static void write_rows(nl_rows x, const nl_result *to, int64_t c, const nl_real 
                        const nl_real *a, const nl_real *d, const nl_real *gamma,
                        const nl_real *beta)
 {
-    const nl_row_write b = {x, *to, center, a, d, gamma, beta};
-#define CALL(act) nl_write_rows(b, act, c)
-    NL_EACH_RESULT(to->act, CALL)
-#undef CALL
+    nl_write_rows(&(nl_row_write){x, *to, center, a, d, gamma, beta}, 0, x.count, 0, c);
 }
 
 static void back_rows(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
                       int64_t c, const nl_real *gamma, const nl_real *center, const nl_real *a,
                       const nl_real *p, const nl_real *q, int stream)
 {
-    nl_back_rows((nl_row_back){x, g, dx, ldg, lddx, gamma, center, a, p, q}, c, stream);
+    nl_back_rows(&(nl_row_back){x, g, dx, ldg, lddx, gamma, center, a, p, q, stream}, 0, x.count, 0,
+                 c);
 }
 
 const nl_row_kernels NL_VARIANT(nl_row_kernel) = {

@@ -18,6 +18,8 @@
 #endif
 
 #define NL_INLINE static inline __attribute__((always_inline, unused))
+/* A loop that is a function of its own has all of the processor's registers. */
+#define NL_APART static __attribute__((noinline, unused))
 
 /* nl_lanes: an integer for every lane; comparisons of nl_vec give it, 0 or -1. */
 typedef nl_real nl_vec __attribute__((vector_size(NL_VECTOR_BYTES)));
@@ -33,6 +35,16 @@ enum { NL_LANES = NL_VECTOR_BYTES / (int)sizeof(nl_real) };
 static inline nl_vec nl_vec_load(const nl_real *p) { return *(const nl_vec_loose *)p; }
 static inline void nl_vec_store(nl_real *p, nl_vec v) { *(nl_vec_loose *)p = v; }
 static inline nl_vec nl_vec_of(nl_real v) { return v - (nl_vec){0}; }
+
+/* v, in a register from here on: the compiler would load what is used several times again for each
+ * use. */
+static inline nl_vec nl_vec_kept(nl_vec v)
+{
+#ifdef __SSE2__
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
 
 /* The first `lanes` values (1 .. NL_LANES) of memory or of a register; the others are 0 and their
  * memory is not touched. */

@@ -11,7 +11,7 @@
 
 enum { ROWS = 37, MOST = 1000, LD = MOST + 8 };
 static const double eps = 1e-5;
-static const int64_t widths[] = {1, 2, 3, 15, 16, 17, 64, 100, 512, 1000};
+static const int64_t widths[] = {1, 2, 3, 8, 15, 16, 17, 32, 64, 100, 512, 1000};
 static const int64_t counts[] = {1, 2, 3, 4, 5, 8, 16, 17, ROWS};
 enum { WIDTHS = sizeof widths / sizeof *widths, COUNTS = sizeof counts / sizeof *counts };
 
@@ -115,23 +115,59 @@ START_TEST(rows_are_as_the_formulas_say)
 }
 END_TEST
 
+static void check_sums(int64_t c, int about_zero)
+{
+    for (int64_t k = 0; k < c; k++) {
+        double to_gamma = 0, to_beta = 0;
+        for (int64_t row = 0; row < ROWS; row++) {
+            const row_truth t = truth_of(row, c, about_zero);
+            const int64_t at = row * LD + k;
+            to_gamma += live[row] * (double)dy[at] * t.r * ((double)x[at] - t.mean);
+            to_beta += live[row] * (double)dy[at];
+        }
+        is_near("dgamma", 0, k, (double)dgamma[k], to_gamma, bound_of(1e-4));
+        is_near("dbeta", 0, k, (double)dbeta[k], to_beta, bound_of(1e-4));
+    }
+}
+
 START_TEST(gamma_and_beta_get_the_sums_over_live_rows)
 {
-    for (int w = 0; w < WIDTHS; w++) {
-        fill(0.5);
-        run(ROWS, widths[w], live, 0);
-        for (int64_t k = 0; k < widths[w]; k++) {
-            double to_gamma = 0, to_beta = 0;
-            for (int64_t row = 0; row < ROWS; row++) {
-                const row_truth t = truth_of(row, widths[w], 0);
-                const int64_t at = row * LD + k;
-                to_gamma += live[row] * (double)dy[at] * t.r * ((double)x[at] - t.mean);
-                to_beta += live[row] * (double)dy[at];
-            }
-            is_near("dgamma", 0, k, (double)dgamma[k], to_gamma, bound_of(1e-4));
-            is_near("dbeta", 0, k, (double)dbeta[k], to_beta, bound_of(1e-4));
+    for (int about_zero = 0; about_zero < 2; about_zero++)
+        for (int w = 0; w < WIDTHS; w++) {
+            fill(0.5);
+            run(ROWS, widths[w], live, about_zero);
+            check_sums(widths[w], about_zero);
         }
-    }
+}
+END_TEST
+
+/* The loops for the usual parameters and those for others give the same bytes. */
+START_TEST(missing_gamma_is_one_and_missing_beta_gets_no_sum)
+{
+    static nl_real with_dx[ROWS * LD], with_dgamma[MOST];
+    const nl_rows in = {x, LD, ROWS, live, 1};
+    const nl_arriving g = {.dy = dy, .ld = LD, .act = NL_LINEAR};
+    for (int about_zero = 0; about_zero < 2; about_zero++)
+        for (int w = 0; w < WIDTHS; w++) {
+            const size_t sums = (size_t)widths[w] * sizeof *dgamma;
+            fill(0.5);
+            for (int64_t k = 0; k < MOST; k++)
+                gamma_[k] = 1;
+            run(ROWS, widths[w], live, about_zero);
+            memcpy(with_dx, dx, sizeof dx);
+            memcpy(with_dgamma, dgamma, sizeof dgamma);
+            for (int missing = 1; missing < 4; missing++) {
+                nl_standard s = standard(about_zero);
+                s.gamma = missing & 1 ? NULL : gamma_;
+                memset(dgamma, 0, sizeof dgamma);
+                memset(dx, 0, sizeof dx);
+                nl_standard_kernel()->back(in, &g, dx, LD, widths[w], &s, dgamma,
+                                           missing & 2 ? NULL : dbeta, 0);
+                ck_assert_int_eq(memcmp(dgamma, with_dgamma, sums), 0);
+                for (int64_t row = 0; row < ROWS; row++)
+                    ck_assert_int_eq(memcmp(dx + row * LD, with_dx + row * LD, sums), 0);
+            }
+        }
 }
 END_TEST
 
@@ -234,6 +270,7 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_test(t, rows_are_as_the_formulas_say);
     tcase_add_test(t, gamma_and_beta_get_the_sums_over_live_rows);
+    tcase_add_test(t, missing_gamma_is_one_and_missing_beta_gets_no_sum);
     tcase_add_test(t, dead_rows_are_zeros_and_change_nothing);
     tcase_add_test(t, rows_do_not_know_their_neighbours);
     tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept);

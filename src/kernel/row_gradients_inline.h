@@ -1,0 +1,198 @@
+/* row_gradients_inline.h: G = sum gamma g and H = sum gamma g (x - center) of whole rows, with
+ * dgamma += g (a (x - center) + d) and dbeta += g on the way. For kernel sources only. */
+#ifndef NL_ROW_GRADIENTS_INLINE_H
+#define NL_ROW_GRADIENTS_INLINE_H
+
+#include "kernel/rows_inline.h"
+
+/* gamma and dbeta may be NULL. about_zero: center and d are 0, and G is not asked for. */
+typedef struct nl_affine_rows {
+    nl_rows x;
+    nl_arriving g;
+    int about_zero;
+    const nl_real *gamma, *center, *a, *d;
+    nl_real *dgamma, *dbeta;
+} nl_affine_rows;
+
+/* What is known when a loop is compiled. */
+typedef struct affine_kind {
+    nl_act act;
+    int keeps, about_zero, has_gamma, has_dbeta;
+} affine_kind;
+
+/* Register k of one row. About zero g x is needed twice and gamma g not at all. */
+NL_INLINE void affine_step(affine_kind is, nl_vec g, nl_vec x, nl_vec gamma, nl_vec center,
+                           nl_vec a, nl_vec d, nl_vec *G, nl_vec *H, nl_vec *dgamma, nl_vec *dbeta)
+{
+    if (is.about_zero) {
+        const nl_vec gx = g * x;
+        *H = nl_vec_fma(gamma, gx, *H);
+        *dgamma = nl_vec_fma(a, gx, *dgamma);
+    } else {
+        const nl_vec xc = x - center, to_z = gamma * g;
+        *G += to_z;
+        *H = nl_vec_fma(to_z, xc, *H);
+        *dgamma = nl_vec_fma(g, nl_vec_fma(a, xc, d), *dgamma);
+    }
+    if (is.has_dbeta)
+        *dbeta += g;
+}
+
+/* Long rows, one to four of them: each register of what is per channel is loaded once for all. */
+NL_INLINE void affine_columns(nl_affine_rows b, nl_row_coefficients q, affine_kind is, int64_t row,
+                              int rows, int64_t k, nl_vec *G, nl_vec *H, const nl_part *t)
+{
+    const nl_vec gamma = is.has_gamma ? nl_load(b.gamma + k, t) : nl_vec_of(1);
+    nl_vec dgamma = nl_load(b.dgamma + k, t);
+    nl_vec dbeta = is.has_dbeta ? nl_load(b.dbeta + k, t) : nl_vec_of(0);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const nl_vec g = nl_vec_kept(nl_arrive(b.g, is.act, is.keeps, row + r, k, t));
+        const nl_vec x = nl_load(b.x.x + (row + r) * b.x.ld + k, t);
+        affine_step(is, g, x, gamma, q.center[r], q.a[r], q.d[r], &G[r], &H[r], &dgamma, &dbeta);
+    }
+    nl_put(b.dgamma + k, dgamma, t, 0);
+    if (is.has_dbeta)
+        nl_put(b.dbeta + k, dbeta, t, 0);
+}
+
+NL_INLINE void affine_long(const nl_affine_rows *call, affine_kind is, int64_t row, int64_t at,
+                           int rows, int64_t c, nl_vec *G, nl_vec *H)
+{
+    const nl_affine_rows b = *call;
+    const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.d, at, rows);
+    const int64_t end = nl_whole(c);
+    nl_vec sg[NL_ROWS_TOGETHER] = {{0}}, sh[NL_ROWS_TOGETHER] = {{0}};
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        affine_columns(b, q, is, row, rows, k, sg, sh, NULL);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        affine_columns(b, q, is, row, rows, end, sg, sh, &t);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        G[r] = sg[r], H[r] = sh[r];
+}
+
+/* Short rows, one after the other: what is per channel stays in registers. */
+NL_INLINE void affine_short(nl_affine_rows b, affine_kind is, int64_t row, int64_t at, int rows,
+                            nl_vec *G, nl_vec *H)
+{
+    enum { WIDTH = NL_SHORT / NL_LANES };
+    nl_vec gamma[WIDTH], dgamma[WIDTH], dbeta[WIDTH];
+#pragma GCC unroll 4
+    for (int w = 0; w < WIDTH; w++) {
+        gamma[w] = is.has_gamma ? nl_vec_load(b.gamma + w * NL_LANES) : nl_vec_of(1);
+        dgamma[w] = nl_vec_load(b.dgamma + w * NL_LANES);
+        dbeta[w] = is.has_dbeta ? nl_vec_load(b.dbeta + w * NL_LANES) : nl_vec_of(0);
+    }
+    for (int r = 0; r < rows; r++) {
+        const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.d, at + r, 1);
+        nl_vec sg = {0}, sh = {0};
+#pragma GCC unroll 4
+        for (int w = 0; w < WIDTH; w++) {
+            const int k = w * NL_LANES;
+            const nl_vec g = nl_arrive(b.g, is.act, is.keeps, row + r, k, NULL);
+            const nl_vec x = nl_vec_load(b.x.x + (row + r) * b.x.ld + k);
+            affine_step(is, g, x, gamma[w], q.center[0], q.a[0], q.d[0], &sg, &sh, &dgamma[w],
+                        &dbeta[w]);
+        }
+        G[r] = sg, H[r] = sh;
+    }
+#pragma GCC unroll 4
+    for (int w = 0; w < WIDTH; w++) {
+        nl_vec_store(b.dgamma + w * NL_LANES, dgamma[w]);
+        if (is.has_dbeta)
+            nl_vec_store(b.dbeta + w * NL_LANES, dbeta[w]);
+    }
+}
+
+/* call(kind): the usual parameters are constants, gamma and beta, or about zero gamma alone. */
+#define EACH_KIND(b, act, keeps, call)                  \
+    if ((b).gamma && (b).dbeta && !(b).about_zero)      \
+        call(((affine_kind){act, keeps, 0, 1, 1}));     \
+    else if ((b).gamma && !(b).dbeta && (b).about_zero) \
+        call(((affine_kind){act, keeps, 1, 1, 0}));     \
+    else                                                \
+        call(((affine_kind){act, keeps, (b).about_zero, (b).gamma != NULL, (b).dbeta != NULL}))
+
+NL_INLINE void affine_long_as(const nl_affine_rows *b, nl_act act, int keeps, int64_t row,
+                              int64_t at, int rows, int64_t c, nl_vec *G, nl_vec *H)
+{
+#define CALL(kind) affine_long(b, kind, row, at, rows, c, G, H)
+    EACH_KIND(*b, act, keeps, CALL);
+#undef CALL
+}
+
+NL_INLINE void affine_short_as(nl_affine_rows b, nl_act act, int keeps, int64_t row, int64_t at,
+                               int rows, nl_vec *G, nl_vec *H)
+{
+#define CALL(kind) affine_short(b, kind, row, at, rows, G, H)
+    EACH_KIND(b, act, keeps, CALL);
+#undef CALL
+}
+#undef EACH_KIND
+
+/* G and H of `rows` live rows from `row` on, their coefficients from `at` on; registers are not yet
+ * added up. */
+NL_APART void affine_longs(const nl_affine_rows *b, int64_t row, int64_t at, int rows, int64_t c,
+                           nl_vec *G, nl_vec *H)
+{
+#define CALL(act, keeps)                                                   \
+    if (rows == NL_ROWS_TOGETHER)                                          \
+        affine_long_as(b, act, keeps, row, at, NL_ROWS_TOGETHER, c, G, H); \
+    else if (rows == 2)                                                    \
+        affine_long_as(b, act, keeps, row, at, 2, c, G, H);                \
+    else                                                                   \
+        affine_long_as(b, act, keeps, row, at, 1, c, G, H)
+    NL_EACH_ARRIVING(b->g, CALL)
+#undef CALL
+}
+
+NL_APART void affine_shorts(const nl_affine_rows *b, int64_t row, int64_t at, int rows, nl_vec *G,
+                            nl_vec *H)
+{
+    const nl_affine_rows own = *b;
+#define CALL(act, keeps) affine_short_as(own, act, keeps, row, at, rows, G, H)
+    NL_EACH_ARRIVING(own.g, CALL)
+#undef CALL
+}
+
+/* Live rows: as many together as there may be. */
+NL_INLINE void affine_run(const nl_affine_rows *b, int64_t row, int64_t at, int rows, int64_t c,
+                          nl_vec *G, nl_vec *H)
+{
+    int r = 0;
+    if (c == NL_SHORT) {
+        affine_shorts(b, row, at, rows, G, H);
+        return;
+    }
+    for (; r + NL_ROWS_TOGETHER <= rows; r += NL_ROWS_TOGETHER)
+        affine_longs(b, row + r, at + r, NL_ROWS_TOGETHER, c, G + r, H + r);
+    for (; r + 2 <= rows; r += 2)
+        affine_longs(b, row + r, at + r, 2, c, G + r, H + r);
+    if (r < rows)
+        affine_longs(b, row + r, at + r, 1, c, G + r, H + r);
+}
+
+/* G and H of `count` rows from `row` on, at most NL_LANES, in lanes. */
+NL_INLINE void nl_affine_lanes(const nl_affine_rows *b, int64_t row, int64_t at, int count,
+                               int64_t c, nl_vec *G, nl_vec *H)
+{
+    nl_vec sg[NL_LANES + NL_ROWS_TOGETHER], sh[NL_LANES + NL_ROWS_TOGETHER];
+    for (int i = 0, run; i < count; i += run ? run : 1) {
+        run = (int)nl_live_run(b->x, row + i, count - i);
+        if (run > 0) {
+            affine_run(b, row + i, at + i, run, c, sg + i, sh + i);
+        } else {
+            nl_arrive_dead(b->g, row + i, c);
+            sg[i] = sh[i] = (nl_vec){0};
+        }
+    }
+    for (int i = count; i < nl_added_together(count); i++)
+        sg[i] = sh[i] = (nl_vec){0};
+    *G = nl_sum_across(sg, count);
+    *H = nl_sum_across(sh, count);
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* row_writes_inline.h: y and dx of whole rows. For kernel sources only. */
+#ifndef NL_ROW_WRITES_INLINE_H
+#define NL_ROW_WRITES_INLINE_H
+
+#include "kernel/rows_inline.h"
+
+typedef struct nl_row_write {
+    nl_rows x;
+    nl_result to;
+    const nl_real *center, *a, *d, *gamma, *beta;
+} nl_row_write;
+
+/* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
+ * often do, loads would wait for stores. On Zen 4 a multiply-add whose addend is not the newest of
+ * results waits for stores, too, so there is one of them and not two. */
+NL_INLINE void write_step(nl_row_write b, nl_row_coefficients q, nl_act act, int64_t row, int rows,
+                          int64_t k, const nl_part *t, int stream)
+{
+    const nl_vec gamma = b.gamma ? nl_load(b.gamma + k, t) : nl_vec_of(1);
+    const nl_vec beta = b.beta ? nl_load(b.beta + k, t) : nl_vec_of(0);
+    nl_vec y[NL_ROWS_TOGETHER];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const nl_vec xc = nl_load(b.x.x + (row + r) * b.x.ld + k, t) - q.center[r];
+        y[r] = nl_vec_fma(gamma, q.a[r] * xc + q.d[r], beta);
+        if (b.to.residual)
+            y[r] += nl_load(b.to.residual + (row + r) * b.to.ld + k, t);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        nl_put(b.to.y + (row + r) * b.to.ld + k, nl_act_of(act, y[r]), t, stream);
+}
+
+NL_INLINE void write_together(nl_row_write b, nl_act act, int64_t row, int64_t at, int rows,
+                              int64_t c, int stream)
+{
+    const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.d, at, rows);
+    const int64_t end = nl_whole(c);
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        write_step(b, q, act, row, rows, k, NULL, stream);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        write_step(b, q, act, row, rows, end, &t, 0);
+    }
+}
+
+NL_INLINE void write_run_as(nl_row_write b, nl_act act, int64_t row, int64_t at, int64_t run,
+                            int64_t c, int stream)
+{
+    int64_t i = 0;
+    for (; nl_starts_on_registers(b.x.ld) && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
+        write_together(b, act, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
+    for (; i < run; i++)
+        write_together(b, act, row + i, at + i, 1, c, stream);
+}
+
+/* `run` live rows from `row` on, their coefficients from `at` on. */
+NL_APART void write_run(const nl_row_write *b, int64_t row, int64_t at, int64_t run, int64_t c,
+                        int stream)
+{
+    const nl_row_write own = *b;
+#define CALL(act)                                          \
+    if (c == NL_SHORT && stream)                           \
+        write_run_as(own, act, row, at, run, NL_SHORT, 1); \
+    else if (c == NL_SHORT)                                \
+        write_run_as(own, act, row, at, run, NL_SHORT, 0); \
+    else if (stream)                                       \
+        write_run_as(own, act, row, at, run, c, 1);        \
+    else                                                   \
+        write_run_as(own, act, row, at, run, c, 0)
+    NL_EACH_RESULT(own.to.act, CALL)
+#undef CALL
+}
+
+/* y = act(gamma (a (x - center) + d) + beta + residual) of `count` rows from `from` on. */
+NL_INLINE void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at,
+                             int64_t c)
+{
+    const int stream = b->to.stream && nl_can_stream(b->to.y, b->to.ld);
+    for (int64_t i = 0, run; i < count; i += run ? run : 1) {
+        run = nl_live_run(b->x, from + i, count - i);
+        if (run == 0)
+            nl_zero_row(b->to.y + (from + i) * b->to.ld, c);
+        else
+            write_run(b, from + i, at + i, run, c, stream);
+    }
+}
+
+typedef struct nl_row_back {
+    nl_rows x;
+    const nl_real *g;
+    nl_real *dx;
+    int64_t ldg, lddx;
+    const nl_real *gamma, *center, *a, *p, *q;
+    int stream;
+} nl_row_back;
+
+NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, int64_t row,
+                         int rows, int64_t k, const nl_part *t, int stream)
+{
+    const nl_vec gamma = b.gamma ? nl_load(b.gamma + k, t) : nl_vec_of(1);
+    nl_vec dx[NL_ROWS_TOGETHER];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const nl_vec xc = nl_load(b.x.x + (row + r) * b.x.ld + k, t) - q.center[r];
+        const nl_vec g = gamma * nl_load(b.g + (row + r) * b.ldg + k, t);
+        dx[r] = nl_vec_fma(q.a[r], g, nl_vec_fma(p[r], xc, q.d[r]));
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        nl_put(b.dx + (row + r) * b.lddx + k, dx[r], t, stream);
+}
+
+NL_INLINE void back_together(nl_row_back b, int64_t row, int64_t at, int rows, int64_t c,
+                             int stream)
+{
+    const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.q, at, rows);
+    const int64_t end = nl_whole(c);
+    nl_vec p[NL_ROWS_TOGETHER];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+        p[r] = nl_vec_of(b.p[at + r]);
+    for (int64_t k = 0; k < end; k += NL_LANES)
+        back_step(b, q, p, row, rows, k, NULL, stream);
+    if (end < c) {
+        const nl_part t = nl_rest(c);
+        back_step(b, q, p, row, rows, end, &t, 0);
+    }
+}
+
+NL_INLINE void back_run_as(nl_row_back b, int64_t row, int64_t at, int64_t run, int64_t c,
+                           int stream)
+{
+    int64_t i = 0;
+    for (; nl_starts_on_registers(b.x.ld) && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
+        back_together(b, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
+    for (; i < run; i++)
+        back_together(b, row + i, at + i, 1, c, stream);
+}
+
+NL_APART void back_run(const nl_row_back *b, int64_t row, int64_t at, int64_t run, int64_t c,
+                       int stream)
+{
+    const nl_row_back own = *b;
+    if (c == NL_SHORT && stream)
+        back_run_as(own, row, at, run, NL_SHORT, 1);
+    else if (c == NL_SHORT)
+        back_run_as(own, row, at, run, NL_SHORT, 0);
+    else if (stream)
+        back_run_as(own, row, at, run, c, 1);
+    else
+        back_run_as(own, row, at, run, c, 0);
+}
+
+/* dx = a gamma g + p (x - center) + q of `count` rows from `from` on. */
+NL_INLINE void nl_back_rows(const nl_row_back *b, int64_t from, int64_t count, int64_t at,
+                            int64_t c)
+{
+    const int stream = b->stream && nl_can_stream(b->dx, b->lddx);
+    for (int64_t i = 0, run; i < count; i += run ? run : 1) {
+        run = nl_live_run(b->x, from + i, count - i);
+        if (run == 0)
+            nl_zero_row(b->dx + (from + i) * b->lddx, c);
+        else
+            back_run(b, from + i, at + i, run, c, stream);
+    }
+}
+
+#endif
