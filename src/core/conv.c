@@ -39,6 +39,7 @@ struct nl_conv {
     nl_conv_geom g;     /* as given */
     nl_conv_geom inner; /* as computed: without padding where the image is framed */
     bool framed, depthwise;
+    bool picture;            /* gradient of w: all rows of taps at once */
     bool by_tiles, by_pairs; /* minimal filtering of tiles, of pairs of rows */
     nl_lane_choice lanes;
     lattice forward, back[STRIDE_MAX * STRIDE_MAX];
@@ -291,6 +292,13 @@ static void keep_lanes(nl_conv *c)
     c->lanes.by_taps = c->lanes.by_taps && whole;
 }
 
+static bool is_picture(const nl_conv *c)
+{
+    const nl_conv_geom *g = &c->inner;
+    return c->framed && g->kernel_h == NL_PICTURE_LINES && g->kernel_w * g->in == NL_PICTURE_RUN &&
+           !c->lanes.by_taps;
+}
+
 static int64_t planes_of(const nl_conv *c) { return c->inner.in * c->inner.h * c->inner.w; }
 
 /* The sums of a row's pixels of dy, apart by a register of zeros. */
@@ -324,6 +332,7 @@ static nl_status open_way(nl_conv *c, int64_t n)
     plan_forward(c);
     plan_back(c);
     keep_lanes(c);
+    c->picture = is_picture(c);
     if (!take_rooms(c, n))
         return nl_fail(NL_ENOMEM, "a convolution of %lld images", (long long)n);
     return c->by_tiles ? open_winograd(c) : NL_OK;
@@ -769,6 +778,25 @@ static void outer_image(const nl_conv *c, int64_t a, const nl_real *x, const nl_
     }
 }
 
+/* All taps over the images of one part; the frame gives each row of them the same pixels. */
+static void outer_picture(const nl_conv *c, const nl_real *x, const nl_real *dy, nl_real *dw)
+{
+    const nl_conv_geom *g = &c->inner;
+    const nl_outer_sum s = {.x = x,
+                            .y = dy,
+                            .w = dw,
+                            .rows = g->out_h,
+                            .cols = g->out_w,
+                            .run = NL_PICTURE_RUN,
+                            .out = g->out,
+                            .x_row = g->stride * g->w * g->in,
+                            .x_col = g->stride * g->in,
+                            .y_row = g->out_w * g->out,
+                            .y_col = g->out,
+                            .ldw = g->out};
+    nl_conv_kernel()->outer_picture(&s, g->w * g->in, NL_PICTURE_RUN * g->out);
+}
+
 static void depthwise_sums(const nl_conv_geom *g, int64_t a, const nl_real *x, const nl_real *dy,
                            nl_real *dw)
 {
@@ -796,6 +824,16 @@ static void weight_block(int64_t b, void *arg)
         else
             outer_image(c, a, x, dy, dw);
     }
+}
+
+static void picture_block(int64_t part, void *arg)
+{
+    const pass *p = arg;
+    const nl_conv *c = p->c;
+    nl_real *dw = c->part + part * c->part_size;
+    memset(dw, 0, (size_t)c->part_size * sizeof *dw);
+    for (int64_t n = nl_edge(p->n, p->parts, part); n < nl_edge(p->n, p->parts, part + 1); n++)
+        outer_picture(c, p->x + n * image_of(&c->inner), p->y + n * result_of(&c->inner), dw);
 }
 
 static void fold_block(int64_t a, void *arg)
@@ -826,6 +864,8 @@ void nl_conv_weight_gradient(nl_conv *c, int64_t n, const nl_real *x, const nl_r
     p.parts = nl_least(n, NL_CONV_PARTS);
     if (c->by_tiles)
         nl_winograd_weight_gradient(c->tiles, n, x, dy, c->part, p.parts);
+    else if (c->picture)
+        nl_for(p.parts, flops(c, n), picture_block, &p);
     else
         nl_for(p.parts * c->g.kernel_h, flops(c, n), weight_block, &p);
     nl_for(c->g.kernel_h, p.parts * c->part_size * 4, fold_block, &p);

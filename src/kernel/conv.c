@@ -263,6 +263,46 @@ static void outer_sum(const nl_outer_sum *t)
     }
 }
 
+#ifdef __AVX512F__
+#define EACH_TAP _Pragma("GCC unroll 32") for (int i = 0; i < rows; i++)
+
+/* All sums of a register of results. */
+static void picture_tile(const nl_outer_sum *t, int64_t x_line, int64_t w_line, int64_t o,
+                         nl_part last)
+{
+    enum { rows = NL_PICTURE_LINES * NL_PICTURE_RUN };
+    nl_vec sum[rows];
+#define LINE(i) ((i) / NL_PICTURE_RUN)
+#define PLACE(i) ((i) % NL_PICTURE_RUN)
+    EACH_TAP sum[i] = nl_vec_load_part(t->w + LINE(i) * w_line + PLACE(i) * t->ldw + o, last);
+    for (int64_t a = 0; a < t->rows; a++) {
+        const nl_real *x = t->x + a * t->x_row, *y = t->y + a * t->y_row + o;
+        for (int64_t b = 0; b < t->cols; b++, x += t->x_col, y += t->y_col) {
+            const nl_vec line = nl_vec_load_part(y, last);
+            EACH_TAP sum[i] = nl_vec_fma(nl_vec_of(x[LINE(i) * x_line + PLACE(i)]), line, sum[i]);
+        }
+    }
+    EACH_TAP nl_vec_store_part(t->w + LINE(i) * w_line + PLACE(i) * t->ldw + o, sum[i], last);
+#undef LINE
+#undef PLACE
+}
+#endif
+
+static void outer_picture(const nl_outer_sum *t, int64_t x_line, int64_t w_line)
+{
+#ifdef __AVX512F__
+    for (int64_t o = 0; o < t->out; o += NL_LANES)
+        picture_tile(t, x_line, w_line, o,
+                     nl_part_of(t->out - o < NL_LANES ? (int)(t->out - o) : NL_LANES));
+#else
+    for (int64_t l = 0; l < NL_PICTURE_LINES; l++) {
+        nl_outer_sum line = *t;
+        line.x += l * x_line, line.w += l * w_line;
+        outer_sum(&line);
+    }
+#endif
+}
+
 static void depthwise(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx, const nl_real *w,
                       nl_real *y, int64_t ldy)
 {
@@ -321,6 +361,7 @@ const nl_conv_kernels NL_VARIANT(nl_conv_kernel) = {
     .correlate_planes = correlate_planes,
     .sum_runs = sum_runs,
     .outer_sum = outer_sum,
+    .outer_picture = outer_picture,
     .depthwise = depthwise,
     .depthwise_sum = depthwise_sum,
     .fold = fold,

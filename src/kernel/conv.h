@@ -33,6 +33,9 @@ typedef struct nl_outer_sum {
     int64_t x_row, x_col, y_row, y_col, ldw;
 } nl_outer_sum;
 
+/* Taps of pictures: 3 x 3 of three colours. */
+enum { NL_PICTURE_LINES = 3, NL_PICTURE_RUN = 9 };
+
 /* Few results a pixel: registers of pixels instead of channels. x is planes of one channel each,
  * y[l y_line + p out + o] = sum over a < rows, b < cols, q < planes of
  *     x[q plane + (l + a) x_row + b + p] w[((a cols + b) planes + q) out + o]
@@ -63,6 +66,9 @@ typedef struct nl_conv_kernels {
     void (*correlate)(const nl_correlation *t);
     void (*correlate_planes)(const nl_planes *t);
     void (*outer_sum)(const nl_outer_sum *t);
+    /* The same for NL_PICTURE_LINES runs of NL_PICTURE_RUN at once, line l of them at
+     * x + l x_line and w + l w_line; y is read once. */
+    void (*outer_picture)(const nl_outer_sum *t, int64_t x_line, int64_t w_line);
     void (*sum_runs)(const nl_runs *t);
     void (*depthwise)(int64_t pixels, int64_t c, const nl_real *x, int64_t ldx, const nl_real *w,
                       nl_real *y, int64_t ldy);
