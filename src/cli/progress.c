@@ -16,6 +16,9 @@ static bool wants_bar(void)
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0 && (!ci || !*ci);
 }
 
+/* A NaN's sign says nothing. */
+static double shown(double loss) { return isnan(loss) ? NAN : loss; }
+
 void cli_progress_begin(cli_progress *p)
 {
     *p = (cli_progress){.bar = wants_bar(), .began = nl_wall_seconds()};
@@ -56,7 +59,7 @@ static void draw(const cli_progress *p, const nl_job *jobs, int count)
         fprintf(stderr, ", %.0f s left", seconds * (count - done) / fresh);
     if (latest && latest->steps > 0)
         fprintf(stderr, ", %.20s seed %lld loss %.3g", latest->label, (long long)latest->spec->seed,
-                latest->loss);
+                shown(latest->loss));
     fprintf(stderr, "\033[K");
     fflush(stderr);
 }
@@ -72,7 +75,7 @@ static void tell(const cli_progress *p, const nl_job *job, int count)
     if (job->state == NL_JOB_FAILED)
         fprintf(stderr, ": %s", job->says);
     if (job->state == NL_JOB_DONE && job->steps > 0)
-        fprintf(stderr, ", %lld steps, loss %.4g, %.1f s", (long long)job->step, job->loss,
+        fprintf(stderr, ", %lld steps, loss %.4g, %.1f s", (long long)job->step, shown(job->loss),
                 job->seconds);
     fputc('\n', stderr);
 }
