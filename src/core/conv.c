@@ -301,11 +301,10 @@ static bool is_picture(const nl_conv *c)
 
 static int64_t planes_of(const nl_conv *c) { return c->inner.in * c->inner.h * c->inner.w; }
 
-/* The sums of a row's pixels of dy, apart by a register of zeros. */
+/* The sums of a row's pixels of dy. */
 static int64_t row_room(const nl_conv_geom *g)
 {
-    const int64_t lanes = nl_conv_kernel()->lanes;
-    return lanes + g->out_w * (g->kernel_w * g->in + lanes);
+    return nl_runs_room(g->out_w, g->kernel_w * g->in);
 }
 
 /* Memory of the direct sums. */

@@ -10,8 +10,8 @@
 /* An even number where there are several: two threads meet in the middle in every pass. */
 static int64_t chunks_of(int64_t rows, int64_t c)
 {
-    const int64_t pairs = (rows * c + 2 * NL_CHUNK_VALUES - 1) / (2 * NL_CHUNK_VALUES);
-    const int64_t most = rows < NL_CHUNKS_MAX ? rows : NL_CHUNKS_MAX;
+    const int64_t pairs = nl_ceil_div(rows * c, 2 * NL_CHUNK_VALUES);
+    const int64_t most = nl_least(rows, NL_CHUNKS_MAX);
     return rows * c <= NL_CHUNK_VALUES ? 1 : 2 * pairs > most ? most : 2 * pairs;
 }
 
@@ -31,17 +31,13 @@ int64_t nl_tile_rows(int64_t c, int64_t arrays)
     return rows < NL_TILE_ROWS_LEAST ? NL_TILE_ROWS_LEAST : rows > 256 ? 256 : rows;
 }
 
-static int64_t pieces_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
-
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* A channel's sums are merged once for each chunk, so chunks of few rows are dear: where channels
  * are not reduced, they are cut, too. */
 static void cut_into_tasks(nl_plan *p, int64_t c)
 {
     const int64_t tasks = chunks_of(p->rows, c);
-    p->chunks = p->columns ? at_most(tasks, pieces_of(p->rows, NL_CHUNK_ROWS)) : tasks;
-    p->spans = p->columns ? at_most(tasks / p->chunks, pieces_of(c, NL_SPAN_CHANNELS)) : 1;
+    p->chunks = p->columns ? nl_least(tasks, nl_ceil_div(p->rows, NL_CHUNK_ROWS)) : tasks;
+    p->spans = p->columns ? nl_least(tasks / p->chunks, nl_ceil_div(c, NL_SPAN_CHANNELS)) : 1;
 }
 
 nl_plan nl_plan_of(const nl_area *a, const nl_geom *g, int64_t n)
@@ -71,7 +67,7 @@ typedef struct piece {
 static int64_t span_edge(const nl_plan *plan, int64_t c, int64_t span)
 {
     enum { LINE = 16 };
-    return at_most(nl_edge(pieces_of(c, LINE), plan->spans, span) * LINE, c);
+    return nl_least(nl_edge(nl_ceil_div(c, LINE), plan->spans, span) * LINE, c);
 }
 
 static piece piece_of(const nl_pass *p, int64_t task)

@@ -56,13 +56,6 @@ static int64_t pad_right(const nl_conv_geom *g)
     return g->out_w + g->kernel_w - 1 - g->pad_left - g->w;
 }
 
-/* The sums of a row's pixels of dy, apart by a register of zeros. */
-static int64_t runs_room(const nl_conv_geom *g)
-{
-    const int64_t lanes = nl_conv_kernel()->lanes;
-    return lanes + g->out_w * (g->kernel_w * g->in + lanes);
-}
-
 bool nl_winograd_rows_fit(const nl_conv_geom *g)
 {
     const int64_t columns = most(g->out_w, g->w) + g->kernel_w - 1;
@@ -135,7 +128,7 @@ nl_status nl_winograd_rows_open(nl_winograd_rows **out, const nl_conv_geom *g, n
         return nl_fail(NL_ENOMEM, "a convolution");
     c->g = *g;
     c->lanes = lanes;
-    c->lanes.by_runs = lanes.by_runs && runs_room(g) <= ROW_MOST;
+    c->lanes.by_runs = lanes.by_runs && nl_runs_room(g->out_w, g->kernel_w * g->in) <= ROW_MOST;
     plan(c);
     c->at_point = nl_alloc((size_t)(NL_POINTS * c->weights), sizeof(nl_real));
     c->turned = nl_alloc((size_t)(NL_ROW_TAPS * c->weights), sizeof(nl_real));
@@ -382,7 +375,7 @@ static void spread_by_runs(const nl_winograd_rows *c, int64_t x_line, back_room 
     for (int q = 0; q < NL_POINTS; q++) {
         t.x = room->dy + q * c->dy_line;
         t.w = c->at_point + q * c->weights;
-        t.y = room->runs + q % ROOMS * runs_room(&c->g) + lanes;
+        t.y = room->runs + q % ROOMS * nl_runs_room(c->runs.pixels, c->runs.run) + lanes;
         nl_conv_kernel()->correlate(&t);
         nl_conv_kernel()->sum_runs(&waiting);
         made.runs = t.y;
@@ -454,7 +447,8 @@ static void clear_back_room(const nl_winograd_rows *c, int64_t x_line, back_room
     if (!c->lanes.by_runs)
         clear_sides(room->dy, NL_POINTS, c->dy_line, pad_of_dy(c), y_row(g));
     for (int64_t i = 0; c->lanes.by_runs && i < ROOMS; i++)
-        clear_sides(room->runs + i * runs_room(g), g->out_w + 1, lanes + run, lanes, run);
+        clear_sides(room->runs + i * nl_runs_room(g->out_w, run), g->out_w + 1, lanes + run, lanes,
+                    run);
 }
 
 static void back_block(int64_t n, void *arg)

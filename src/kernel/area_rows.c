@@ -1,5 +1,6 @@
 /* Statistics of rows, or of groups of channels in them ("parts"), and the writes of whole rows, for
  * methods whose coefficients are their own. */
+#include "base/cut.h"
 #include "kernel/row_gradients_inline.h"
 #include "kernel/row_moments_inline.h"
 #include "kernel/row_writes_inline.h"
@@ -91,8 +92,7 @@ static void row_gradients_affine(nl_rows x, const nl_arriving *g, int64_t c, con
 {
     const nl_affine_rows b = {x, *g, 0, gamma, center, a, d, dgamma, dbeta};
     for (int64_t row = 0; row < x.count; row += NL_LANES) {
-        const int64_t left = x.count - row;
-        const int count = left < NL_LANES ? (int)left : NL_LANES;
+        const int count = (int)nl_least(x.count - row, NL_LANES);
         nl_vec to_g, to_h;
         nl_affine_lanes(&b, row, row, count, c, &to_g, &to_h);
         put_lanes(to_g, count, G + row);

@@ -1,5 +1,6 @@
 /* Rows standardized in one go. A tile of up to NL_LANES rows is read from memory once; what there
  * is to know of a row is in its lane. */
+#include "base/cut.h"
 #include "kernel/row_gradients_inline.h"
 #include "kernel/row_moments_inline.h"
 #include "kernel/row_writes_inline.h"
@@ -71,15 +72,13 @@ NL_APART void find_coefficients(const nl_rows *x, int64_t from, int count, int64
         find_for(&all, from, count, c, s, k);
 }
 
-static int at_most(int64_t a, int b) { return a < b ? (int)a : b; }
-
 static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s)
 {
     const int most = rows_of_tile(c, 1);
     coefficients k;
     const nl_row_write write = {x, *to, k.center, k.a, k.d, s->gamma, s->beta};
     for (int64_t row = 0; row < x.count; row += most) {
-        const int count = at_most(x.count - row, most);
+        const int count = (int)nl_least(x.count - row, most);
         find_coefficients(&x, row, count, c, s, &k);
         nl_write_rows(&write, row, count, 0, c);
     }
@@ -128,10 +127,10 @@ static void back(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int
                                k.p,      k.q,
                                stream};
     for (int64_t row = 0; row < x.count; row += most) {
-        const int count = at_most(x.count - row, most), at = (int)(row % NL_LANES);
+        const int count = (int)nl_least(x.count - row, most), at = (int)(row % NL_LANES);
         nl_vec G, H;
         if (at == 0)
-            recall_coefficients(at_most(x.count - row, NL_LANES), s->mean + row, s->var + row,
+            recall_coefficients((int)nl_least(x.count - row, NL_LANES), s->mean + row, s->var + row,
                                 s->eps, &k);
         nl_affine_lanes(&sums, row, at, count, c, &G, &H);
         back_coefficients(G, H, c, s->about_zero, at, &k);

@@ -84,4 +84,11 @@ enum { NL_CONV_PARTS = 16, NL_FEW_RESULTS = 8 };
 
 NL_KERNELS(nl_conv_kernels, nl_conv_kernel)
 
+/* Values of nl_runs. */
+static inline int64_t nl_runs_room(int64_t pixels, int64_t run)
+{
+    const int64_t lanes = nl_conv_kernel()->lanes;
+    return lanes + pixels * (run + lanes);
+}
+
 #endif

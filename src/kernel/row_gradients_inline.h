@@ -179,7 +179,7 @@ NL_INLINE void affine_run(const nl_affine_rows *b, int64_t row, int64_t at, int 
 NL_INLINE void nl_affine_lanes(const nl_affine_rows *b, int64_t row, int64_t at, int count,
                                int64_t c, nl_vec *G, nl_vec *H)
 {
-    nl_vec sg[NL_LANES + NL_ROWS_TOGETHER], sh[NL_LANES + NL_ROWS_TOGETHER];
+    nl_vec sg[NL_LANES], sh[NL_LANES];
     for (int i = 0, run; i < count; i += run ? run : 1) {
         run = (int)nl_live_run(b->x, row + i, count - i);
         if (run > 0) {
