@@ -12,14 +12,16 @@
 static const double SAMPLE_SECONDS = 2e-3; /* short calls are repeated until a sample lasts this */
 enum {
     PIECE = 16384, /* values of one block of a limit loop */
-    LINE = 16      /* arrays of a limit loop start on cache lines */
+    LINE = 16,     /* arrays of a limit loop start on cache lines */
+    WARM_CALLS = 5
 };
 
-/* ---- the limit: a loop over one working set, in blocks like a kernel's */
+/* ---- the limit: a loop over the kernel's own arrays, in blocks like a kernel's */
 
 typedef struct range {
     const nl_limit *loop;
-    nl_real *at;
+    const nl_real *from;
+    nl_real *to;
     int64_t values; /* of each array */
     double *sum;    /* one a block: the loop's value */
 } range;
@@ -28,9 +30,8 @@ static void limit_block(int64_t b, void *arg)
 {
     const range *r = arg;
     const int64_t left = r->values - b * PIECE;
-    nl_real *x = r->at + b * PIECE;
-    const int second = r->loop->arrays > 1, third = r->loop->arrays > 2;
-    r->sum[b] = (double)r->loop->run(x, x + second * r->values, x + 2 * third * r->values,
+    const nl_real *from = r->from + b * PIECE;
+    r->sum[b] = (double)r->loop->run(r->to + b * PIECE, from, from + r->values,
                                      left < PIECE ? left : PIECE);
 }
 
@@ -43,8 +44,7 @@ typedef struct bench {
     nl_norm *norm;
     nl_args args;
     int64_t values;                            /* of one array */
-    nl_real *tensors;                          /* x, y, dy, dx */
-    nl_real *memory;                           /* of the limit loops: three arrays */
+    nl_real *tensors;                          /* x, dy, y, dx */
     double *sums;                              /* of the read loop */
     double *kernel[WAYS], *limit[WAYS][LOOPS]; /* seconds of one call, by sample */
     int samples;
@@ -76,7 +76,7 @@ static void run_kernel(bench *b, int way)
 static void run_loop(bench *b, int way, const nl_limit *loop)
 {
     const int64_t values = b->values * arrays_used[way] / loop->arrays / LINE * LINE;
-    range r = {loop, b->memory, values, b->sums};
+    range r = {loop, b->args.x, b->args.y, values, b->sums};
     nl_for((values + PIECE - 1) / PIECE, values * loop->arrays * (int64_t)sizeof(nl_real),
            limit_block, &r);
 }
@@ -89,8 +89,8 @@ static void run(bench *b, int way, int loop)
         run_loop(b, way, &nl_limits()->loops[loop]);
 }
 
-/* Seconds of one call, over as many as the clock needs. */
-static double time_calls(bench *b, int way, int loop)
+/* Seconds of one call, over at least so many and as many as the clock needs. */
+static double time_calls(bench *b, int way, int loop, int least)
 {
     int64_t calls = 0;
     double now;
@@ -99,15 +99,16 @@ static double time_calls(bench *b, int way, int loop)
         run(b, way, loop);
         calls++;
         now = nl_wall_seconds();
-    } while (now - start < SAMPLE_SECONDS);
+    } while (calls < least || now - start < SAMPLE_SECONDS);
     return (now - start) / (double)calls;
 }
 
-/* As many calls before: it takes several until a working set has settled in the outer cache. */
+/* As many calls before, but several: so long it takes until a working set has settled in the outer
+ * cache, where the first call is much slower than the last. */
 static double time_warm(bench *b, int way, int loop)
 {
-    time_calls(b, way, loop);
-    return time_calls(b, way, loop);
+    time_calls(b, way, loop, WARM_CALLS);
+    return time_calls(b, way, loop, 1);
 }
 
 static void measure(bench *b)
@@ -160,9 +161,8 @@ static nl_status take_memory(bench *b)
     double *seconds = nl_alloc((size_t)b->samples * (WAYS * (1 + LOOPS)), sizeof *seconds);
     b->kernel[0] = seconds;
     b->tensors = nl_alloc((size_t)(4 * n), sizeof *b->tensors);
-    b->memory = nl_alloc((size_t)(3 * n), sizeof *b->memory);
     b->sums = nl_alloc((size_t)(3 * n / PIECE + 1), sizeof *b->sums);
-    if (!seconds || !b->tensors || !b->memory || !b->sums)
+    if (!seconds || !b->tensors || !b->sums)
         return nl_fail(NL_ENOMEM, "bench: arrays of %lld values", (long long)n);
     for (int way = 0; way < WAYS; way++, seconds += b->samples) {
         b->kernel[way] = seconds;
@@ -172,8 +172,6 @@ static nl_status take_memory(bench *b)
     const nl_key key = {.stream = NL_STREAM_TEST};
     for (int64_t i = 0; i < 4 * n; i++)
         b->tensors[i] = (nl_real)(nl_random_uniform(key, (uint64_t)i) - 0.5);
-    for (int64_t i = 0; i < 3 * n; i++)
-        b->memory[i] = 1;
     return NL_OK;
 }
 
@@ -183,7 +181,6 @@ static void close_bench(bench *b)
     nl_store_close(b->store);
     nl_free(b->kernel[0]);
     nl_free(b->tensors);
-    nl_free(b->memory);
     nl_free(b->sums);
 }
 
@@ -198,8 +195,8 @@ static nl_status open_bench(bench *b, const char *spec, nl_bench_shape shape)
                         .phase = NL_TRAIN,
                         .update = true,
                         .x = b->tensors,
-                        .y = b->tensors + b->values,
-                        .dy = b->tensors + 2 * b->values,
+                        .dy = b->tensors + b->values,
+                        .y = b->tensors + 2 * b->values,
                         .dx = b->tensors + 3 * b->values};
     return NL_OK;
 }
