@@ -350,14 +350,18 @@ NL_INLINE void write_step(const nl_real *x, const nl_real *residual, nl_real *y,
 NL_INLINE void write_row(const nl_real *x, const nl_real *residual, nl_real *y, nl_act act,
                          int adds, int stream, int64_t c, nl_columns q)
 {
-    const int64_t end = nl_whole(c);
-    int64_t k = 0;
+    int64_t k = nl_before_registers(y, c);
+    const int64_t end = k + nl_whole(c - k);
+    if (k > 0) {
+        const nl_part t = nl_part_of((int)k);
+        nl_put(y, result_of(x, residual, act, adds, q, 0, &t), &t, 0);
+    }
     for (; k + STORED_TOGETHER * NL_LANES <= end; k += STORED_TOGETHER * NL_LANES)
         write_step(x, residual, y, act, adds, stream, q, k, STORED_TOGETHER);
     for (; k < end; k += NL_LANES)
         write_step(x, residual, y, act, adds, stream, q, k, 1);
     if (end < c) {
-        const nl_part t = nl_rest(c);
+        const nl_part t = nl_rest(c - end);
         nl_put(y + end, result_of(x, residual, act, adds, q, end, &t), &t, 0);
     }
 }
@@ -376,7 +380,7 @@ NL_INLINE void write_rows(nl_rows x, nl_result to, nl_act act, int adds, int str
 /* The loops are compiled once for each way. */
 NL_INLINE void write_as(nl_rows x, nl_result to, nl_act act, int64_t c, nl_columns q)
 {
-    const int stream = to.stream && nl_can_stream(to.y, to.ld);
+    const int stream = to.stream && nl_can_stream(to.y, to.ld, c);
     if (to.residual && stream)
         write_rows(x, to, act, 1, 1, c, q);
     else if (to.residual)
@@ -438,14 +442,18 @@ NL_INLINE void back_step(const nl_real *x, const nl_real *g, nl_real *dx, back_a
 NL_INLINE void back_row(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t c,
                         int stream)
 {
-    const int64_t end = nl_whole(c);
-    int64_t k = 0;
+    int64_t k = nl_before_registers(dx, c);
+    const int64_t end = k + nl_whole(c - k);
+    if (k > 0) {
+        const nl_part t = nl_part_of((int)k);
+        nl_put(dx, gradient_of(x, g, b, 0, &t), &t, 0);
+    }
     for (; k + STORED_TOGETHER * NL_LANES <= end; k += STORED_TOGETHER * NL_LANES)
         back_step(x, g, dx, b, k, STORED_TOGETHER, stream);
     for (; k < end; k += NL_LANES)
         back_step(x, g, dx, b, k, 1, stream);
     if (end < c) {
-        const nl_part t = nl_rest(c);
+        const nl_part t = nl_rest(c - end);
         nl_put(dx + end, gradient_of(x, g, b, end, &t), &t, 0);
     }
 }
@@ -463,7 +471,7 @@ NL_INLINE void back_rows(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, 
 static void back_rows_to(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
                          int64_t c, back_args b, int stream)
 {
-    if (stream && nl_can_stream(dx, lddx))
+    if (stream && nl_can_stream(dx, lddx, c))
         back_rows(x, g, ldg, dx, lddx, c, b, 1);
     else
         back_rows(x, g, ldg, dx, lddx, c, b, 0);

@@ -9,6 +9,9 @@
 
 enum { NL_ROWS_TOGETHER = 4 }; /* rows that share one load of what is per channel */
 
+/* Channels of rows that are so short that their loops are compiled to straight lines. */
+enum { NL_SHORT = 4 * NL_LANES };
+
 /* Arguments that hold pointers come by value: behind a pointer they would be read again after every
  * store. */
 NL_INLINE int nl_is_live(nl_rows r, int64_t i) { return !r.live || r.live[i * r.live_step]; }
@@ -43,14 +46,25 @@ NL_INLINE nl_part nl_rest(int64_t c) { return nl_part_of((int)(c % NL_LANES)); }
 
 static inline void nl_zero_row(nl_real *y, int64_t c) { memset(y, 0, (size_t)c * sizeof *y); }
 
-static inline int nl_can_stream(const nl_real *y, int64_t ldy)
+/* Rows whose registers are lines of the cache. */
+static inline int nl_starts_on_registers(const nl_real *y, int64_t ld)
 {
-    return (uintptr_t)y % NL_VECTOR_BYTES == 0 && ldy % NL_LANES == 0;
+    return (uintptr_t)y % NL_VECTOR_BYTES == 0 && ld % NL_LANES == 0;
 }
 
-/* Where rows do not start on registers they are written one by one: loads of the next row would
- * wait for stores that lie alike in their page. */
-static inline int nl_starts_on_registers(int64_t ld) { return ld % NL_LANES == 0; }
+/* Values of a row that are written before its first whole register: it begins where a line of the
+ * cache does, since a register across two lines is written twice. Short rows are written as they
+ * lie. */
+static inline int64_t nl_before_registers(const nl_real *y, int64_t c)
+{
+    const uintptr_t behind = (uintptr_t)y % NL_VECTOR_BYTES;
+    return c < NL_SHORT || behind == 0 ? 0 : (int64_t)((NL_VECTOR_BYTES - behind) / sizeof *y);
+}
+
+static inline int nl_can_stream(const nl_real *y, int64_t ld, int64_t c)
+{
+    return c >= NL_SHORT || nl_starts_on_registers(y, ld);
+}
 
 /* Register k of row r of what comes back. keeps: g is stored. */
 NL_INLINE nl_vec nl_arrive(nl_arriving a, nl_act act, int keeps, int64_t r, int64_t k,

@@ -106,15 +106,15 @@ static void write_rows(nl_rows x, const nl_result *to, int64_t c, const nl_real 
                        const nl_real *a, const nl_real *d, const nl_real *gamma,
                        const nl_real *beta)
 {
-    nl_write_rows(&(nl_row_write){x, *to, center, a, d, gamma, beta}, 0, x.count, 0, c);
+    nl_write_rows(&(nl_row_write){x, *to, center, a, d, gamma, beta, 0}, 0, x.count, 0, c);
 }
 
 static void back_rows(nl_rows x, const nl_real *g, int64_t ldg, nl_real *dx, int64_t lddx,
                       int64_t c, const nl_real *gamma, const nl_real *center, const nl_real *a,
                       const nl_real *p, const nl_real *q, int stream)
 {
-    nl_back_rows(&(nl_row_back){x, g, dx, ldg, lddx, gamma, center, a, p, q, stream}, 0, x.count, 0,
-                 c);
+    nl_back_rows(&(nl_row_back){x, g, dx, ldg, lddx, gamma, center, a, p, q, stream, 0}, 0, x.count,
+                 0, c);
 }
 
 const nl_row_kernels NL_VARIANT(nl_row_kernel) = {

@@ -5,15 +5,21 @@
 #include "kernel/row_moments_inline.h"
 #include "kernel/row_writes_inline.h"
 
-enum { TILE_BYTES = 16384 }; /* what a tile reads stays in the nearest cache, and more fits */
-
+/* What is read, so many arrays, has half of the nearest cache. But rows that share what is per
+ * channel are worth all of it, if they fit with what is written. */
 static int rows_of_tile(int64_t c, int arrays)
 {
-    const int64_t bytes = c * arrays * (int64_t)sizeof(nl_real);
+    const int64_t row = c * (int64_t)sizeof(nl_real), near = nl_cpu_habits_now()->near_bytes;
+    const int together = (int)nl_least(NL_ROWS_TOGETHER, NL_LANES);
     int rows = NL_LANES;
-    while (rows > 2 && rows * bytes > TILE_BYTES)
+    while (rows > 2 && rows * row * arrays > near / 2)
         rows /= 2;
-    return rows;
+    return rows < together && together * row * (arrays + 1) <= near ? together : rows;
+}
+
+static int64_t rows_asked_ahead(int of_tile)
+{
+    return nl_cpu_habits_now()->asks_ahead ? of_tile : 0;
 }
 
 /* Of NL_LANES rows; registers that begin at one of them are stored and loaded whole. */
@@ -76,7 +82,8 @@ static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard
 {
     const int most = rows_of_tile(c, 1);
     coefficients k;
-    const nl_row_write write = {x, *to, k.center, k.a, k.d, s->gamma, s->beta};
+    const nl_row_write write = {x,   *to,      k.center, k.a,
+                                k.d, s->gamma, s->beta,  rows_asked_ahead(most)};
     for (int64_t row = 0; row < x.count; row += most) {
         const int count = (int)nl_least(x.count - row, most);
         find_coefficients(&x, row, count, c, s, &k);
@@ -125,7 +132,7 @@ static void back(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int
                                lddx,     s->gamma,
                                k.center, k.a,
                                k.p,      k.q,
-                               stream};
+                               stream,   rows_asked_ahead(most)};
     for (int64_t row = 0; row < x.count; row += most) {
         const int count = (int)nl_least(x.count - row, most), at = (int)(row % NL_LANES);
         nl_vec G, H;

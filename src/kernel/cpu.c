@@ -1,7 +1,9 @@
 #include "kernel/cpu.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static nl_cpu best_of_machine(void)
 {
@@ -36,3 +38,38 @@ nl_cpu nl_cpu_level(void)
     __atomic_store_n(&level, (int)best, __ATOMIC_RELAXED);
     return best;
 }
+
+/* ---- habits */
+
+static nl_cpu_habits of_machine;
+static const nl_cpu_habits *in_use = &of_machine;
+
+static int64_t near_bytes(void)
+{
+    const int64_t usual = 32768;
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    const int64_t told = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+    return told > 0 ? told : usual;
+#else
+    return usual;
+#endif
+}
+
+static void learn_habits(void)
+{
+    bool intel = false;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    intel = __builtin_cpu_is("intel");
+#endif
+    of_machine = (nl_cpu_habits){near_bytes(), .one_row = intel, .asks_ahead = intel};
+}
+
+const nl_cpu_habits *nl_cpu_habits_now(void)
+{
+    static pthread_once_t learned = PTHREAD_ONCE_INIT;
+    pthread_once(&learned, learn_habits);
+    return in_use;
+}
+
+void nl_cpu_habits_set(const nl_cpu_habits *h) { in_use = h ? h : &of_machine; }

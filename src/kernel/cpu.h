@@ -9,11 +9,26 @@
 #ifndef NL_CPU_H
 #define NL_CPU_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 typedef enum nl_cpu { NL_CPU_BASE, NL_CPU_AVX2, NL_CPU_AVX512 } nl_cpu;
 
 /* The best variant this machine runs; NORMLAB_CPU=base|avx2|avx512 in the environment lowers it. */
 nl_cpu nl_cpu_level(void);
 const char *nl_cpu_name(nl_cpu level);
+
+/* What suits the loops of a machine; results do not depend on it. */
+typedef struct nl_cpu_habits {
+    int64_t near_bytes; /* of the nearest data cache of a core */
+    bool one_row;       /* rows are stored faster one after another than several side by side */
+    bool asks_ahead;    /* what lies in memory comes sooner when the tile before has asked for it */
+} nl_cpu_habits;
+
+/* Of this machine, or what was set. */
+const nl_cpu_habits *nl_cpu_habits_now(void);
+/* For tests and experiments, while no kernel runs; *h must outlive its use. NULL: the machine's. */
+void nl_cpu_habits_set(const nl_cpu_habits *h);
 
 #define NL_PASTE2(a, b) a##_##b
 #define NL_PASTE(a, b) NL_PASTE2(a, b)

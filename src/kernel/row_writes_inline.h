@@ -4,10 +4,18 @@
 
 #include "kernel/rows_inline.h"
 
+/* Where rows of x or y do not start on registers they are written one by one: loads of the next row
+ * would wait for stores that lie alike in their page. */
+static inline int nl_side_by_side(const nl_real *y, int64_t ldy, int64_t ldx)
+{
+    return !nl_cpu_habits_now()->one_row && nl_starts_on_registers(y, ldy) && ldx % NL_LANES == 0;
+}
+
 typedef struct nl_row_write {
     nl_rows x;
     nl_result to;
     const nl_real *center, *a, *d, *gamma, *beta;
+    int64_t ahead; /* rows from one that is written past the cache to the one it asks for */
 } nl_row_write;
 
 /* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
@@ -21,7 +29,10 @@ NL_INLINE void write_step(nl_row_write b, nl_row_coefficients q, nl_act act, int
     nl_vec y[NL_ROWS_TOGETHER];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
-        const nl_vec xc = nl_load(b.x.x + (row + r) * b.x.ld + k, t) - q.center[r];
+        const nl_real *x = b.x.x + (row + r) * b.x.ld + k;
+        const nl_vec xc = nl_load(x, t) - q.center[r];
+        if (stream)
+            nl_vec_ask(x, b.ahead * b.x.ld);
         y[r] = nl_vec_fma(gamma, q.a[r] * xc + q.d[r], beta);
         if (b.to.residual)
             y[r] += nl_load(b.to.residual + (row + r) * b.to.ld + k, t);
@@ -35,11 +46,17 @@ NL_INLINE void write_together(nl_row_write b, nl_act act, int64_t row, int64_t a
                               int64_t c, int stream)
 {
     const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.d, at, rows);
-    const int64_t end = nl_whole(c);
-    for (int64_t k = 0; k < end; k += NL_LANES)
+    const nl_real *y = b.to.y + row * b.to.ld;
+    int64_t k = rows > 1 ? 0 : nl_before_registers(y, c);
+    const int64_t end = k + nl_whole(c - k);
+    if (k > 0) {
+        const nl_part t = nl_part_of((int)k);
+        write_step(b, q, act, row, rows, 0, &t, 0);
+    }
+    for (; k < end; k += NL_LANES)
         write_step(b, q, act, row, rows, k, NULL, stream);
     if (end < c) {
-        const nl_part t = nl_rest(c);
+        const nl_part t = nl_rest(c - end);
         write_step(b, q, act, row, rows, end, &t, 0);
     }
 }
@@ -47,8 +64,9 @@ NL_INLINE void write_together(nl_row_write b, nl_act act, int64_t row, int64_t a
 NL_INLINE void write_run_as(nl_row_write b, nl_act act, int64_t row, int64_t at, int64_t run,
                             int64_t c, int stream)
 {
+    const int side_by_side = nl_side_by_side(b.to.y, b.to.ld, b.x.ld);
     int64_t i = 0;
-    for (; nl_starts_on_registers(b.x.ld) && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
+    for (; side_by_side && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
         write_together(b, act, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
     for (; i < run; i++)
         write_together(b, act, row + i, at + i, 1, c, stream);
@@ -76,7 +94,7 @@ NL_APART void write_run(const nl_row_write *b, int64_t row, int64_t at, int64_t 
 NL_INLINE void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at,
                              int64_t c)
 {
-    const int stream = b->to.stream && nl_can_stream(b->to.y, b->to.ld);
+    const int stream = b->to.stream && nl_can_stream(b->to.y, b->to.ld, c);
     for (int64_t i = 0, run; i < count; i += run ? run : 1) {
         run = nl_live_run(b->x, from + i, count - i);
         if (run == 0)
@@ -93,6 +111,7 @@ typedef struct nl_row_back {
     int64_t ldg, lddx;
     const nl_real *gamma, *center, *a, *p, *q;
     int stream;
+    int64_t ahead;
 } nl_row_back;
 
 NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, int64_t row,
@@ -102,8 +121,12 @@ NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, 
     nl_vec dx[NL_ROWS_TOGETHER];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
-        const nl_vec xc = nl_load(b.x.x + (row + r) * b.x.ld + k, t) - q.center[r];
-        const nl_vec g = gamma * nl_load(b.g + (row + r) * b.ldg + k, t);
+        const nl_real *x = b.x.x + (row + r) * b.x.ld + k, *dy = b.g + (row + r) * b.ldg + k;
+        const nl_vec xc = nl_load(x, t) - q.center[r], g = gamma * nl_load(dy, t);
+        if (stream) {
+            nl_vec_ask(x, b.ahead * b.x.ld);
+            nl_vec_ask(dy, b.ahead * b.ldg);
+        }
         dx[r] = nl_vec_fma(q.a[r], g, nl_vec_fma(p[r], xc, q.d[r]));
     }
 #pragma GCC unroll 4
@@ -115,15 +138,20 @@ NL_INLINE void back_together(nl_row_back b, int64_t row, int64_t at, int rows, i
                              int stream)
 {
     const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.q, at, rows);
-    const int64_t end = nl_whole(c);
+    int64_t k = rows > 1 ? 0 : nl_before_registers(b.dx + row * b.lddx, c);
+    const int64_t end = k + nl_whole(c - k);
     nl_vec p[NL_ROWS_TOGETHER];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
         p[r] = nl_vec_of(b.p[at + r]);
-    for (int64_t k = 0; k < end; k += NL_LANES)
+    if (k > 0) {
+        const nl_part t = nl_part_of((int)k);
+        back_step(b, q, p, row, rows, 0, &t, 0);
+    }
+    for (; k < end; k += NL_LANES)
         back_step(b, q, p, row, rows, k, NULL, stream);
     if (end < c) {
-        const nl_part t = nl_rest(c);
+        const nl_part t = nl_rest(c - end);
         back_step(b, q, p, row, rows, end, &t, 0);
     }
 }
@@ -131,8 +159,9 @@ NL_INLINE void back_together(nl_row_back b, int64_t row, int64_t at, int rows, i
 NL_INLINE void back_run_as(nl_row_back b, int64_t row, int64_t at, int64_t run, int64_t c,
                            int stream)
 {
+    const int side_by_side = nl_side_by_side(b.dx, b.lddx, b.x.ld);
     int64_t i = 0;
-    for (; nl_starts_on_registers(b.x.ld) && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
+    for (; side_by_side && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
         back_together(b, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
     for (; i < run; i++)
         back_together(b, row + i, at + i, 1, c, stream);
@@ -156,7 +185,7 @@ NL_APART void back_run(const nl_row_back *b, int64_t row, int64_t at, int64_t ru
 NL_INLINE void nl_back_rows(const nl_row_back *b, int64_t from, int64_t count, int64_t at,
                             int64_t c)
 {
-    const int stream = b->stream && nl_can_stream(b->dx, b->lddx);
+    const int stream = b->stream && nl_can_stream(b->dx, b->lddx, c);
     for (int64_t i = 0, run; i < count; i += run ? run : 1) {
         run = nl_live_run(b->x, from + i, count - i);
         if (run == 0)

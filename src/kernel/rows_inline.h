@@ -8,9 +8,6 @@
 
 #include "kernel/area_inline.h"
 
-/* Channels of rows that are so short that their loops are compiled to straight lines. */
-enum { NL_SHORT = 4 * NL_LANES };
-
 /* ---- across registers */
 
 /* Adds the lanes `half` apart: of a where bit `half` of the lane is clear, of b where it is set. */

@@ -174,6 +174,21 @@ static inline nl_vec nl_vec_fma(nl_vec a, nl_vec b, nl_vec c) { return a * b + c
 
 #endif
 
+/* The register at p without its first `before` lanes: they are 0, their memory is not touched. */
+static inline nl_vec nl_vec_load_behind(const nl_real *p, int before)
+{
+#if defined(__AVX512F__) && defined(NL_F64)
+    return (nl_vec)_mm512_maskz_loadu_pd((__mmask8)(0xffU << before), p);
+#elif defined(__AVX512F__)
+    return (nl_vec)_mm512_maskz_loadu_ps((__mmask16)(0xffffU << before), p);
+#else
+    nl_vec v = {0};
+    for (int l = before; l < NL_LANES; l++)
+        v[l] = p[l];
+    return v;
+#endif
+}
+
 /* -0 becomes 0. */
 static inline nl_vec nl_vec_zero_is_positive(nl_vec v) { return v + (nl_vec){0}; }
 
@@ -369,6 +384,12 @@ NL_INLINE uint32_t nl_shorts_among(nl_shorts v, const nl_shorts *these, int coun
     return bits;
 #endif
 #endif
+}
+
+/* Asks for the line `ahead` values behind p, wherever that is. */
+static inline void nl_vec_ask(const nl_real *p, int64_t ahead)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead * sizeof *p));
 }
 
 /* Stores past the caches; p is aligned to a register. nl_vec_stream_end makes them visible. */

@@ -1,4 +1,5 @@
-/* Short rows that lie side by side, of which many make a line, are as rows that lie apart. */
+/* Short rows that lie side by side, of which many make a line, are as rows that lie apart; long
+ * ones are as their formulas say wherever they begin, and past the cache, too. */
 #include <check.h>
 #include <stdint.h>
 #include <string.h>
@@ -83,12 +84,79 @@ START_TEST(gradients)
 }
 END_TEST
 
+/* ---- long rows */
+
+enum { LONG = 100, LONG_ROWS = 5, SHIFTS = 64 / (int)sizeof(nl_real) };
+static const int64_t lengths[] = {63, 64, 65, 80, 99, LONG};
+enum { LENGTHS = sizeof lengths / sizeof *lengths, LONG_ROOM = LONG_ROWS * (LONG + 1) + SHIFTS };
+
+static _Alignas(64) nl_real far_x[LONG_ROOM], far_g[LONG_ROOM], far_y[LONG_ROOM], far_dx[LONG_ROOM];
+static nl_real far_q[4][LONG];
+
+static void draw_long(void)
+{
+    for (int i = 0; i < 4; i++)
+        for (int64_t k = 0; k < LONG; k++)
+            far_q[i][k] = (nl_real)nl_random_normal((nl_key){20 + (uint64_t)i, NL_STREAM_TEST, 0},
+                                                    (uint64_t)k);
+    for (int64_t i = 0; i < LONG_ROOM; i++) {
+        far_x[i] = (nl_real)nl_random_normal((nl_key){30, NL_STREAM_TEST, 0}, (uint64_t)i);
+        far_g[i] = (nl_real)nl_random_normal((nl_key){31, NL_STREAM_TEST, 0}, (uint64_t)i);
+        far_y[i] = far_dx[i] = 7;
+    }
+}
+
+static void is_near(const char *what, nl_real seen, double want, int64_t c, int shift)
+{
+    const double bound = sizeof(nl_real) == sizeof(double) ? 1e-13 : 1e-5;
+    ck_assert_msg(seen - want < bound && want - seen < bound,
+                  "%s of %lld channels, %d values behind a line: %.9g, expected %.9g", what,
+                  (long long)c, shift, (double)seen, want);
+}
+
+/* Rows of c + 1 values, of which the last is not theirs. */
+static void check_long(int64_t c, int shift, int stream)
+{
+    const int64_t ld = c + 1;
+    const nl_rows in = {far_x + shift, ld, LONG_ROWS, NULL, 1};
+    const nl_result to = {.y = far_y + shift, .ld = ld, .act = NL_LINEAR, .stream = stream};
+    nl_column_kernel()->write(in, &to, c, (nl_columns){far_q[0], far_q[1], far_q[2]});
+    nl_column_kernel()->back(in, far_g + shift, ld, far_dx + shift, ld, c, far_q[0], far_q[1],
+                             far_q[2], far_q[3], stream);
+    nl_column_kernel()->settle();
+    for (int64_t i = 0; i < shift; i++)
+        ck_assert(far_y[i] == 7 && far_dx[i] == 7);
+    for (int64_t r = 0; r < LONG_ROWS; r++) {
+        const nl_real *x = in.x + r * ld, *g = far_g + shift + r * ld;
+        const nl_real *y = to.y + r * ld, *dx = far_dx + shift + r * ld;
+        for (int64_t k = 0; k < c; k++) {
+            const double d = (double)x[k] - (double)far_q[0][k], a = (double)far_q[1][k];
+            const double p = (double)far_q[2][k], q = (double)far_q[3][k];
+            is_near("y", y[k], a * d + p, c, shift);
+            is_near("dx", dx[k], a * (double)g[k] + p * d + q, c, shift);
+        }
+        ck_assert(y[c] == 7 && dx[c] == 7);
+    }
+}
+
+START_TEST(long_rows_wherever_they_begin)
+{
+    for (int n = 0; n < LENGTHS; n++)
+        for (int shift = 0; shift < SHIFTS; shift++)
+            for (int stream = 0; stream < 2; stream++) {
+                draw_long();
+                check_long(lengths[n], shift, stream);
+            }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("columns");
     TCase *t = tcase_create("all");
     tcase_add_test(t, results);
     tcase_add_test(t, gradients);
+    tcase_add_test(t, long_rows_wherever_they_begin);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

@@ -211,6 +211,112 @@ START_TEST(rows_do_not_know_their_neighbours)
 }
 END_TEST
 
+/* ---- the same bytes wherever a row lies and however loops go */
+
+/* x, dy, y and dx of rows that begin `shift` values behind a line of the cache. */
+typedef struct placed {
+    nl_real *x, *dy, *y, *dx;
+} placed;
+
+enum { SHIFTS = 64 / (int)sizeof(nl_real), ROOM = ROWS * LD + SHIFTS };
+static _Alignas(64) nl_real room[4][ROOM];
+
+static placed place(int shift)
+{
+    memset(room, 0, sizeof room);
+    const placed at = {room[0] + shift, room[1] + shift, room[2] + shift, room[3] + shift};
+    memcpy(at.x, x, sizeof x);
+    memcpy(at.dy, dy, sizeof dy);
+    return at;
+}
+
+static void run_placed(placed at, int64_t ld, int64_t c, int about_zero, int stream)
+{
+    const nl_standard s = standard(about_zero);
+    const nl_rows in = {at.x, ld, ROWS, NULL, 1};
+    const nl_result to = {.y = at.y, .ld = ld, .act = NL_LINEAR, .stream = stream};
+    const nl_arriving g = {.dy = at.dy, .ld = ld, .act = NL_LINEAR};
+    memset(dgamma, 0, sizeof dgamma);
+    memset(dbeta, 0, sizeof dbeta);
+    nl_standard_kernel()->forward(in, &to, c, &s);
+    nl_standard_kernel()->back(in, &g, at.dx, ld, c, &s, dgamma, dbeta, stream);
+    nl_column_kernel()->settle();
+}
+
+typedef struct results {
+    nl_real y[ROWS * LD], dx[ROWS * LD], dgamma[MOST], dbeta[MOST];
+    double mean[ROWS], var[ROWS];
+} results;
+
+static void keep(results *r, placed at)
+{
+    memcpy(r->y, at.y, sizeof r->y);
+    memcpy(r->dx, at.dx, sizeof r->dx);
+    memcpy(r->dgamma, dgamma, sizeof dgamma);
+    memcpy(r->dbeta, dbeta, sizeof dbeta);
+    memcpy(r->mean, mean, sizeof mean);
+    memcpy(r->var, var, sizeof var);
+}
+
+static void is_same(const results *r, const results *want, const char *how, int shift, int64_t c)
+{
+    ck_assert_msg(memcmp(r, want, sizeof *r) == 0, "%lld channels, %d values behind a line: %s",
+                  (long long)c, shift, how);
+}
+
+static const nl_cpu_habits habits[] = {{32768, 0, 0}, {49152, 1, 1}, {1, 0, 1}, {1 << 20, 1, 0}};
+enum { HABITS = sizeof habits / sizeof *habits };
+
+START_TEST(bytes_do_not_depend_on_where_a_row_lies)
+{
+    static results want, seen;
+    for (int about_zero = 0; about_zero < 2; about_zero++)
+        for (int w = 0; w < WIDTHS; w++) {
+            fill(0.5);
+            x[2 * LD] = 40; /* its moments are taken twice */
+            for (int shift = 0; shift < SHIFTS; shift++) {
+                const placed at = place(shift);
+                run_placed(at, LD, widths[w], about_zero, 0);
+                keep(shift ? &seen : &want, at);
+                if (shift > 0)
+                    is_same(&seen, &want, "other bytes", shift, widths[w]);
+            }
+        }
+}
+END_TEST
+
+/* Past the cache or not, rows side by side or one by one, in tiles of any size. */
+START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
+{
+    static results want, seen;
+    for (int about_zero = 0; about_zero < 2; about_zero++)
+        for (int w = 0; w < WIDTHS; w++)
+            for (int shift = 0; shift < SHIFTS; shift += SHIFTS / 2) {
+                fill(0.5);
+                for (int how = 0; how < 2 * HABITS; how++) {
+                    const placed at = place(shift);
+                    nl_cpu_habits_set(&habits[how / 2]);
+                    run_placed(at, MOST, widths[w], about_zero, how % 2);
+                    keep(how ? &seen : &want, at);
+                    if (how > 0)
+                        is_same(&seen, &want, how % 2 ? "past the cache" : "other habits", shift,
+                                widths[w]);
+                }
+                nl_cpu_habits_set(NULL);
+            }
+}
+END_TEST
+
+START_TEST(a_machine_has_a_nearest_cache)
+{
+    ck_assert_int_ge(nl_cpu_habits_now()->near_bytes, 4096);
+    nl_cpu_habits_set(&habits[2]);
+    ck_assert_int_eq(nl_cpu_habits_now()->near_bytes, 1);
+    nl_cpu_habits_set(NULL);
+    ck_assert_int_ge(nl_cpu_habits_now()->near_bytes, 4096);
+}
+END_TEST
+
 /* Values are whole numbers, so that a row's mean lies between two numbers of the storage type. */
 START_TEST(a_mean_that_cannot_be_stored_is_kept)
 {
@@ -273,6 +379,9 @@ int main(void)
     tcase_add_test(t, missing_gamma_is_one_and_missing_beta_gets_no_sum);
     tcase_add_test(t, dead_rows_are_zeros_and_change_nothing);
     tcase_add_test(t, rows_do_not_know_their_neighbours);
+    tcase_add_test(t, bytes_do_not_depend_on_where_a_row_lies);
+    tcase_add_test(t, bytes_do_not_depend_on_the_habits_of_the_machine);
+    tcase_add_test(t, a_machine_has_a_nearest_cache);
     tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept);
     tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept_going_back);
     tcase_add_test(t, an_outlier_that_comes_first_does_not_hide_the_rest);
