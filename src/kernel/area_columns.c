@@ -350,19 +350,19 @@ NL_INLINE void write_step(const nl_real *x, const nl_real *residual, nl_real *y,
 NL_INLINE void write_row(const nl_real *x, const nl_real *residual, nl_real *y, nl_act act,
                          int adds, int stream, int64_t c, nl_columns q)
 {
-    int64_t k = nl_before_registers(y, c);
-    const int64_t end = k + nl_whole(c - k);
+    const nl_span whole = nl_whole_registers(y, c);
+    int64_t k = whole.begin;
     if (k > 0) {
         const nl_part t = nl_part_of((int)k);
         nl_put(y, result_of(x, residual, act, adds, q, 0, &t), &t, 0);
     }
-    for (; k + STORED_TOGETHER * NL_LANES <= end; k += STORED_TOGETHER * NL_LANES)
+    for (; k + STORED_TOGETHER * NL_LANES <= whole.end; k += STORED_TOGETHER * NL_LANES)
         write_step(x, residual, y, act, adds, stream, q, k, STORED_TOGETHER);
-    for (; k < end; k += NL_LANES)
+    for (; k < whole.end; k += NL_LANES)
         write_step(x, residual, y, act, adds, stream, q, k, 1);
-    if (end < c) {
-        const nl_part t = nl_rest(c - end);
-        nl_put(y + end, result_of(x, residual, act, adds, q, end, &t), &t, 0);
+    if (whole.end < c) {
+        const nl_part t = nl_rest(c - whole.end);
+        nl_put(y + whole.end, result_of(x, residual, act, adds, q, whole.end, &t), &t, 0);
     }
 }
 
@@ -442,19 +442,19 @@ NL_INLINE void back_step(const nl_real *x, const nl_real *g, nl_real *dx, back_a
 NL_INLINE void back_row(const nl_real *x, const nl_real *g, nl_real *dx, back_args b, int64_t c,
                         int stream)
 {
-    int64_t k = nl_before_registers(dx, c);
-    const int64_t end = k + nl_whole(c - k);
+    const nl_span whole = nl_whole_registers(dx, c);
+    int64_t k = whole.begin;
     if (k > 0) {
         const nl_part t = nl_part_of((int)k);
         nl_put(dx, gradient_of(x, g, b, 0, &t), &t, 0);
     }
-    for (; k + STORED_TOGETHER * NL_LANES <= end; k += STORED_TOGETHER * NL_LANES)
+    for (; k + STORED_TOGETHER * NL_LANES <= whole.end; k += STORED_TOGETHER * NL_LANES)
         back_step(x, g, dx, b, k, STORED_TOGETHER, stream);
-    for (; k < end; k += NL_LANES)
+    for (; k < whole.end; k += NL_LANES)
         back_step(x, g, dx, b, k, 1, stream);
-    if (end < c) {
-        const nl_part t = nl_rest(c - end);
-        nl_put(dx + end, gradient_of(x, g, b, end, &t), &t, 0);
+    if (whole.end < c) {
+        const nl_part t = nl_rest(c - whole.end);
+        nl_put(dx + whole.end, gradient_of(x, g, b, whole.end, &t), &t, 0);
     }
 }
 

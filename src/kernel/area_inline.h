@@ -46,24 +46,29 @@ NL_INLINE nl_part nl_rest(int64_t c) { return nl_part_of((int)(c % NL_LANES)); }
 
 static inline void nl_zero_row(nl_real *y, int64_t c) { memset(y, 0, (size_t)c * sizeof *y); }
 
-/* Rows whose registers are lines of the cache. */
 static inline int nl_starts_on_registers(const nl_real *y, int64_t ld)
 {
     return (uintptr_t)y % NL_VECTOR_BYTES == 0 && ld % NL_LANES == 0;
 }
 
-/* Values of a row that are written before its first whole register: it begins where a line of the
- * cache does, since a register across two lines is written twice. Short rows are written as they
- * lie. */
-static inline int64_t nl_before_registers(const nl_real *y, int64_t c)
+/* Channels [begin, end) of a row are written in whole registers. In a long row the first of them is
+ * aligned, since one that lies across two lines of the cache is written twice; a short one is
+ * written as it lies. */
+typedef struct nl_span {
+    int64_t begin, end;
+} nl_span;
+
+static inline nl_span nl_whole_registers(const nl_real *y, int64_t c)
 {
     const uintptr_t behind = (uintptr_t)y % NL_VECTOR_BYTES;
-    return c < NL_SHORT || behind == 0 ? 0 : (int64_t)((NL_VECTOR_BYTES - behind) / sizeof *y);
+    const int64_t begin =
+        c <= NL_SHORT || behind == 0 ? 0 : (int64_t)((NL_VECTOR_BYTES - behind) / sizeof *y);
+    return (nl_span){begin, begin + nl_whole(c - begin)};
 }
 
 static inline int nl_can_stream(const nl_real *y, int64_t ld, int64_t c)
 {
-    return c >= NL_SHORT || nl_starts_on_registers(y, ld);
+    return c > NL_SHORT || nl_starts_on_registers(y, ld);
 }
 
 /* Register k of row r of what comes back. keeps: g is stored. */

@@ -44,7 +44,7 @@ nl_cpu nl_cpu_level(void)
 static nl_cpu_habits of_machine;
 static const nl_cpu_habits *in_use = &of_machine;
 
-static int64_t near_bytes(void)
+static int64_t nearest_cache(void)
 {
     const int64_t usual = 32768;
 #ifdef _SC_LEVEL1_DCACHE_SIZE
@@ -62,7 +62,8 @@ static void learn_habits(void)
     __builtin_cpu_init();
     intel = __builtin_cpu_is("intel");
 #endif
-    of_machine = (nl_cpu_habits){near_bytes(), .one_row = intel, .asks_ahead = intel};
+    of_machine =
+        (nl_cpu_habits){.near_bytes = nearest_cache(), .one_row = intel, .asks_ahead = intel};
 }
 
 const nl_cpu_habits *nl_cpu_habits_now(void)

@@ -14,38 +14,37 @@ typedef struct nl_parts {
  * of a part goes to sum i % NL_PAIR, or i % NL_WAYS. */
 enum { NL_PAIR = 2, NL_WAYS = 4 };
 
-/* A long part that begins `before` lanes behind a line of the cache is read line by line, since a
- * register across two lines is read twice. Its values then are in other lanes and those that moved
- * on to the next register in another sum, but always with the same ones; and as lanes and sums are
- * added crosswise in the end, the result has the same bytes. */
-typedef struct part_lines {
-    const nl_real *x; /* of the first line */
-    int before;       /* lanes of the first line that are not the part's */
-    int rest;         /* lanes of the last line that are, if it is not whole */
-    int64_t whole;    /* the other lines */
-} part_lines;
+/* A long part is read in aligned registers, since one that lies across two lines of the cache is
+ * read twice. The lanes of all sums are a ring, which turns with the place of the part; each
+ * addition at the end is of lanes half a ring apart, so that turning does not change the bytes. */
+typedef struct part_registers {
+    const nl_real *x; /* of the first register */
+    int before;       /* lanes of the first that are not the part's */
+    int rest;         /* lanes of the last that are, if it is not whole */
+    int64_t whole;    /* the other registers */
+} part_registers;
 
-NL_INLINE part_lines lines_of_part(const nl_real *x, int64_t c)
+NL_INLINE part_registers registers_of(const nl_real *x, int64_t c)
 {
-    const int is_line = NL_VECTOR_BYTES == 64 && c > NL_SHORT;
-    const int before = is_line ? (int)((uintptr_t)x % 64 / sizeof *x) : 0;
+    const int behind = (int)((uintptr_t)x % NL_VECTOR_BYTES / sizeof *x);
+    const int before = c > NL_SHORT ? behind : 0;
     const int64_t lanes = before + c;
-    return (part_lines){x - before, before, (int)(lanes % NL_LANES), lanes / NL_LANES};
+    return (part_registers){x - before, before, (int)(lanes % NL_LANES), lanes / NL_LANES};
 }
 
-NL_INLINE int64_t registers_of_part(part_lines l) { return l.whole + (l.rest > 0); }
+NL_INLINE int64_t count_of(part_registers part) { return part.whole + (part.rest > 0); }
 
 /* Register i about `shift`; 0 where it is not the part's. */
-NL_INLINE nl_vec deviation(part_lines l, int64_t i, nl_vec shift)
+NL_INLINE nl_vec deviation(part_registers part, int64_t i, nl_vec shift)
 {
-    const nl_real *x = l.x + i * NL_LANES;
-    if (i == l.whole) {
-        const nl_part t = nl_part_of(l.rest);
+    const nl_real *x = part.x + i * NL_LANES;
+    if (i == part.whole) {
+        const nl_part t = nl_part_of(part.rest);
         return nl_vec_load_part(x, t) - nl_vec_keep_part(shift, t);
     }
-    if (i == 0 && l.before > 0)
-        return nl_vec_choose(nl_lane_numbers() < l.before, nl_vec_of(0),
-                             nl_vec_load_behind(x, l.before) - shift);
+    if (i == 0 && part.before > 0)
+        return nl_vec_choose(nl_lane_numbers() < part.before, nl_vec_of(0),
+                             nl_vec_load_behind(x, part.before) - shift);
     return nl_vec_load(x) - shift;
 }
 
@@ -64,32 +63,32 @@ enum { NL_PARTS_TOGETHER = NL_VECTOR_BYTES == 64 ? 4 : 2 };
 NL_INLINE void shifted_sums(const nl_real *const *x, const nl_real *shift, int parts, int64_t c,
                             nl_vec *s1, nl_vec *s2)
 {
-    part_lines l[NL_PARTS_TOGETHER];
+    part_registers part[NL_PARTS_TOGETHER];
     nl_vec about[NL_PARTS_TOGETHER];
     nl_vec sum[NL_PARTS_TOGETHER][NL_PAIR] = {{{0}}}, squares[NL_PARTS_TOGETHER][NL_PAIR] = {{{0}}};
     const nl_vec one = nl_vec_kept(nl_vec_of(1));
-    int64_t whole = c, i = 1;
+    int64_t whole = c, i = 1; /* registers that are whole in all parts */
 #pragma GCC unroll 4
     for (int p = 0; p < parts; p++) {
-        l[p] = lines_of_part(x[p], c);
+        part[p] = registers_of(x[p], c);
         about[p] = nl_vec_of(shift[p]);
-        whole = whole < l[p].whole ? whole : l[p].whole;
-        add_deviation(deviation(l[p], 0, about[p]), NULL, &sum[p][0], &squares[p][0]);
+        whole = whole < part[p].whole ? whole : part[p].whole;
+        add_deviation(deviation(part[p], 0, about[p]), NULL, &sum[p][0], &squares[p][0]);
     }
     for (; i + NL_PAIR <= whole; i += NL_PAIR)
 #pragma GCC unroll 4
         for (int p = 0; p < parts; p++) {
-            const nl_real *at = l[p].x + i * NL_LANES;
+            const nl_real *at = part[p].x + i * NL_LANES;
             add_deviation(nl_vec_load(at) - about[p], &one, &sum[p][1], &squares[p][1]);
             add_deviation(nl_vec_load(at + NL_LANES) - about[p], NULL, &sum[p][0], &squares[p][0]);
         }
 #pragma GCC unroll 4
     for (int p = 0; p < parts; p++) {
-        for (int64_t j = i; j < registers_of_part(l[p]); j++)
+        for (int64_t j = i; j < count_of(part[p]); j++)
             if (j % NL_PAIR)
-                add_deviation(deviation(l[p], j, about[p]), NULL, &sum[p][1], &squares[p][1]);
+                add_deviation(deviation(part[p], j, about[p]), NULL, &sum[p][1], &squares[p][1]);
             else
-                add_deviation(deviation(l[p], j, about[p]), NULL, &sum[p][0], &squares[p][0]);
+                add_deviation(deviation(part[p], j, about[p]), NULL, &sum[p][0], &squares[p][0]);
         s1[p] = sum[p][0] + sum[p][1];
         s2[p] = squares[p][0] + squares[p][1];
     }
@@ -152,21 +151,21 @@ NL_INLINE nl_part_moments nl_moments_of_parts(const nl_parts *p, int64_t c)
 /* The sum of squares of one part. */
 NL_INLINE nl_vec squares_of(const nl_real *x, int64_t c)
 {
-    const part_lines l = lines_of_part(x, c);
-    const int64_t registers = registers_of_part(l);
-    const nl_vec zero = nl_vec_of(0), first = deviation(l, 0, zero);
+    const part_registers part = registers_of(x, c);
+    const int64_t registers = count_of(part);
+    const nl_vec zero = nl_vec_of(0), first = deviation(part, 0, zero);
     nl_vec sum[NL_WAYS] = {first * first};
     int64_t i = 1;
-    for (; i + NL_WAYS <= l.whole; i += NL_WAYS)
+    for (; i + NL_WAYS <= part.whole; i += NL_WAYS)
 #pragma GCC unroll 4
         for (int w = 0; w < NL_WAYS; w++) {
-            const nl_vec v = nl_vec_load(l.x + (i + w) * NL_LANES);
+            const nl_vec v = nl_vec_load(part.x + (i + w) * NL_LANES);
             sum[(1 + w) % NL_WAYS] = nl_vec_fma(v, v, sum[(1 + w) % NL_WAYS]);
         }
 #pragma GCC unroll 4
     for (int w = 0; w < NL_WAYS; w++)
         if (i + w < registers) {
-            const nl_vec v = deviation(l, i + w, zero);
+            const nl_vec v = deviation(part, i + w, zero);
             sum[(1 + w) % NL_WAYS] = nl_vec_fma(v, v, sum[(1 + w) % NL_WAYS]);
         }
     return (sum[0] + sum[2]) + (sum[1] + sum[3]);

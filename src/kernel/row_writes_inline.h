@@ -4,8 +4,8 @@
 
 #include "kernel/rows_inline.h"
 
-/* Where rows of x or y do not start on registers they are written one by one: loads of the next row
- * would wait for stores that lie alike in their page. */
+/* Rows are written one by one where the machine prefers it, and where x or y have rows that do not
+ * start on registers: loads of the next row would wait for stores that lie alike in their page. */
 static inline int nl_side_by_side(const nl_real *y, int64_t ldy, int64_t ldx)
 {
     return !nl_cpu_habits_now()->one_row && nl_starts_on_registers(y, ldy) && ldx % NL_LANES == 0;
@@ -15,7 +15,7 @@ typedef struct nl_row_write {
     nl_rows x;
     nl_result to;
     const nl_real *center, *a, *d, *gamma, *beta;
-    int64_t ahead; /* rows from one that is written past the cache to the one it asks for */
+    int64_t ahead; /* rows from one that is written past the cache to the one it asks for, or 0 */
 } nl_row_write;
 
 /* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
@@ -31,7 +31,7 @@ NL_INLINE void write_step(nl_row_write b, nl_row_coefficients q, nl_act act, int
     for (int r = 0; r < rows; r++) {
         const nl_real *x = b.x.x + (row + r) * b.x.ld + k;
         const nl_vec xc = nl_load(x, t) - q.center[r];
-        if (stream)
+        if (stream && b.ahead > 0)
             nl_vec_ask(x, b.ahead * b.x.ld);
         y[r] = nl_vec_fma(gamma, q.a[r] * xc + q.d[r], beta);
         if (b.to.residual)
@@ -46,18 +46,16 @@ NL_INLINE void write_together(nl_row_write b, nl_act act, int64_t row, int64_t a
                               int64_t c, int stream)
 {
     const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.d, at, rows);
-    const nl_real *y = b.to.y + row * b.to.ld;
-    int64_t k = rows > 1 ? 0 : nl_before_registers(y, c);
-    const int64_t end = k + nl_whole(c - k);
-    if (k > 0) {
-        const nl_part t = nl_part_of((int)k);
+    const nl_span whole = nl_whole_registers(b.to.y + row * b.to.ld, c);
+    if (rows == 1 && whole.begin > 0) {
+        const nl_part t = nl_part_of((int)whole.begin);
         write_step(b, q, act, row, rows, 0, &t, 0);
     }
-    for (; k < end; k += NL_LANES)
+    for (int64_t k = rows == 1 ? whole.begin : 0; k < whole.end; k += NL_LANES)
         write_step(b, q, act, row, rows, k, NULL, stream);
-    if (end < c) {
-        const nl_part t = nl_rest(c - end);
-        write_step(b, q, act, row, rows, end, &t, 0);
+    if (whole.end < c) {
+        const nl_part t = nl_rest(c - whole.end);
+        write_step(b, q, act, row, rows, whole.end, &t, 0);
     }
 }
 
@@ -111,7 +109,7 @@ typedef struct nl_row_back {
     int64_t ldg, lddx;
     const nl_real *gamma, *center, *a, *p, *q;
     int stream;
-    int64_t ahead;
+    int64_t ahead; /* as in nl_row_write */
 } nl_row_back;
 
 NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, int64_t row,
@@ -123,7 +121,7 @@ NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, 
     for (int r = 0; r < rows; r++) {
         const nl_real *x = b.x.x + (row + r) * b.x.ld + k, *dy = b.g + (row + r) * b.ldg + k;
         const nl_vec xc = nl_load(x, t) - q.center[r], g = gamma * nl_load(dy, t);
-        if (stream) {
+        if (stream && b.ahead > 0) {
             nl_vec_ask(x, b.ahead * b.x.ld);
             nl_vec_ask(dy, b.ahead * b.ldg);
         }
@@ -138,21 +136,20 @@ NL_INLINE void back_together(nl_row_back b, int64_t row, int64_t at, int rows, i
                              int stream)
 {
     const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.q, at, rows);
-    int64_t k = rows > 1 ? 0 : nl_before_registers(b.dx + row * b.lddx, c);
-    const int64_t end = k + nl_whole(c - k);
+    const nl_span whole = nl_whole_registers(b.dx + row * b.lddx, c);
     nl_vec p[NL_ROWS_TOGETHER];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
         p[r] = nl_vec_of(b.p[at + r]);
-    if (k > 0) {
-        const nl_part t = nl_part_of((int)k);
+    if (rows == 1 && whole.begin > 0) {
+        const nl_part t = nl_part_of((int)whole.begin);
         back_step(b, q, p, row, rows, 0, &t, 0);
     }
-    for (; k < end; k += NL_LANES)
+    for (int64_t k = rows == 1 ? whole.begin : 0; k < whole.end; k += NL_LANES)
         back_step(b, q, p, row, rows, k, NULL, stream);
-    if (end < c) {
-        const nl_part t = nl_rest(c - end);
-        back_step(b, q, p, row, rows, end, &t, 0);
+    if (whole.end < c) {
+        const nl_part t = nl_rest(c - whole.end);
+        back_step(b, q, p, row, rows, whole.end, &t, 0);
     }
 }
 

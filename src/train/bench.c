@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/cut.h"
 #include "core/norm.h"
 #include "kernel/limit.h"
 #include "par/par.h"
@@ -16,7 +17,7 @@ enum {
     WARM_CALLS = 5
 };
 
-/* ---- the limit: a loop over the kernel's own arrays, in blocks like a kernel's */
+/* ---- the limit: a loop over the memory of the kernel's arrays, in blocks like a kernel's */
 
 typedef struct range {
     const nl_limit *loop;
@@ -155,9 +156,12 @@ static nl_bench_row summary(bench *b, int way)
 
 /* ---- setting up */
 
+/* Values from one array to the next. */
+static int64_t array_room(const bench *b) { return nl_ceil_div(b->values, LINE) * LINE; }
+
 static nl_status take_memory(bench *b)
 {
-    const int64_t n = b->values;
+    const int64_t n = array_room(b);
     double *seconds = nl_alloc((size_t)b->samples * (WAYS * (1 + LOOPS)), sizeof *seconds);
     b->kernel[0] = seconds;
     b->tensors = nl_alloc((size_t)(4 * n), sizeof *b->tensors);
@@ -187,6 +191,7 @@ static void close_bench(bench *b)
 static nl_status open_bench(bench *b, const char *spec, nl_bench_shape shape)
 {
     const nl_geom g = {.n = shape.rows, .s = 1, .c = shape.channels, .steps = 1};
+    const int64_t room = array_room(b);
     NL_TRY(nl_store_open(&b->store));
     NL_TRY(nl_norm_open(&b->norm, spec, &g, b->store, "norm"));
     NL_TRY(nl_store_commit(b->store));
@@ -195,9 +200,9 @@ static nl_status open_bench(bench *b, const char *spec, nl_bench_shape shape)
                         .phase = NL_TRAIN,
                         .update = true,
                         .x = b->tensors,
-                        .dy = b->tensors + b->values,
-                        .y = b->tensors + 2 * b->values,
-                        .dx = b->tensors + 3 * b->values};
+                        .dy = b->tensors + room,
+                        .y = b->tensors + 2 * room,
+                        .dx = b->tensors + 3 * room};
     return NL_OK;
 }
 

@@ -87,22 +87,27 @@ END_TEST
 /* ---- long rows */
 
 enum { LONG = 100, LONG_ROWS = 5, SHIFTS = 64 / (int)sizeof(nl_real) };
-static const int64_t lengths[] = {63, 64, 65, 80, 99, LONG};
+static const int64_t lengths[] = {33, 63, 64, 65, 80, 99, LONG};
 enum { LENGTHS = sizeof lengths / sizeof *lengths, LONG_ROOM = LONG_ROWS * (LONG + 1) + SHIFTS };
 
-static _Alignas(64) nl_real far_x[LONG_ROOM], far_g[LONG_ROOM], far_y[LONG_ROOM], far_dx[LONG_ROOM];
-static nl_real far_q[4][LONG];
+static _Alignas(64) nl_real long_x[LONG_ROOM], long_g[LONG_ROOM], long_added[LONG_ROOM];
+static _Alignas(64) nl_real long_y[LONG_ROOM], long_dx[LONG_ROOM];
+static nl_real long_q[4][LONG];
+
+static nl_real drawn(uint64_t stream, int64_t i)
+{
+    return (nl_real)nl_random_normal((nl_key){stream, NL_STREAM_TEST, 0}, (uint64_t)i);
+}
 
 static void draw_long(void)
 {
-    for (int i = 0; i < 4; i++)
-        for (int64_t k = 0; k < LONG; k++)
-            far_q[i][k] = (nl_real)nl_random_normal((nl_key){20 + (uint64_t)i, NL_STREAM_TEST, 0},
-                                                    (uint64_t)k);
+    for (int64_t i = 0; i < 4 * LONG; i++)
+        long_q[i / LONG][i % LONG] = drawn(20, i);
     for (int64_t i = 0; i < LONG_ROOM; i++) {
-        far_x[i] = (nl_real)nl_random_normal((nl_key){30, NL_STREAM_TEST, 0}, (uint64_t)i);
-        far_g[i] = (nl_real)nl_random_normal((nl_key){31, NL_STREAM_TEST, 0}, (uint64_t)i);
-        far_y[i] = far_dx[i] = 7;
+        long_x[i] = drawn(30, i);
+        long_g[i] = drawn(31, i);
+        long_added[i] = drawn(32, i);
+        long_y[i] = long_dx[i] = 7;
     }
 }
 
@@ -114,25 +119,28 @@ static void is_near(const char *what, nl_real seen, double want, int64_t c, int 
                   (long long)c, shift, (double)seen, want);
 }
 
-/* Rows of c + 1 values, of which the last is not theirs. */
-static void check_long(int64_t c, int shift, int stream)
+/* Rows of c + 1 values, of which the last is not theirs; results do not begin where x does. */
+static void check_long(int64_t c, int shift, int stream, int adds)
 {
     const int64_t ld = c + 1;
-    const nl_rows in = {far_x + shift, ld, LONG_ROWS, NULL, 1};
-    const nl_result to = {.y = far_y + shift, .ld = ld, .act = NL_LINEAR, .stream = stream};
-    nl_column_kernel()->write(in, &to, c, (nl_columns){far_q[0], far_q[1], far_q[2]});
-    nl_column_kernel()->back(in, far_g + shift, ld, far_dx + shift, ld, c, far_q[0], far_q[1],
-                             far_q[2], far_q[3], stream);
+    const int other = (3 * shift + 5) % SHIFTS;
+    const nl_rows in = {long_x + shift, ld, LONG_ROWS, NULL, 1};
+    const nl_result to = {long_y + other, ld, adds ? long_added + shift : NULL,
+                          adds ? NL_RELU : NL_LINEAR, stream};
+    nl_column_kernel()->write(in, &to, c, (nl_columns){long_q[0], long_q[1], long_q[2]});
+    nl_column_kernel()->back(in, long_g + shift, ld, long_dx + other, ld, c, long_q[0], long_q[1],
+                             long_q[2], long_q[3], stream);
     nl_column_kernel()->settle();
-    for (int64_t i = 0; i < shift; i++)
-        ck_assert(far_y[i] == 7 && far_dx[i] == 7);
+    for (int64_t i = 0; i < other; i++)
+        ck_assert(long_y[i] == 7 && long_dx[i] == 7);
     for (int64_t r = 0; r < LONG_ROWS; r++) {
-        const nl_real *x = in.x + r * ld, *g = far_g + shift + r * ld;
-        const nl_real *y = to.y + r * ld, *dx = far_dx + shift + r * ld;
+        const nl_real *x = in.x + r * ld, *g = long_g + shift + r * ld, *y = to.y + r * ld;
+        const nl_real *dx = long_dx + other + r * ld, *added = long_added + shift + r * ld;
         for (int64_t k = 0; k < c; k++) {
-            const double d = (double)x[k] - (double)far_q[0][k], a = (double)far_q[1][k];
-            const double p = (double)far_q[2][k], q = (double)far_q[3][k];
-            is_near("y", y[k], a * d + p, c, shift);
+            const double d = (double)x[k] - (double)long_q[0][k], a = (double)long_q[1][k];
+            const double p = (double)long_q[2][k], q = (double)long_q[3][k];
+            const double z = a * d + p + (adds ? (double)added[k] : 0);
+            is_near("y", y[k], adds && z < 0 ? 0 : z, c, shift);
             is_near("dx", dx[k], a * (double)g[k] + p * d + q, c, shift);
         }
         ck_assert(y[c] == 7 && dx[c] == 7);
@@ -143,9 +151,9 @@ START_TEST(long_rows_wherever_they_begin)
 {
     for (int n = 0; n < LENGTHS; n++)
         for (int shift = 0; shift < SHIFTS; shift++)
-            for (int stream = 0; stream < 2; stream++) {
+            for (int way = 0; way < 4; way++) {
                 draw_long();
-                check_long(lengths[n], shift, stream);
+                check_long(lengths[n], shift, way % 2, way / 2);
             }
 }
 END_TEST

@@ -11,7 +11,7 @@
 
 enum { ROWS = 37, MOST = 1000, LD = MOST + 8 };
 static const double eps = 1e-5;
-static const int64_t widths[] = {1, 2, 3, 8, 15, 16, 17, 32, 64, 100, 512, 1000};
+static const int64_t widths[] = {1, 2, 3, 8, 15, 16, 17, 32, 33, 64, 65, 100, 512, 1000};
 static const int64_t counts[] = {1, 2, 3, 4, 5, 8, 16, 17, ROWS};
 enum { WIDTHS = sizeof widths / sizeof *widths, COUNTS = sizeof counts / sizeof *counts };
 
@@ -213,7 +213,7 @@ END_TEST
 
 /* ---- the same bytes wherever a row lies and however loops go */
 
-/* x, dy, y and dx of rows that begin `shift` values behind a line of the cache. */
+/* x and dy of rows that begin `shift` values behind a line of the cache; y and dx begin elsewhere. */
 typedef struct placed {
     nl_real *x, *dy, *y, *dx;
 } placed;
@@ -224,7 +224,8 @@ static _Alignas(64) nl_real room[4][ROOM];
 static placed place(int shift)
 {
     memset(room, 0, sizeof room);
-    const placed at = {room[0] + shift, room[1] + shift, room[2] + shift, room[3] + shift};
+    const int other = (3 * shift + 5) % SHIFTS;
+    const placed at = {room[0] + shift, room[1] + shift, room[2] + other, room[3] + shift / 2};
     memcpy(at.x, x, sizeof x);
     memcpy(at.dy, dy, sizeof dy);
     return at;
@@ -258,13 +259,17 @@ static void keep(results *r, placed at)
     memcpy(r->var, var, sizeof var);
 }
 
-static void is_same(const results *r, const results *want, const char *how, int shift, int64_t c)
+static void is_same(const results *r, const results *want, const char *how, int at, int64_t c)
 {
-    ck_assert_msg(memcmp(r, want, sizeof *r) == 0, "%lld channels, %d values behind a line: %s",
-                  (long long)c, shift, how);
+    ck_assert_msg(memcmp(r, want, sizeof *r) == 0, "%lld channels, %s: %d", (long long)c, how, at);
 }
 
-static const nl_cpu_habits habits[] = {{32768, 0, 0}, {49152, 1, 1}, {1, 0, 1}, {1 << 20, 1, 0}};
+static const nl_cpu_habits habits[] = {
+    {.near_bytes = 32768, .one_row = false, .asks_ahead = false},
+    {.near_bytes = 49152, .one_row = true, .asks_ahead = true},
+    {.near_bytes = 1, .one_row = false, .asks_ahead = true},
+    {.near_bytes = 1 << 20, .one_row = true, .asks_ahead = false},
+};
 enum { HABITS = sizeof habits / sizeof *habits };
 
 START_TEST(bytes_do_not_depend_on_where_a_row_lies)
@@ -279,31 +284,41 @@ START_TEST(bytes_do_not_depend_on_where_a_row_lies)
                 run_placed(at, LD, widths[w], about_zero, 0);
                 keep(shift ? &seen : &want, at);
                 if (shift > 0)
-                    is_same(&seen, &want, "other bytes", shift, widths[w]);
+                    is_same(&seen, &want, "values behind a line", shift, widths[w]);
             }
         }
 }
 END_TEST
 
-/* Past the cache or not, rows side by side or one by one, in tiles of any size. */
-START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
+static void try_habits(placed at, int64_t ld, int64_t c, int about_zero)
 {
     static results want, seen;
+    for (int how = 0; how < 2 * HABITS; how++) {
+        nl_cpu_habits_set(&habits[how / 2]);
+        memset(at.y, 0, sizeof y);
+        memset(at.dx, 0, sizeof dx);
+        run_placed(at, ld, c, about_zero, how % 2);
+        keep(how ? &seen : &want, at);
+        if (how > 0)
+            is_same(&seen, &want,
+                    how % 2 ? "past the cache, rows apart" : "other habits, rows apart", (int)ld,
+                    c);
+    }
+    nl_cpu_habits_set(NULL);
+}
+
+/* Past the cache or not, rows side by side, as those LD apart can be, or one by one, in tiles of any
+ * size. */
+START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
+{
+    const placed on_lines = {room[0], room[1], room[2], room[3]};
     for (int about_zero = 0; about_zero < 2; about_zero++)
-        for (int w = 0; w < WIDTHS; w++)
-            for (int shift = 0; shift < SHIFTS; shift += SHIFTS / 2) {
-                fill(0.5);
-                for (int how = 0; how < 2 * HABITS; how++) {
-                    const placed at = place(shift);
-                    nl_cpu_habits_set(&habits[how / 2]);
-                    run_placed(at, MOST, widths[w], about_zero, how % 2);
-                    keep(how ? &seen : &want, at);
-                    if (how > 0)
-                        is_same(&seen, &want, how % 2 ? "past the cache" : "other habits", shift,
-                                widths[w]);
-                }
-                nl_cpu_habits_set(NULL);
-            }
+        for (int w = 0; w < WIDTHS; w++) {
+            fill(0.5);
+            try_habits(place(SHIFTS / 2), MOST, widths[w], about_zero);
+            place(0);
+            try_habits(on_lines, LD, widths[w], about_zero);
+        }
 }
 END_TEST
 
