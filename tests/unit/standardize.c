@@ -213,7 +213,7 @@ END_TEST
 
 /* ---- the same bytes wherever a row lies and however loops go */
 
-/* x and dy of rows that begin `shift` values behind a line of the cache; y and dx begin elsewhere. */
+/* x and dy of rows that begin `shift` values behind a line; y and dx begin elsewhere. */
 typedef struct placed {
     nl_real *x, *dy, *y, *dx;
 } placed;
@@ -307,8 +307,7 @@ static void try_habits(placed at, int64_t ld, int64_t c, int about_zero)
     nl_cpu_habits_set(NULL);
 }
 
-/* Past the cache or not, rows side by side, as those LD apart can be, or one by one, in tiles of any
- * size. */
+/* Past the cache or not, side by side, as rows LD apart can be, or one by one, in any tiles. */
 START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
 {
     const placed on_lines = {room[0], room[1], room[2], room[3]};
