@@ -3,6 +3,7 @@
 #ifndef NL_ROW_MOMENTS_INLINE_H
 #define NL_ROW_MOMENTS_INLINE_H
 
+#include "base/cut.h"
 #include "kernel/rows_inline.h"
 
 typedef struct nl_parts {
@@ -72,7 +73,7 @@ NL_INLINE void shifted_sums(const nl_real *const *x, const nl_real *shift, int p
     for (int p = 0; p < parts; p++) {
         part[p] = registers_of(x[p], c);
         about[p] = nl_vec_of(shift[p]);
-        whole = whole < part[p].whole ? whole : part[p].whole;
+        whole = nl_least(whole, part[p].whole);
         add_deviation(deviation(part[p], 0, about[p]), NULL, &sum[p][0], &squares[p][0]);
     }
     for (; i + NL_PAIR <= whole; i += NL_PAIR)

@@ -30,10 +30,9 @@ typedef struct range {
 static void limit_block(int64_t b, void *arg)
 {
     const range *r = arg;
-    const int64_t left = r->values - b * PIECE;
     const nl_real *from = r->from + b * PIECE;
     r->sum[b] = (double)r->loop->run(r->to + b * PIECE, from, from + r->values,
-                                     left < PIECE ? left : PIECE);
+                                     nl_least(r->values - b * PIECE, PIECE));
 }
 
 /* ---- what is measured */
@@ -78,7 +77,7 @@ static void run_loop(bench *b, int way, const nl_limit *loop)
 {
     const int64_t values = b->values * arrays_used[way] / loop->arrays / LINE * LINE;
     range r = {loop, b->args.x, b->args.y, values, b->sums};
-    nl_for((values + PIECE - 1) / PIECE, values * loop->arrays * (int64_t)sizeof(nl_real),
+    nl_for(nl_ceil_div(values, PIECE), values * loop->arrays * (int64_t)sizeof(nl_real),
            limit_block, &r);
 }
 
