@@ -18,8 +18,9 @@ if(NORMLAB_NATIVE)
   target_compile_options(normlab_flags INTERFACE -march=native)
 endif()
 if(NORMLAB_SANITIZE)
-  target_compile_options(normlab_flags INTERFACE -fsanitize=${NORMLAB_SANITIZE}
-                         -fno-sanitize-recover=all)
+  target_compile_options(normlab_flags INTERFACE
+    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:NORMLAB_UNSANITIZED>>>:-fsanitize=${NORMLAB_SANITIZE}>
+    -fno-sanitize-recover=all)
   target_link_options(normlab_flags INTERFACE -fsanitize=${NORMLAB_SANITIZE})
 endif()
 if(NORMLAB_COVERAGE)

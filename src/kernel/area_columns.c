@@ -1,34 +1,44 @@
 #include "kernel/area_inline.h"
 
-enum {
-    RUN = 128,  /* rows summed in the storage type before they are merged in double */
-    WIDEST = 8, /* registers of a row whose sums may stay in registers, and do in this variant */
-    NARROW_MOST = NL_VECTOR_BYTES == 64 ? WIDEST : 4
-};
+enum { RUN = 128 }; /* rows summed in the storage type before they are merged in double */
+
+/* Registers of a row whose sums stay in registers, at most. */
+enum { NARROW_MOST = NL_VECTOR_BYTES == 64 ? 8 : 4 };
 
 /* Channels that are summed together: strips whose sums stay in registers. Where registers are few
  * it is the whole row, since narrow strips of long rows come late into the nearest cache. */
 static int64_t strip_of(int64_t c)
 {
     const int64_t most = NARROW_MOST * NL_LANES;
-    return NARROW_MOST == WIDEST && c > most ? most : c;
+    return NL_VECTOR_BYTES == 64 && c > most ? most : c;
 }
 
 static int64_t registers_of(int64_t c) { return (c + NL_LANES - 1) / NL_LANES; }
 
 /* The loops over registers are compiled once for each number of them. */
-#define EACH_NARROW(c, call, wide)                                       \
-    switch (registers_of(c) <= NARROW_MOST ? (int)registers_of(c) : 0) { \
-    case 1: call(1); break;                                              \
-    case 2: call(2); break;                                              \
-    case 3: call(3); break;                                              \
-    case 4: call(4); break;                                              \
-    case 5: call(5); break;                                              \
-    case 6: call(6); break;                                              \
-    case 7: call(7); break;                                              \
-    case 8: call(8); break;                                              \
-    default: wide;                                                       \
+#if NL_VECTOR_BYTES == 64
+#define EACH_NARROW(c, call, wide) \
+    switch (registers_of(c)) {     \
+    case 1: call(1); break;        \
+    case 2: call(2); break;        \
+    case 3: call(3); break;        \
+    case 4: call(4); break;        \
+    case 5: call(5); break;        \
+    case 6: call(6); break;        \
+    case 7: call(7); break;        \
+    case 8: call(8); break;        \
+    default: wide;                 \
     }
+#else
+#define EACH_NARROW(c, call, wide) \
+    switch (registers_of(c)) {     \
+    case 1: call(1); break;        \
+    case 2: call(2); break;        \
+    case 3: call(3); break;        \
+    case 4: call(4); break;        \
+    default: wide;                 \
+    }
+#endif
 
 /* The last register of a row, which may be a part. */
 NL_INLINE nl_part last_of(int64_t c)
@@ -101,7 +111,7 @@ NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real
                               nl_real *s1, nl_real *s2)
 {
     const nl_part last = last_of(c);
-    nl_vec from[WIDEST], sum[WIDEST], squares[WIDEST];
+    nl_vec from[NARROW_MOST], sum[NARROW_MOST], squares[NARROW_MOST];
     int64_t m = 0;
 #pragma GCC unroll 8
     for (int w = 0; w < registers; w++) {
@@ -239,7 +249,7 @@ NL_INLINE void narrow_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps,
                                 nl_real *sg, nl_real *sgx)
 {
     const nl_part last = last_of(c);
-    nl_vec m[WIDEST], sum[WIDEST], products[WIDEST];
+    nl_vec m[NARROW_MOST], sum[NARROW_MOST], products[NARROW_MOST];
 #pragma GCC unroll 8
     for (int w = 0; w < registers; w++) {
         m[w] = nl_load(center + w * NL_LANES, w == registers - 1 ? &last : NULL);

@@ -71,6 +71,11 @@ static inline int nl_can_stream(const nl_real *y, int64_t ld, int64_t c)
     return c > NL_SHORT || nl_starts_on_registers(y, ld);
 }
 
+static inline int nl_keeps(nl_arriving a)
+{
+    return a.act != NL_LINEAR || (a.kept && a.kept != a.dy);
+}
+
 /* Register k of row r of what comes back. keeps: g is stored. */
 NL_INLINE nl_vec nl_arrive(nl_arriving a, nl_act act, int keeps, int64_t r, int64_t k,
                            const nl_part *t)
@@ -97,17 +102,17 @@ NL_INLINE void nl_arrive_dead(nl_arriving a, int64_t r, int64_t c)
     case NL_SIGMOID: call(NL_SIGMOID); break; \
     case NL_TANH: call(NL_TANH); break;       \
     }
-#define NL_EACH_ARRIVING(a, call)                \
-    switch ((a).act) {                           \
-    case NL_LINEAR:                              \
-        if ((a).kept && (a).kept != (a).dy)      \
-            call(NL_LINEAR, 1);                  \
-        else                                     \
-            call(NL_LINEAR, 0);                  \
-        break;                                   \
-    case NL_RELU: call(NL_RELU, 1); break;       \
-    case NL_SIGMOID: call(NL_SIGMOID, 1); break; \
-    case NL_TANH: call(NL_TANH, 1); break;       \
+#define NL_EACH_ARRIVING(a, call)                                            \
+    switch ((a).act) {                                                       \
+    case NL_LINEAR:                                                          \
+        if (nl_keeps(a))                                                     \
+            call(NL_LINEAR, 1);                                              \
+        else                                                                 \
+            call(NL_LINEAR, 0);                                              \
+        break;                                                               \
+    case NL_RELU: call(NL_RELU, 1); break;                                   \
+    case NL_SIGMOID:                                                         \
+    case NL_TANH: call((a).act == NL_TANH ? NL_TANH : NL_SIGMOID, 1); break; \
     }
 
 #endif

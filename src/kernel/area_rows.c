@@ -1,9 +1,7 @@
 /* Statistics of rows, or of groups of channels in them ("parts"), and the writes of whole rows, for
  * methods whose coefficients are their own. */
 #include "base/cut.h"
-#include "kernel/row_gradients_inline.h"
 #include "kernel/row_moments_inline.h"
-#include "kernel/row_writes_inline.h"
 
 /* Takes the next parts, from group *group of row *row on. */
 static nl_parts next_parts(const nl_rows *r, const nl_real *g, int64_t ldg, int64_t width,

@@ -1,9 +1,7 @@
 /* Rows standardized in one go. A tile of up to NL_LANES rows is read from memory once; what there
  * is to know of a row is in its lane. */
 #include "base/cut.h"
-#include "kernel/row_gradients_inline.h"
 #include "kernel/row_moments_inline.h"
-#include "kernel/row_writes_inline.h"
 
 /* What is read, so many arrays, has half of the nearest cache. But rows that share what is per
  * channel are worth all of it, if they fit with what is written. */

@@ -132,6 +132,16 @@ NL_INLINE nl_part_moments moments_about(const nl_parts *p, int64_t c, const nl_r
 /* Sums are about a part's first value. Where that is far from the mean, m2 is a small difference of
  * large numbers (an outlier may lie sqrt(c) standard deviations away; Samuelson 1968), and they are
  * taken again about the mean just found. */
+NL_APART void take_far_ones_again(const nl_parts *p, int64_t c, nl_lanes far, nl_part_moments *m)
+{
+    nl_real shift[NL_LANES];
+    nl_vec_store(shift, m->shift + m->off);
+    const nl_part_moments again = moments_about(p, c, shift);
+    m->shift = nl_vec_choose(far, again.shift, m->shift);
+    m->off = nl_vec_choose(far, again.off, m->off);
+    m->m2 = nl_vec_choose(far, again.m2, m->m2);
+}
+
 NL_INLINE nl_part_moments nl_moments_of_parts(const nl_parts *p, int64_t c)
 {
     const nl_vec most = nl_vec_of(16); /* standard deviations, squared: m2 loses four bits */
@@ -140,13 +150,9 @@ NL_INLINE nl_part_moments nl_moments_of_parts(const nl_parts *p, int64_t c)
         shift[i] = p->x[i] ? p->x[i][0] : 0;
     nl_part_moments m = moments_about(p, c, shift);
     const nl_lanes far = (nl_real)c * m.off * m.off > most * m.m2;
-    if (!nl_any_lane(far))
-        return m;
-    nl_vec_store(shift, m.shift + m.off);
-    const nl_part_moments again = moments_about(p, c, shift);
-    return (nl_part_moments){nl_vec_choose(far, again.shift, m.shift),
-                             nl_vec_choose(far, again.off, m.off),
-                             nl_vec_choose(far, again.m2, m.m2)};
+    if (nl_any_lane(far))
+        take_far_ones_again(p, c, far, &m);
+    return m;
 }
 
 /* The sum of squares of one part. */

@@ -1,12 +1,12 @@
-/* rows_inline.h: what the kernels with a statistic per row have in common (row_moments_inline.h,
- * row_gradients_inline.h, row_writes_inline.h). Several rows go together: what is per channel is
- * loaded once for NL_ROWS_TOGETHER of them, and the sums of up to NL_LANES are added up across
- * their registers, so that a row's sum does not depend on its neighbours. For kernel sources only.
- */
+/* rows_inline.h: what the loops over rows have in common. Several rows go together: what is per
+ * channel is loaded once for NL_ROWS_TOGETHER of them, and the sums of up to NL_LANES are added up
+ * across their registers, so that a row's sum does not depend on its neighbours. For kernel sources
+ * only. */
 #ifndef NL_ROWS_INLINE_H
 #define NL_ROWS_INLINE_H
 
 #include "kernel/area_inline.h"
+#include "kernel/rows.h"
 
 /* ---- across registers */
 

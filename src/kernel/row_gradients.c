@@ -1,18 +1,5 @@
-/* row_gradients_inline.h: G = sum gamma g and H = sum gamma g (x - center) of whole rows, with
- * dgamma += g (a (x - center) + d) and dbeta += g on the way. For kernel sources only. */
-#ifndef NL_ROW_GRADIENTS_INLINE_H
-#define NL_ROW_GRADIENTS_INLINE_H
-
+/* G and H of whole rows, with the sums for gamma and beta on the way (rows.h). */
 #include "kernel/rows_inline.h"
-
-/* gamma and dbeta may be NULL. about_zero: center and d are 0, and G is not asked for. */
-typedef struct nl_affine_rows {
-    nl_rows x;
-    nl_arriving g;
-    int about_zero;
-    const nl_real *gamma, *center, *a, *d;
-    nl_real *dgamma, *dbeta;
-} nl_affine_rows;
 
 /* What is known when a loop is compiled. */
 typedef struct affine_kind {
@@ -107,45 +94,40 @@ NL_INLINE void affine_short(nl_affine_rows b, affine_kind is, int64_t row, int64
     }
 }
 
-/* call(kind): the usual parameters are constants, gamma and beta, or about zero gamma alone. */
-#define EACH_KIND(b, act, keeps, call)                  \
-    if ((b).gamma && (b).dbeta && !(b).about_zero)      \
-        call(((affine_kind){act, keeps, 0, 1, 1}));     \
-    else if ((b).gamma && !(b).dbeta && (b).about_zero) \
-        call(((affine_kind){act, keeps, 1, 1, 0}));     \
-    else                                                \
-        call(((affine_kind){act, keeps, (b).about_zero, (b).gamma != NULL, (b).dbeta != NULL}))
-
-NL_INLINE void affine_long_as(const nl_affine_rows *b, nl_act act, int keeps, int64_t row,
-                              int64_t at, int rows, int64_t c, nl_vec *G, nl_vec *H)
+static affine_kind kind_of(const nl_affine_rows *b)
 {
-#define CALL(kind) affine_long(b, kind, row, at, rows, c, G, H)
-    EACH_KIND(*b, act, keeps, CALL);
-#undef CALL
+    return (affine_kind){b->g.act, nl_keeps(b->g), b->about_zero, b->gamma != NULL,
+                         b->dbeta != NULL};
 }
 
-NL_INLINE void affine_short_as(nl_affine_rows b, nl_act act, int keeps, int64_t row, int64_t at,
-                               int rows, nl_vec *G, nl_vec *H)
+/* CALL(kind): with the usual parameters, gamma and beta or about zero gamma alone, a constant. */
+#define GAMMA_AND_BETA(act, keeps) CALL(((affine_kind){act, keeps, 0, 1, 1}))
+#define GAMMA_ABOUT_ZERO(act, keeps) CALL(((affine_kind){act, keeps, 1, 1, 0}))
+#define EACH_KIND(b)                                       \
+    if ((b)->gamma && (b)->dbeta && !(b)->about_zero)      \
+        NL_EACH_ARRIVING((b)->g, GAMMA_AND_BETA)           \
+    else if ((b)->gamma && !(b)->dbeta && (b)->about_zero) \
+        NL_EACH_ARRIVING((b)->g, GAMMA_ABOUT_ZERO)         \
+    else                                                   \
+        CALL(kind_of(b));
+
+NL_INLINE void affine_long_as(const nl_affine_rows *b, affine_kind is, int64_t row, int64_t at,
+                              int rows, int64_t c, nl_vec *G, nl_vec *H)
 {
-#define CALL(kind) affine_short(b, kind, row, at, rows, G, H)
-    EACH_KIND(b, act, keeps, CALL);
-#undef CALL
+    if (rows == NL_ROWS_TOGETHER)
+        affine_long(b, is, row, at, NL_ROWS_TOGETHER, c, G, H);
+    else if (rows == 2)
+        affine_long(b, is, row, at, 2, c, G, H);
+    else
+        affine_long(b, is, row, at, 1, c, G, H);
 }
-#undef EACH_KIND
 
 /* G and H of `rows` live rows from `row` on, their coefficients from `at` on; registers are not yet
  * added up. */
 NL_APART void affine_longs(const nl_affine_rows *b, int64_t row, int64_t at, int rows, int64_t c,
-                           nl_vec *G, nl_vec *H)
-{
-#define CALL(act, keeps)                                                   \
-    if (rows == NL_ROWS_TOGETHER)                                          \
-        affine_long_as(b, act, keeps, row, at, NL_ROWS_TOGETHER, c, G, H); \
-    else if (rows == 2)                                                    \
-        affine_long_as(b, act, keeps, row, at, 2, c, G, H);                \
-    else                                                                   \
-        affine_long_as(b, act, keeps, row, at, 1, c, G, H)
-    NL_EACH_ARRIVING(b->g, CALL)
+                           nl_vec *G, nl_vec *H){
+#define CALL(kind) affine_long_as(b, kind, row, at, rows, c, G, H)
+    EACH_KIND(b)
 #undef CALL
 }
 
@@ -153,8 +135,8 @@ NL_APART void affine_shorts(const nl_affine_rows *b, int64_t row, int64_t at, in
                             nl_vec *H)
 {
     const nl_affine_rows own = *b;
-#define CALL(act, keeps) affine_short_as(own, act, keeps, row, at, rows, G, H)
-    NL_EACH_ARRIVING(own.g, CALL)
+#define CALL(kind) affine_short(own, kind, row, at, rows, G, H)
+    EACH_KIND(&own)
 #undef CALL
 }
 
@@ -175,9 +157,8 @@ NL_INLINE void affine_run(const nl_affine_rows *b, int64_t row, int64_t at, int 
         affine_longs(b, row + r, at + r, 1, c, G + r, H + r);
 }
 
-/* G and H of `count` rows from `row` on, at most NL_LANES, in lanes. */
-NL_INLINE void nl_affine_lanes(const nl_affine_rows *b, int64_t row, int64_t at, int count,
-                               int64_t c, nl_vec *G, nl_vec *H)
+void nl_affine_lanes(const nl_affine_rows *b, int64_t row, int64_t at, int count, int64_t c,
+                     nl_vec *G, nl_vec *H)
 {
     nl_vec sg[NL_LANES], sh[NL_LANES];
     for (int i = 0, run; i < count; i += run ? run : 1) {
@@ -194,5 +175,3 @@ NL_INLINE void nl_affine_lanes(const nl_affine_rows *b, int64_t row, int64_t at,
     *G = nl_sum_across(sg, count);
     *H = nl_sum_across(sh, count);
 }
-
-#endif

@@ -1,22 +1,14 @@
-/* row_writes_inline.h: y and dx of whole rows. For kernel sources only. */
-#ifndef NL_ROW_WRITES_INLINE_H
-#define NL_ROW_WRITES_INLINE_H
-
+/* y and dx of whole rows (rows.h). */
 #include "kernel/rows_inline.h"
 
 /* Rows are written one by one where the machine prefers it, and where x or y have rows that do not
  * start on registers: loads of the next row would wait for stores that lie alike in their page. */
-static inline int nl_side_by_side(const nl_real *y, int64_t ldy, int64_t ldx)
+static int side_by_side(const nl_real *y, int64_t ldy, int64_t ldx)
 {
     return !nl_cpu_habits_now()->one_row && nl_starts_on_registers(y, ldy) && ldx % NL_LANES == 0;
 }
 
-typedef struct nl_row_write {
-    nl_rows x;
-    nl_result to;
-    const nl_real *center, *a, *d, *gamma, *beta;
-    int64_t ahead; /* rows from one that is written past the cache to the one it asks for, or 0 */
-} nl_row_write;
+/* ---- y */
 
 /* All rows are loaded before the first is stored: where x and y lie alike in their pages, as they
  * often do, loads would wait for stores. On Zen 4 a multiply-add whose addend is not the newest of
@@ -62,13 +54,16 @@ NL_INLINE void write_together(nl_row_write b, nl_act act, int64_t row, int64_t a
 NL_INLINE void write_run_as(nl_row_write b, nl_act act, int64_t row, int64_t at, int64_t run,
                             int64_t c, int stream)
 {
-    const int side_by_side = nl_side_by_side(b.to.y, b.to.ld, b.x.ld);
+    const int together = side_by_side(b.to.y, b.to.ld, b.x.ld);
     int64_t i = 0;
-    for (; side_by_side && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
+    for (; together && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
         write_together(b, act, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
     for (; i < run; i++)
         write_together(b, act, row + i, at + i, 1, c, stream);
 }
+
+/* Loops of a constant length are worth their code where the activation is not most of the time. */
+NL_INLINE int is_cheap(nl_act act) { return act == NL_LINEAR || act == NL_RELU; }
 
 /* `run` live rows from `row` on, their coefficients from `at` on. */
 NL_APART void write_run(const nl_row_write *b, int64_t row, int64_t at, int64_t run, int64_t c,
@@ -76,9 +71,9 @@ NL_APART void write_run(const nl_row_write *b, int64_t row, int64_t at, int64_t 
 {
     const nl_row_write own = *b;
 #define CALL(act)                                          \
-    if (c == NL_SHORT && stream)                           \
+    if (c == NL_SHORT && is_cheap(act) && stream)          \
         write_run_as(own, act, row, at, run, NL_SHORT, 1); \
-    else if (c == NL_SHORT)                                \
+    else if (c == NL_SHORT && is_cheap(act))               \
         write_run_as(own, act, row, at, run, NL_SHORT, 0); \
     else if (stream)                                       \
         write_run_as(own, act, row, at, run, c, 1);        \
@@ -88,9 +83,7 @@ NL_APART void write_run(const nl_row_write *b, int64_t row, int64_t at, int64_t 
 #undef CALL
 }
 
-/* y = act(gamma (a (x - center) + d) + beta + residual) of `count` rows from `from` on. */
-NL_INLINE void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at,
-                             int64_t c)
+void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at, int64_t c)
 {
     const int stream = b->to.stream && nl_can_stream(b->to.y, b->to.ld, c);
     for (int64_t i = 0, run; i < count; i += run ? run : 1) {
@@ -102,15 +95,7 @@ NL_INLINE void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count,
     }
 }
 
-typedef struct nl_row_back {
-    nl_rows x;
-    const nl_real *g;
-    nl_real *dx;
-    int64_t ldg, lddx;
-    const nl_real *gamma, *center, *a, *p, *q;
-    int stream;
-    int64_t ahead; /* as in nl_row_write */
-} nl_row_back;
+/* ---- dx */
 
 NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, int64_t row,
                          int rows, int64_t k, const nl_part *t, int stream)
@@ -156,9 +141,9 @@ NL_INLINE void back_together(nl_row_back b, int64_t row, int64_t at, int rows, i
 NL_INLINE void back_run_as(nl_row_back b, int64_t row, int64_t at, int64_t run, int64_t c,
                            int stream)
 {
-    const int side_by_side = nl_side_by_side(b.dx, b.lddx, b.x.ld);
+    const int together = side_by_side(b.dx, b.lddx, b.x.ld);
     int64_t i = 0;
-    for (; side_by_side && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
+    for (; together && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
         back_together(b, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
     for (; i < run; i++)
         back_together(b, row + i, at + i, 1, c, stream);
@@ -178,9 +163,7 @@ NL_APART void back_run(const nl_row_back *b, int64_t row, int64_t at, int64_t ru
         back_run_as(own, row, at, run, c, 0);
 }
 
-/* dx = a gamma g + p (x - center) + q of `count` rows from `from` on. */
-NL_INLINE void nl_back_rows(const nl_row_back *b, int64_t from, int64_t count, int64_t at,
-                            int64_t c)
+void nl_back_rows(const nl_row_back *b, int64_t from, int64_t count, int64_t at, int64_t c)
 {
     const int stream = b->stream && nl_can_stream(b->dx, b->lddx, c);
     for (int64_t i = 0, run; i < count; i += run ? run : 1) {
@@ -191,5 +174,3 @@ NL_INLINE void nl_back_rows(const nl_row_back *b, int64_t from, int64_t count, i
             back_run(b, from + i, at + i, run, c, stream);
     }
 }
-
-#endif
