@@ -157,16 +157,16 @@ NL_INLINE void affine_run(const nl_affine_rows *b, int64_t row, int64_t at, int 
         affine_longs(b, row + r, at + r, 1, c, G + r, H + r);
 }
 
-void nl_affine_lanes(const nl_affine_rows *b, int64_t row, int64_t at, int count, int64_t c,
+void nl_affine_lanes(const nl_affine_rows *b, int64_t from, int64_t at, int count, int64_t c,
                      nl_vec *G, nl_vec *H)
 {
     nl_vec sg[NL_LANES], sh[NL_LANES];
     for (int i = 0, run; i < count; i += run ? run : 1) {
-        run = (int)nl_live_run(b->x, row + i, count - i);
+        run = (int)nl_live_run(b->x, from + i, count - i);
         if (run > 0) {
-            affine_run(b, row + i, at + i, run, c, sg + i, sh + i);
+            affine_run(b, from + i, at + i, run, c, sg + i, sh + i);
         } else {
-            nl_arrive_dead(b->g, row + i, c);
+            nl_arrive_dead(b->g, from + i, c);
             sg[i] = sh[i] = (nl_vec){0};
         }
     }
