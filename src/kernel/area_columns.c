@@ -1,3 +1,4 @@
+#include "base/cut.h"
 #include "kernel/area_inline.h"
 
 enum { RUN = 128 }; /* rows summed in the storage type before they are merged in double */
@@ -9,8 +10,7 @@ enum { NARROW_MOST = NL_VECTOR_BYTES == 64 ? 8 : 4 };
  * it is the whole row, since narrow strips of long rows come late into the nearest cache. */
 static int64_t strip_of(int64_t c)
 {
-    const int64_t most = NARROW_MOST * NL_LANES;
-    return NL_VECTOR_BYTES == 64 && c > most ? most : c;
+    return NL_VECTOR_BYTES == 64 ? nl_least(c, NARROW_MOST * NL_LANES) : c;
 }
 
 static int64_t registers_of(int64_t c) { return (c + NL_LANES - 1) / NL_LANES; }
@@ -51,11 +51,6 @@ static int64_t first_live(const nl_rows *r, int64_t from)
     while (from < r->count && !nl_is_live(*r, from))
         from++;
     return from;
-}
-
-static int64_t run_from(const nl_rows *r, int64_t from)
-{
-    return r->count - from < RUN ? r->count - from : RUN;
 }
 
 /* ---- moments */
@@ -169,7 +164,7 @@ static void column_moments(nl_rows r, int64_t c, double *count, double *mean, do
 {
     nl_real *s1 = scratch, *s2 = scratch + c;
     for (int64_t from = first_live(&r, 0); from < r.count; from = first_live(&r, from + RUN)) {
-        const nl_rows run = nl_rows_from(r, from, run_from(&r, from), 0);
+        const nl_rows run = nl_rows_from(r, from, nl_least(r.count - from, RUN), 0);
         int64_t m = 0;
         for (int64_t k = 0, strip; k < c; k += strip) {
             strip = strip_of(c - k);
@@ -232,8 +227,7 @@ NL_INLINE void wide_gradients(nl_rows x, nl_arriving a, nl_act act, int keeps, i
     memset(sg, 0, (size_t)c * sizeof *sg);
     memset(sgx, 0, (size_t)c * sizeof *sgx);
     for (int64_t i = from, run; i < to; i += run ? run : 1) {
-        const int most = to - i < NL_ROWS_TOGETHER ? (int)(to - i) : NL_ROWS_TOGETHER;
-        run = nl_live_run(x, i, most);
+        run = nl_live_run(x, i, nl_least(to - i, NL_ROWS_TOGETHER));
         if (run == 0)
             nl_arrive_dead(a, i, c);
         else if (run == NL_ROWS_TOGETHER)
@@ -297,7 +291,7 @@ static void column_gradients(nl_rows x, const nl_arriving *g, int64_t c, const n
 {
     nl_real *sg = scratch, *sgx = scratch + c;
     for (int64_t from = 0; from < x.count; from += RUN) {
-        const int64_t to = from + run_from(&x, from);
+        const int64_t to = from + nl_least(x.count - from, RUN);
         for (int64_t k = 0, strip; k < c; k += strip) {
             const nl_rows xk = nl_rows_from(x, 0, x.count, k);
             const nl_arriving gk = nl_arriving_from(*g, 0, k);
