@@ -13,7 +13,7 @@ static int64_t strip_of(int64_t c)
     return NL_VECTOR_BYTES == 64 ? nl_least(c, NARROW_MOST * NL_LANES) : c;
 }
 
-static int64_t registers_of(int64_t c) { return (c + NL_LANES - 1) / NL_LANES; }
+static int64_t registers_of(int64_t c) { return nl_ceil_div(c, NL_LANES); }
 
 /* The loops over registers are compiled once for each number of them. */
 #if NL_VECTOR_BYTES == 64
