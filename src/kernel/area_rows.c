@@ -2,6 +2,7 @@
  * methods whose coefficients are their own. */
 #include "base/cut.h"
 #include "kernel/row_moments_inline.h"
+#include "kernel/row_sums_inline.h"
 
 /* Takes the next parts, from group *group of row *row on. */
 static nl_parts next_parts(const nl_rows *r, const nl_real *g, int64_t ldg, int64_t width,
@@ -28,8 +29,9 @@ static void row_moments(nl_rows r, int64_t c, int64_t groups, int about_zero, do
     const int64_t width = c / groups;
     for (int64_t row = 0, group = 0; row < r.count;) {
         const nl_parts p = next_parts(&r, NULL, 0, width, groups, &row, &group);
-        const nl_part_moments m =
-            about_zero ? nl_squares_of_parts(&p, width) : nl_moments_of_parts(&p, width);
+        nl_sums sums;
+        nl_sum_parts(&p, width, about_zero, NULL, &sums);
+        const nl_part_moments m = nl_moments_of_sums(&p, width, about_zero, &sums);
         for (int i = 0; i < p.count; i++) {
             *mean++ = (double)m.shift[i] + (double)m.off[i];
             *m2++ = (double)m.m2[i];

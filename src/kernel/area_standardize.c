@@ -3,15 +3,22 @@
 #include "base/cut.h"
 #include "kernel/row_moments_inline.h"
 
-/* What is read, so many arrays, has half of the nearest cache. But rows that share what is per
- * channel are worth all of it, if they fit with what is written. */
+/* What is read, so many arrays, has half of the nearest cache. */
 static int rows_of_tile(int64_t c, int arrays)
 {
     const int64_t row = c * (int64_t)sizeof(nl_real), near = nl_cpu_habits_now()->near_bytes;
-    const int together = (int)nl_least(NL_ROWS_TOGETHER, NL_LANES);
     int rows = NL_LANES;
     while (rows > 2 && rows * row * arrays > near / 2)
         rows /= 2;
+    return rows;
+}
+
+/* The same, but rows that share what is per channel are worth all of it, if they fit with what is
+ * written. */
+static int rows_that_share(int64_t c, int arrays)
+{
+    const int64_t row = c * (int64_t)sizeof(nl_real), near = nl_cpu_habits_now()->near_bytes;
+    const int rows = rows_of_tile(c, arrays), together = (int)nl_least(NL_ROWS_TOGETHER, NL_LANES);
     return rows < together && together * row * (arrays + 1) <= near ? together : rows;
 }
 
@@ -33,16 +40,20 @@ NL_INLINE nl_vec per_root(nl_vec var, double eps) { return 1 / nl_vec_sqrt(var +
 
 /* ---- forward */
 
+/* Filled in place: a copy is read in wide registers and would wait for the pointers just stored. */
+NL_INLINE void take_rows(const nl_rows *x, int64_t from, int most, nl_parts *rows)
+{
+    rows->count = (int)nl_least(x->count - from, most);
+    for (int i = 0; i < NL_LANES; i++)
+        rows->x[i] = i < rows->count && nl_is_live(*x, from + i) ? x->x + (from + i) * x->ld : NULL;
+}
+
 /* mean = shift + off exactly is center - rounding (Knuth 1998, sec. 4.2.2), so
  * z = r (x - mean) = a (x - center) + d with a = r, d = r rounding. */
-NL_INLINE void find_for(const nl_rows *x, int64_t from, int count, int64_t c, const nl_standard *s,
-                        coefficients *k)
+NL_INLINE void find_for(const nl_parts *rows, nl_sums *sums, int64_t from, int count, int64_t c,
+                        const nl_standard *s, coefficients *k)
 {
-    nl_parts parts = {.count = count};
-    for (int i = 0; i < count; i++)
-        parts.x[i] = nl_is_live(*x, from + i) ? x->x + (from + i) * x->ld : NULL;
-    const nl_part_moments m =
-        s->about_zero ? nl_squares_of_parts(&parts, c) : nl_moments_of_parts(&parts, c);
+    const nl_part_moments m = nl_moments_of_sums(rows, c, s->about_zero, sums);
     const nl_vec center = m.shift + m.off, off = center - m.shift;
     const nl_vec rounding = (off - m.off) - (m.shift - (center - off));
     const nl_vec spread = nan_if_infinite(m.m2 * (1 / (nl_real)c)), a = per_root(spread, s->eps);
@@ -57,35 +68,39 @@ NL_INLINE void find_for(const nl_rows *x, int64_t from, int count, int64_t c, co
         s->var[from + i] = (double)squares[i];
 }
 
-/* Tiles that are full and have no dead rows are compiled for each size. */
-NL_APART void find_coefficients(const nl_rows *x, int64_t from, int count, int64_t c,
+/* Compiled for each size of a full tile. */
+NL_APART void find_coefficients(nl_parts *rows, nl_sums *sums, int64_t from, int64_t c,
                                 const nl_standard *s, coefficients *k)
 {
-    const nl_rows all = {x->x, x->ld, x->count, NULL, 0};
-    if (x->live)
-        find_for(x, from, count, c, s, k);
-    else if (count == NL_LANES && c == NL_SHORT)
-        find_for(&all, from, NL_LANES, NL_SHORT, s, k);
-    else if (count == NL_LANES)
-        find_for(&all, from, NL_LANES, c, s, k);
+    const int count = rows->count;
+#define FIND(known) rows->count = known, find_for(rows, sums, from, known, c, s, k)
+    if (count == NL_LANES)
+        FIND(NL_LANES);
     else if (count == NL_LANES / 2)
-        find_for(&all, from, NL_LANES / 2, c, s, k);
+        FIND(NL_LANES / 2);
     else if (count == NL_LANES / 4)
-        find_for(&all, from, NL_LANES / 4, c, s, k);
+        FIND(NL_LANES / 4);
     else
-        find_for(&all, from, count, c, s, k);
+        FIND(count);
+#undef FIND
 }
 
 static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s)
 {
-    const int most = rows_of_tile(c, 1);
+    nl_sums sums;
     coefficients k;
-    const nl_row_write write = {x,   *to,      k.center, k.a,
-                                k.d, s->gamma, s->beta,  rows_asked_ahead(most)};
+    nl_row_write write = {x, *to, k.center, k.a, k.d, s->gamma, s->beta, 0};
+    const int beside = nl_sums_go_beside(&write, s->about_zero, c);
+    const int most = beside ? rows_of_tile(c, 2) : rows_that_share(c, 1);
+    nl_parts rows;
+    write.ahead = rows_asked_ahead(most);
+    take_rows(&x, 0, most, &rows);
+    nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
     for (int64_t row = 0; row < x.count; row += most) {
-        const int count = (int)nl_least(x.count - row, most);
-        find_coefficients(&x, row, count, c, s, &k);
-        nl_write_rows(&write, row, count, 0, c);
+        const int count = rows.count;
+        find_coefficients(&rows, &sums, row, c, s, &k);
+        take_rows(&x, row + count, most, &rows);
+        nl_write_and_sum(&write, row, count, c, &rows, s->about_zero, &sums);
     }
 }
 
@@ -122,7 +137,7 @@ NL_INLINE void back_coefficients(nl_vec G, nl_vec H, int64_t c, int about_zero, 
 static void back(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int64_t c,
                  const nl_standard *s, nl_real *dgamma, nl_real *dbeta, int stream)
 {
-    const int most = rows_of_tile(c, 2);
+    const int most = rows_that_share(c, 2);
     coefficients k;
     const nl_affine_rows sums = {x, *g, s->about_zero, s->gamma, k.center, k.a, k.d, dgamma, dbeta};
     const nl_row_back write = {x,        g->kept ? g->kept : g->dy,

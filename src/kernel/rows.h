@@ -7,6 +7,22 @@
 #include "kernel/area.h"
 #include "kernel/vec.h"
 
+/* Up to NL_LANES rows, or groups of channels in rows. */
+typedef struct nl_parts {
+    const nl_real *x[NL_LANES], *g[NL_LANES]; /* x NULL: dead, or beyond count */
+    int count;
+} nl_parts;
+
+/* Of each part, in registers that are not yet added up: d = x - about, or x, and the squares. */
+typedef struct nl_sums {
+    nl_vec sum[NL_LANES], squares[NL_LANES];
+} nl_sums;
+
+/* sum d and sum d^2 over the c values of part i: d = x - about[i], or x less its first value where
+ * about is NULL. About zero sum x^2 alone. Dead parts have 0. */
+#define nl_sum_parts NL_VARIANT(nl_sum_parts)
+void nl_sum_parts(const nl_parts *p, int64_t c, int about_zero, const nl_real *about, nl_sums *to);
+
 /* y = act(gamma (a (x - center) + d) + beta + residual); gamma and beta may be NULL. */
 typedef struct nl_row_write {
     nl_rows x;
@@ -17,6 +33,17 @@ typedef struct nl_row_write {
 
 #define nl_write_rows NL_VARIANT(nl_write_rows)
 void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at, int64_t c);
+
+/* nl_write_rows with coefficients from 0 on, then nl_sum_parts of the rows that come next, about
+ * their first values. A store waits for its line of the cache, and where rows are long enough, each
+ * is summed while another one is written. */
+#define nl_write_and_sum NL_VARIANT(nl_write_and_sum)
+void nl_write_and_sum(const nl_row_write *b, int64_t from, int64_t count, int64_t c,
+                      const nl_parts *next, int about_zero, nl_sums *to);
+
+/* Are they? */
+#define nl_sums_go_beside NL_VARIANT(nl_sums_go_beside)
+int nl_sums_go_beside(const nl_row_write *b, int about_zero, int64_t c);
 
 /* dx = a gamma g + p (x - center) + q; gamma may be NULL. */
 typedef struct nl_row_back {
