@@ -11,7 +11,7 @@
 
 enum { ROWS = 37, MOST = 1000, LD = MOST + 8 };
 static const double eps = 1e-5;
-static const int64_t widths[] = {1, 2, 3, 8, 15, 16, 17, 32, 33, 64, 65, 100, 512, 1000};
+static const int64_t widths[] = {1, 2, 3, 8, 15, 16, 17, 32, 33, 64, 65, 72, 100, 512, 1000};
 static const int64_t counts[] = {1, 2, 3, 4, 5, 8, 16, 17, ROWS};
 enum { WIDTHS = sizeof widths / sizeof *widths, COUNTS = sizeof counts / sizeof *counts };
 
