@@ -85,12 +85,18 @@ NL_APART void find_coefficients(nl_parts *rows, nl_sums *sums, int64_t from, int
 #undef FIND
 }
 
+/* Of two rows about their means, coefficients take longer than the sums beside save. */
+static int sums_go_beside(const nl_row_write *b, int64_t c, int about_zero)
+{
+    return nl_sums_go_beside(b, about_zero, c) && (about_zero || rows_of_tile(c, 2) > 2);
+}
+
 static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s)
 {
     nl_sums sums;
     coefficients k;
     nl_row_write write = {x, *to, k.center, k.a, k.d, s->gamma, s->beta, 0};
-    const int beside = nl_sums_go_beside(&write, s->about_zero, c);
+    const int beside = sums_go_beside(&write, c, s->about_zero);
     const int most = beside ? rows_of_tile(c, 2) : rows_that_share(c, 1);
     nl_parts rows;
     write.ahead = rows_asked_ahead(most);
@@ -100,7 +106,12 @@ static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard
         const int count = rows.count;
         find_coefficients(&rows, &sums, row, c, s, &k);
         take_rows(&x, row + count, most, &rows);
-        nl_write_and_sum(&write, row, count, c, &rows, s->about_zero, &sums);
+        if (beside) {
+            nl_write_and_sum(&write, row, count, c, &rows, s->about_zero, &sums);
+            continue;
+        }
+        nl_write_rows(&write, row, count, 0, c);
+        nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
     }
 }
 

@@ -173,7 +173,7 @@ void nl_write_and_sum(const nl_row_write *b, int64_t from, int64_t count, int64_
 {
     const nl_row_write own = *b;
     const int stream = b->to.stream && nl_can_stream(b->to.y, b->to.ld, c);
-    if (!nl_sums_go_beside(b, about_zero, c) || !is_full(&b->x, from, count, next)) {
+    if (!is_full(&b->x, from, count, next)) {
         nl_write_rows(b, from, count, 0, c);
         nl_sum_parts(next, c, about_zero, NULL, to);
         return;

@@ -34,14 +34,14 @@ typedef struct nl_row_write {
 #define nl_write_rows NL_VARIANT(nl_write_rows)
 void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at, int64_t c);
 
-/* nl_write_rows with coefficients from 0 on, then nl_sum_parts of the rows that come next, about
- * their first values. A store waits for its line of the cache, and where rows are long enough, each
- * is summed while another one is written. */
+/* nl_write_rows with coefficients from 0 on, and nl_sum_parts of the rows that come next, about
+ * their first values. A store waits for its line of the cache, so each is summed while another one
+ * is written. */
 #define nl_write_and_sum NL_VARIANT(nl_write_and_sum)
 void nl_write_and_sum(const nl_row_write *b, int64_t from, int64_t count, int64_t c,
                       const nl_parts *next, int about_zero, nl_sums *to);
 
-/* Are they? */
+/* Whether that is compiled, and faster than one after the other. */
 #define nl_sums_go_beside NL_VARIANT(nl_sums_go_beside)
 int nl_sums_go_beside(const nl_row_write *b, int about_zero, int64_t c);
 
