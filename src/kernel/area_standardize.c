@@ -88,7 +88,8 @@ NL_APART void find_coefficients(nl_parts *rows, nl_sums *sums, int64_t from, int
 /* Of two rows about their means, coefficients take longer than the sums beside save. */
 static int sums_go_beside(const nl_row_write *b, int64_t c, int about_zero)
 {
-    return nl_sums_go_beside(b, about_zero, c) && (about_zero || rows_of_tile(c, 2) > 2);
+    return nl_cpu_habits_now()->one_row && nl_can_sum_beside(b, c, about_zero) &&
+           (about_zero || rows_of_tile(c, 2) > 2);
 }
 
 static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s)
@@ -106,12 +107,12 @@ static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard
         const int count = rows.count;
         find_coefficients(&rows, &sums, row, c, s, &k);
         take_rows(&x, row + count, most, &rows);
-        if (beside) {
-            nl_write_and_sum(&write, row, count, c, &rows, s->about_zero, &sums);
-            continue;
+        if (beside && nl_live_run(x, row, 2 * count) == 2 * count) {
+            nl_write_beside_sums(&write, row, count, c, s->about_zero, &sums);
+        } else {
+            nl_write_rows(&write, row, count, 0, c);
+            nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
         }
-        nl_write_rows(&write, row, count, 0, c);
-        nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
     }
 }
 

@@ -142,48 +142,32 @@ NL_INLINE void write_beside_sums(nl_row_write b, write_kind is, int64_t row, int
     sums_finish(&s, about_zero, i, sum, squares);
 }
 
-/* Rows from `from` on, and as many of the next. */
 NL_INLINE void write_rows_beside_sums(nl_row_write b, write_kind is, int64_t from, int count,
-                                      const nl_parts *next, int about_zero, int64_t c, nl_sums *to)
+                                      int about_zero, int64_t c, nl_sums *to)
 {
     b.ahead = 0; /* the sums have asked for what is written next */
     for (int i = 0; i < count; i++)
-        write_beside_sums(b, is, from + i, i, next->x[i], about_zero, c, &to->sum[i],
-                          &to->squares[i]);
+        write_beside_sums(b, is, from + i, i, b.x.x + (from + count + i) * b.x.ld, about_zero, c,
+                          &to->sum[i], &to->squares[i]);
 }
 
-/* Compiled for the usual parameters: gamma and beta, or about zero gamma alone. */
-int nl_sums_go_beside(const nl_row_write *b, int about_zero, int64_t c)
+/* The usual parameters are gamma and beta, or about zero gamma alone. */
+int nl_can_sum_beside(const nl_row_write *b, int64_t c, int about_zero)
 {
-    return nl_cpu_habits_now()->one_row && c > NL_SHORT && is_cheap(b->to.act) && !b->to.residual &&
-           b->gamma && !about_zero == (b->beta != NULL);
+    return c > NL_SHORT && is_cheap(b->to.act) && !b->to.residual && b->gamma &&
+           !about_zero == (b->beta != NULL);
 }
 
-/* All live? */
-static int is_full(const nl_rows *x, int64_t from, int64_t count, const nl_parts *next)
-{
-    int full = next->count == count && nl_live_run(*x, from, count) == count;
-    for (int i = 0; i < next->count; i++)
-        full &= next->x[i] != NULL;
-    return full;
-}
-
-void nl_write_and_sum(const nl_row_write *b, int64_t from, int64_t count, int64_t c,
-                      const nl_parts *next, int about_zero, nl_sums *to)
+void nl_write_beside_sums(const nl_row_write *b, int64_t from, int count, int64_t c, int about_zero,
+                          nl_sums *to)
 {
     const nl_row_write own = *b;
-    const int stream = b->to.stream && nl_can_stream(b->to.y, b->to.ld, c);
-    if (!is_full(&b->x, from, count, next)) {
-        nl_write_rows(b, from, count, 0, c);
-        nl_sum_parts(next, c, about_zero, NULL, to);
-        return;
-    }
-    for (int i = (int)count; i < nl_added_together((int)count); i++)
+    const int past = b->to.stream && nl_can_stream(b->to.y, b->to.ld, c);
+    for (int i = count; i < nl_added_together(count); i++)
         to->sum[i] = to->squares[i] = (nl_vec){0};
-#define COMPILED(act_, zero, stream_)                                                             \
-    if (own.to.act == act_ && about_zero == zero && stream == stream_)                            \
-    write_rows_beside_sums(own, (write_kind){act_, 1, !zero, 0, stream_}, from, (int)count, next, \
-                           zero, c, to)
+#define COMPILED(is, zero, stream)                                \
+    if (own.to.act == is && about_zero == zero && past == stream) \
+    write_rows_beside_sums(own, (write_kind){is, 1, !zero, 0, stream}, from, count, zero, c, to)
     COMPILED(NL_LINEAR, 0, 0);
     COMPILED(NL_LINEAR, 0, 1);
     COMPILED(NL_LINEAR, 1, 0);

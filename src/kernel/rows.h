@@ -34,16 +34,16 @@ typedef struct nl_row_write {
 #define nl_write_rows NL_VARIANT(nl_write_rows)
 void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at, int64_t c);
 
-/* nl_write_rows with coefficients from 0 on, and nl_sum_parts of the rows that come next, about
- * their first values. A store waits for its line of the cache, so each is summed while another one
- * is written. */
-#define nl_write_and_sum NL_VARIANT(nl_write_and_sum)
-void nl_write_and_sum(const nl_row_write *b, int64_t from, int64_t count, int64_t c,
-                      const nl_parts *next, int about_zero, nl_sums *to);
+/* nl_write_rows of `count` live rows, coefficients from 0 on, and the sums about their first values
+ * of as many live rows behind them. A store waits for its line of the cache, so each of these is
+ * summed while another one is written. */
+#define nl_write_beside_sums NL_VARIANT(nl_write_beside_sums)
+void nl_write_beside_sums(const nl_row_write *b, int64_t from, int count, int64_t c, int about_zero,
+                          nl_sums *to);
 
-/* Whether that is compiled, and faster than one after the other. */
-#define nl_sums_go_beside NL_VARIANT(nl_sums_go_beside)
-int nl_sums_go_beside(const nl_row_write *b, int about_zero, int64_t c);
+/* Whether that is compiled: for long rows, cheap activations and the usual parameters. */
+#define nl_can_sum_beside NL_VARIANT(nl_can_sum_beside)
+int nl_can_sum_beside(const nl_row_write *b, int64_t c, int about_zero);
 
 /* dx = a gamma g + p (x - center) + q; gamma may be NULL. */
 typedef struct nl_row_back {

@@ -37,10 +37,9 @@ static void fill(double center)
         live[r] = r % 5 != 3;
 }
 
-/* About zero there is no beta, as is usual. */
 static nl_standard standard(int about_zero)
 {
-    return (nl_standard){eps, about_zero, mean, var, gamma_, about_zero ? NULL : beta};
+    return (nl_standard){eps, about_zero, mean, var, gamma_, beta};
 }
 
 static void run(int64_t rows, int64_t c, const uint8_t *mask, int about_zero)
@@ -91,8 +90,8 @@ static void check_row(int64_t row, int64_t c, int about_zero, double bound)
         const double d = (double)x[at] - t.mean, to_z = (double)gamma_[k] * (double)dy[at];
         const double z = t.r * d, dvar = -t.r * t.r * t.r * t.H / 2;
         const double dmean = about_zero ? 0 : -t.r * t.G;
-        is_near("y", row, k, (double)y[at],
-                (double)gamma_[k] * z + (about_zero ? 0 : (double)beta[k]), bound * (1 + fabs(z)));
+        is_near("y", row, k, (double)y[at], (double)gamma_[k] * z + (double)beta[k],
+                bound * (1 + fabs(z)));
         is_near("dx", row, k, (double)dx[at], t.r * to_z + dmean / m + dvar * 2 * d / m,
                 bound * (1 + t.r) * (1 + fabs(to_z)));
     }
@@ -236,12 +235,13 @@ typedef struct way {
     int about_zero;
     nl_act act; /* forward */
     const uint8_t *mask;
+    const nl_real *beta;
     int stream;
 } way;
 
 static void run_placed(placed at, int64_t ld, int64_t c, way how)
 {
-    const nl_standard s = standard(how.about_zero);
+    const nl_standard s = {eps, how.about_zero, mean, var, gamma_, how.beta};
     const nl_rows in = {at.x, ld, ROWS, how.mask, 1};
     const nl_result to = {.y = at.y, .ld = ld, .act = how.act, .stream = how.stream};
     const nl_arriving g = {.dy = at.dy, .ld = ld, .act = NL_LINEAR};
@@ -289,7 +289,7 @@ START_TEST(bytes_do_not_depend_on_where_a_row_lies)
             x[2 * LD] = 40; /* its moments are taken twice */
             for (int shift = 0; shift < SHIFTS; shift++) {
                 const placed at = place(shift);
-                run_placed(at, LD, widths[w], (way){about_zero, NL_LINEAR, NULL, 0});
+                run_placed(at, LD, widths[w], (way){about_zero, NL_LINEAR, NULL, beta, 0});
                 keep(shift ? &seen : &want, at);
                 if (shift > 0)
                     is_same(&seen, &want, "values behind a line", shift, widths[w]);
@@ -322,9 +322,10 @@ START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
     const placed on_lines = {room[0], room[1], room[2], room[3]};
     for (int about_zero = 0; about_zero < 2; about_zero++)
         for (int w = 0; w < WIDTHS; w++) {
-            const way ways[] = {{about_zero, NL_LINEAR, NULL, 0},
-                                {about_zero, NL_LINEAR, live, 0},
-                                {about_zero, NL_RELU, NULL, 0}};
+            const nl_real *usual = about_zero ? NULL : beta;
+            const way ways[] = {{about_zero, NL_LINEAR, NULL, beta, 0},
+                                {about_zero, NL_LINEAR, live, usual, 0},
+                                {about_zero, NL_RELU, NULL, usual, 0}};
             fill(0.5);
             for (int i = 0; i < (int)(sizeof ways / sizeof *ways); i++) {
                 try_habits(place(SHIFTS / 2), MOST, widths[w], ways[i]);
