@@ -1,7 +1,9 @@
 /* Rows standardized in one go. A tile of up to NL_LANES rows is read from memory once; what there
  * is to know of a row is in its lane. */
 #include "base/cut.h"
-#include "kernel/row_moments_inline.h"
+#include "kernel/row_gradients_inline.h"
+#include "kernel/row_writes_inline.h"
+#include "kernel/standardize_inline.h"
 
 /* What is read, so many arrays, has half of the nearest cache. */
 static int rows_of_tile(int64_t c, int arrays)
@@ -13,13 +15,14 @@ static int rows_of_tile(int64_t c, int arrays)
     return rows;
 }
 
-/* The same, but rows that share what is per channel are worth all of it, if they fit with what is
- * written. */
-static int rows_that_share(int64_t c, int arrays)
+/* The same, but rows that share what is per channel, so many arrays too, are worth all of it, if
+ * they fit with that and with what is written. */
+static int rows_that_share(int64_t c, int arrays, int per_channel)
 {
     const int64_t row = c * (int64_t)sizeof(nl_real), near = nl_cpu_habits_now()->near_bytes;
     const int rows = rows_of_tile(c, arrays), together = (int)nl_least(NL_ROWS_TOGETHER, NL_LANES);
-    return rows < together && together * row * (arrays + 1) <= near ? together : rows;
+    const int64_t in_use = (together * (arrays + 1) + per_channel) * row;
+    return rows < together && in_use <= near ? together : rows;
 }
 
 static int64_t rows_asked_ahead(int of_tile)
@@ -34,11 +37,14 @@ typedef struct coefficients {
     nl_real a[ROOM], d[ROOM], p[ROOM], q[ROOM], rounding[ROOM];
 } coefficients;
 
-NL_INLINE nl_vec nan_if_infinite(nl_vec v) { return v + (v - v); }
-
-NL_INLINE nl_vec per_root(nl_vec var, double eps) { return 1 / nl_vec_sqrt(var + (nl_real)eps); }
-
 /* ---- forward */
+
+NL_INLINE void keep(nl_row_standard z, coefficients *k)
+{
+    nl_vec_store(k->center, z.center);
+    nl_vec_store(k->a, z.a);
+    nl_vec_store(k->d, z.d);
+}
 
 /* Filled in place: a copy is read in wide registers and would wait for the pointers just stored. */
 NL_INLINE void take_rows(const nl_rows *x, int64_t from, int most, nl_parts *rows)
@@ -48,20 +54,14 @@ NL_INLINE void take_rows(const nl_rows *x, int64_t from, int most, nl_parts *row
         rows->x[i] = i < rows->count && nl_is_live(*x, from + i) ? x->x + (from + i) * x->ld : NULL;
 }
 
-/* mean = shift + off exactly is center - rounding (Knuth 1998, sec. 4.2.2), so
- * z = r (x - mean) = a (x - center) + d with a = r, d = r rounding. */
 NL_INLINE void find_for(const nl_parts *rows, nl_sums *sums, int64_t from, int count, int64_t c,
                         const nl_standard *s, coefficients *k)
 {
     const nl_part_moments m = nl_moments_of_sums(rows, c, s->about_zero, sums);
-    const nl_vec center = m.shift + m.off, off = center - m.shift;
-    const nl_vec rounding = (off - m.off) - (m.shift - (center - off));
-    const nl_vec spread = nan_if_infinite(m.m2 * (1 / (nl_real)c)), a = per_root(spread, s->eps);
-    nl_vec_store(k->center, center);
-    nl_vec_store(k->a, a);
-    nl_vec_store(k->d, a * rounding);
+    const nl_row_standard z = nl_standard_of(m, c, s->eps);
     nl_real shift[NL_LANES], rest[NL_LANES], squares[NL_LANES];
-    nl_vec_store(shift, m.shift), nl_vec_store(rest, m.off), nl_vec_store(squares, spread);
+    keep(z, k);
+    nl_vec_store(shift, m.shift), nl_vec_store(rest, m.off), nl_vec_store(squares, z.var);
     for (int i = 0; i < count; i++)
         s->mean[from + i] = (double)shift[i] + (double)rest[i];
     for (int i = 0; i < count; i++)
@@ -85,53 +85,48 @@ NL_APART void find_coefficients(nl_parts *rows, nl_sums *sums, int64_t from, int
 #undef FIND
 }
 
-/* Of two rows about their means, coefficients take longer than the sums beside save. */
-static int sums_go_beside(const nl_row_write *b, int64_t c, int about_zero)
+NL_APART void forward_in_tiles(const nl_row_write *b, int64_t c, const nl_standard *s,
+                               coefficients *k)
 {
-    return nl_cpu_habits_now()->one_row && nl_can_sum_beside(b, c, about_zero) &&
-           (about_zero || rows_of_tile(c, 2) > 2);
+    const int most = rows_that_share(c, 1, 2);
+    nl_row_write write = *b;
+    nl_sums sums;
+    nl_parts rows;
+    write.ahead = rows_asked_ahead(most);
+    for (int64_t row = 0; row < b->x.count; row += most) {
+        take_rows(&b->x, row, most, &rows);
+        nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
+        find_coefficients(&rows, &sums, row, c, s, k);
+        nl_write_rows(&write, row, rows.count, 0, c);
+    }
 }
 
 static void forward(nl_rows x, const nl_result *to, int64_t c, const nl_standard *s)
 {
-    nl_sums sums;
     coefficients k;
-    nl_row_write write = {x, *to, k.center, k.a, k.d, s->gamma, s->beta, 0};
-    const int beside = sums_go_beside(&write, c, s->about_zero);
-    const int most = beside ? rows_of_tile(c, 2) : rows_that_share(c, 1);
-    nl_parts rows;
-    write.ahead = rows_asked_ahead(most);
-    take_rows(&x, 0, most, &rows);
-    nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
-    for (int64_t row = 0; row < x.count; row += most) {
-        const int count = rows.count;
-        find_coefficients(&rows, &sums, row, c, s, &k);
-        take_rows(&x, row + count, most, &rows);
-        if (beside && nl_live_run(x, row, 2 * count) == 2 * count) {
-            nl_write_beside_sums(&write, row, count, c, s->about_zero, &sums);
-        } else {
-            nl_write_rows(&write, row, count, 0, c);
-            nl_sum_parts(&rows, c, s->about_zero, NULL, &sums);
-        }
-    }
+    const nl_row_write write = {x, *to, k.center, k.a, k.d, s->gamma, s->beta, 0};
+    if (nl_cpu_habits_now()->one_row && nl_can_pipeline(&write, c, s))
+        nl_standardize_in_pipeline(&write, c, s);
+    else
+        forward_in_tiles(&write, c, s, &k);
 }
 
 /* ---- backward */
 
-/* center, a, d, and the center's rounding, of up to NL_LANES rows. */
+/* center, a, d, and the center's rounding, of up to NL_LANES rows; d is left out where it is less
+ * than half a unit in the last place of 1. Made in registers: one that is loaded from values just
+ * stored would wait for all results stored before. */
 NL_APART void recall_coefficients(int count, const double *mean, const double *var, double eps,
                                   coefficients *k)
 {
-    nl_real rounding[NL_LANES] = {0}, spread[NL_LANES] = {0};
-    for (int i = 0; i < count; i++) {
-        k->center[i] = (nl_real)mean[i];
-        rounding[i] = (nl_real)((double)k->center[i] - mean[i]);
-        spread[i] = (nl_real)var[i];
-    }
-    const nl_vec a = per_root(nl_vec_load(spread), eps);
+    nl_vec rounding, of_var;
+    const nl_vec center = nl_vec_of_doubles(mean, count, &rounding);
+    const nl_vec a = nl_per_root(nl_vec_of_doubles(var, count, &of_var), eps);
+    const nl_vec d = a * rounding, least = nl_vec_of(NL_REAL_EPSILON / 2);
+    nl_vec_store(k->center, center);
+    nl_vec_store(k->rounding, rounding);
     nl_vec_store(k->a, a);
-    nl_vec_store(k->d, a * nl_vec_load(rounding));
-    nl_vec_store(k->rounding, nl_vec_load(rounding));
+    nl_vec_store(k->d, nl_vec_choose((-least < d) & (d < least), nl_vec_of(0), d));
 }
 
 /* dL/dmu = -r G, dL/dvar = -r^3 H / 2, H about the mean:
@@ -140,33 +135,101 @@ NL_INLINE void back_coefficients(nl_vec G, nl_vec H, int64_t c, int about_zero, 
                                  coefficients *k)
 {
     const nl_vec a = nl_vec_load(k->a + at), rounding = nl_vec_load(k->rounding + at);
-    const nl_real per_c = 1 / (nl_real)c;
-    const nl_vec p = -(a * a * a) * (H + rounding * G) * per_c;
+    const nl_vec a_c = a * (-1 / (nl_real)c), p = a * a * a_c * nl_vec_fma(rounding, G, H);
     nl_vec_store(k->p + at, p);
-    nl_vec_store(k->q + at, about_zero ? nl_vec_of(0) : p * rounding - a * G * per_c);
+    nl_vec_store(k->q + at, about_zero ? nl_vec_of(0) : nl_vec_fma(p, rounding, a_c * G));
+}
+
+typedef struct back_call {
+    nl_affine_rows sums;
+    nl_row_back write;
+    int64_t c;
+    const nl_standard *s;
+    coefficients *k;
+} back_call;
+
+NL_INLINE void recall(const back_call *b, int64_t row)
+{
+    const int count = (int)nl_least(b->sums.x.count - row, NL_LANES);
+    if (row % NL_LANES == 0)
+        recall_coefficients(count, b->s->mean + row, b->s->var + row, b->s->eps, b->k);
+}
+
+static void back_tile(const back_call *b, int64_t row, int count)
+{
+    const int at = (int)(row % NL_LANES);
+    nl_vec G, H;
+    nl_affine_lanes(&b->sums, row, at, count, b->c, &G, &H);
+    back_coefficients(G, H, b->c, b->s->about_zero, at, b->k);
+    nl_back_rows(&b->write, row, count, at, b->c);
+}
+
+/* What most calls ask for: long rows, all live, with the usual parameters, gamma and beta or about
+ * zero gamma alone, where rows are stored one by one. A tile takes a few hundred cycles, of which
+ * calls would be a tenth. */
+static int is_usual(const back_call *b, int rows)
+{
+    const nl_affine_rows *g = &b->sums;
+    return nl_cpu_habits_now()->one_row && b->c > NL_SHORT &&
+           (rows == 2 || rows == NL_ROWS_TOGETHER) && !g->x.live && g->g.act == NL_LINEAR &&
+           !nl_keeps(g->g) && g->gamma && !g->about_zero == (g->dbeta != NULL);
+}
+
+NL_INLINE void back_usual(const back_call *call, int rows, int about_zero, int stream)
+{
+    const back_call b = *call;
+    const affine_kind is = {NL_LINEAR, 0, about_zero, 0, 1, !about_zero};
+    int64_t row = 0;
+    for (; row + rows <= b.sums.x.count; row += rows) {
+        const int at = (int)(row % NL_LANES);
+        nl_vec G[NL_ROWS_TOGETHER], H[NL_ROWS_TOGETHER];
+        recall(&b, row);
+        if (have_d(&b.sums, at, rows)) {
+            back_tile(&b, row, rows);
+            continue;
+        }
+        affine_long(&b.sums, is, row, at, rows, b.c, G, H);
+        back_coefficients(nl_sum_across(G, rows), nl_sum_across(H, rows), b.c, about_zero, at, b.k);
+        for (int r = 0; r < rows; r++)
+            back_together(b.write, row + r, at + r, 1, b.c, stream);
+    }
+    if (row < b.sums.x.count) {
+        recall(&b, row);
+        back_tile(&b, row, (int)(b.sums.x.count - row));
+    }
 }
 
 static void back(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int64_t c,
                  const nl_standard *s, nl_real *dgamma, nl_real *dbeta, int stream)
 {
-    const int most = rows_that_share(c, 2);
+    const int most = rows_that_share(c, 2, 3);
     coefficients k;
-    const nl_affine_rows sums = {x, *g, s->about_zero, s->gamma, k.center, k.a, k.d, dgamma, dbeta};
-    const nl_row_back write = {x,        g->kept ? g->kept : g->dy,
-                               dx,       g->kept ? g->ld_kept : g->ld,
-                               lddx,     s->gamma,
-                               k.center, k.a,
-                               k.p,      k.q,
-                               stream,   rows_asked_ahead(most)};
+    const back_call b = {
+        .sums = {x, *g, s->about_zero, s->gamma, k.center, k.a, k.d, dgamma, dbeta},
+        .write = {x, g->kept ? g->kept : g->dy, dx, g->kept ? g->ld_kept : g->ld, lddx, s->gamma,
+                  k.center, k.a, k.p, k.q, stream, rows_asked_ahead(most)},
+        .c = c,
+        .s = s,
+        .k = &k};
+    const int past = stream && nl_can_stream(dx, lddx, c);
+    if (is_usual(&b, most)) {
+#define COMPILED(rows, zero, past_)                             \
+    if (most == rows && s->about_zero == zero && past == past_) \
+    back_usual(&b, rows, zero, past_)
+        COMPILED(2, 0, 0);
+        COMPILED(2, 0, 1);
+        COMPILED(2, 1, 0);
+        COMPILED(2, 1, 1);
+        COMPILED(NL_ROWS_TOGETHER, 0, 0);
+        COMPILED(NL_ROWS_TOGETHER, 0, 1);
+        COMPILED(NL_ROWS_TOGETHER, 1, 0);
+        COMPILED(NL_ROWS_TOGETHER, 1, 1);
+#undef COMPILED
+        return;
+    }
     for (int64_t row = 0; row < x.count; row += most) {
-        const int count = (int)nl_least(x.count - row, most), at = (int)(row % NL_LANES);
-        nl_vec G, H;
-        if (at == 0)
-            recall_coefficients((int)nl_least(x.count - row, NL_LANES), s->mean + row, s->var + row,
-                                s->eps, &k);
-        nl_affine_lanes(&sums, row, at, count, c, &G, &H);
-        back_coefficients(G, H, c, s->about_zero, at, &k);
-        nl_back_rows(&write, row, count, at, c);
+        recall(&b, row);
+        back_tile(&b, row, (int)nl_least(x.count - row, most));
     }
 }
 

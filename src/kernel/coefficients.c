@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
+
+#include "kernel/vec.h"
 
 static double nan_if_infinite(double v) { return v + (v - v); }
 
@@ -16,13 +19,43 @@ static void variance(int64_t count, double per_m, bool about_zero, const double 
     }
 }
 
+#ifdef __AVX512F__
+/* A root and a division take 47 cycles in registers of 8 doubles, the processor's estimate (14
+ * bits) and two steps as in nl_vec_per_root (42 bits, then all) a fifth of that. */
+static __m512d per_root_of(__m512d v)
+{
+    const __m512d one = _mm512_set1_pd(1), half = _mm512_set1_pd(0.5);
+    const __m512d third = _mm512_set1_pd(0.375), estimate = _mm512_rsqrt14_pd(v);
+    __m512d r = estimate;
+    for (int step = 0; step < 2; step++) {
+        const __m512d e = _mm512_fnmadd_pd(_mm512_mul_pd(v, r), r, one);
+        r = _mm512_fmadd_pd(_mm512_mul_pd(r, e), _mm512_fmadd_pd(e, third, half), r);
+    }
+    const __mmask8 is_zero = _mm512_cmp_pd_mask(v, _mm512_setzero_pd(), _CMP_EQ_OQ);
+    return _mm512_mask_mov_pd(r, is_zero, estimate); /* infinite, where e is NaN */
+}
+
+static void per_root(int64_t count, const double *var, double eps, double *r)
+{
+    for (int64_t i = 0; i < count; i += 8) {
+        const __mmask8 have = count - i < 8 ? (__mmask8)((1U << (count - i)) - 1) : 0xff;
+        const __m512d v = _mm512_maskz_loadu_pd(have, var + i);
+        _mm512_mask_storeu_pd(r + i, have, per_root_of(_mm512_add_pd(v, _mm512_set1_pd(eps))));
+    }
+}
+#else
+static void per_root(int64_t count, const double *restrict var, double eps, double *restrict r)
+{
+    for (int64_t i = 0; i < count; i++)
+        r[i] = 1 / sqrt(var[i] + eps);
+}
+#endif
+
 static void standardize(int64_t count, const double *restrict var, double eps, double *restrict a,
                         double *restrict d)
 {
-    for (int64_t i = 0; i < count; i++) {
-        a[i] = 1 / sqrt(var[i] + eps);
-        d[i] = 0;
-    }
+    per_root(count, var, eps, a);
+    memset(d, 0, (size_t)count * sizeof *d);
 }
 
 static void standardize_back(int64_t count, const double *restrict a, const double *restrict G,
@@ -86,20 +119,32 @@ static void chain(int64_t count, double per_m, const double *restrict dmean,
     }
 }
 
+/* As many doubles as there are reals in a register. */
+typedef double doubles __attribute__((vector_size(NL_LANES * sizeof(double))));
+
 static void add_parts(int64_t count, const nl_real *part, int64_t parts, int64_t stride,
                       nl_real *restrict to)
 {
-    enum { AT_ONCE = 256 }; /* sums that stay in the nearest cache */
-    double sum[AT_ONCE];
-    for (int64_t from = 0; from < count; from += AT_ONCE) {
-        const int64_t width = count - from < AT_ONCE ? count - from : AT_ONCE;
-        for (int64_t i = 0; i < width; i++)
-            sum[i] = 0;
+    enum { AT_ONCE = 4 };
+    int64_t from = 0;
+    for (; from + AT_ONCE * NL_LANES <= count; from += AT_ONCE * NL_LANES) {
+        doubles sum[AT_ONCE] = {{0}};
         for (int64_t k = 0; k < parts; k++)
-            for (int64_t i = 0; i < width; i++)
-                sum[i] += (double)part[k * stride + from + i];
-        for (int64_t i = 0; i < width; i++)
-            to[from + i] += (nl_real)sum[i];
+#pragma GCC unroll 4
+            for (int i = 0; i < AT_ONCE; i++)
+                sum[i] += __builtin_convertvector(
+                    nl_vec_load(part + k * stride + from + i * NL_LANES), doubles);
+#pragma GCC unroll 4
+        for (int i = 0; i < AT_ONCE; i++) {
+            nl_real *at = to + from + i * NL_LANES;
+            nl_vec_store(at, nl_vec_load(at) + __builtin_convertvector(sum[i], nl_vec));
+        }
+    }
+    for (; from < count; from++) {
+        double sum = 0;
+        for (int64_t k = 0; k < parts; k++)
+            sum += (double)part[k * stride + from];
+        to[from] += (nl_real)sum;
     }
 }
 

@@ -1,65 +1,5 @@
 /* G and H of whole rows, with the sums for gamma and beta on the way (rows.h). */
-#include "kernel/rows_inline.h"
-
-/* What is known when a loop is compiled. */
-typedef struct affine_kind {
-    nl_act act;
-    int keeps, about_zero, has_gamma, has_dbeta;
-} affine_kind;
-
-/* Register k of one row. About zero g x is needed twice and gamma g not at all. */
-NL_INLINE void affine_step(affine_kind is, nl_vec g, nl_vec x, nl_vec gamma, nl_vec center,
-                           nl_vec a, nl_vec d, nl_vec *G, nl_vec *H, nl_vec *dgamma, nl_vec *dbeta)
-{
-    if (is.about_zero) {
-        const nl_vec gx = g * x;
-        *H = nl_vec_fma(gamma, gx, *H);
-        *dgamma = nl_vec_fma(a, gx, *dgamma);
-    } else {
-        const nl_vec xc = x - center, to_z = gamma * g;
-        *G += to_z;
-        *H = nl_vec_fma(to_z, xc, *H);
-        *dgamma = nl_vec_fma(g, nl_vec_fma(a, xc, d), *dgamma);
-    }
-    if (is.has_dbeta)
-        *dbeta += g;
-}
-
-/* Long rows, one to four of them: each register of what is per channel is loaded once for all. */
-NL_INLINE void affine_columns(nl_affine_rows b, nl_row_coefficients q, affine_kind is, int64_t row,
-                              int rows, int64_t k, nl_vec *G, nl_vec *H, const nl_part *t)
-{
-    const nl_vec gamma = is.has_gamma ? nl_load(b.gamma + k, t) : nl_vec_of(1);
-    nl_vec dgamma = nl_load(b.dgamma + k, t);
-    nl_vec dbeta = is.has_dbeta ? nl_load(b.dbeta + k, t) : nl_vec_of(0);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        const nl_vec g = nl_vec_kept(nl_arrive(b.g, is.act, is.keeps, row + r, k, t));
-        const nl_vec x = nl_load(b.x.x + (row + r) * b.x.ld + k, t);
-        affine_step(is, g, x, gamma, q.center[r], q.a[r], q.d[r], &G[r], &H[r], &dgamma, &dbeta);
-    }
-    nl_put(b.dgamma + k, dgamma, t, 0);
-    if (is.has_dbeta)
-        nl_put(b.dbeta + k, dbeta, t, 0);
-}
-
-NL_INLINE void affine_long(const nl_affine_rows *call, affine_kind is, int64_t row, int64_t at,
-                           int rows, int64_t c, nl_vec *G, nl_vec *H)
-{
-    const nl_affine_rows b = *call;
-    const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.d, at, rows);
-    const int64_t end = nl_whole(c);
-    nl_vec sg[NL_ROWS_TOGETHER] = {{0}}, sh[NL_ROWS_TOGETHER] = {{0}};
-    for (int64_t k = 0; k < end; k += NL_LANES)
-        affine_columns(b, q, is, row, rows, k, sg, sh, NULL);
-    if (end < c) {
-        const nl_part t = nl_rest(c);
-        affine_columns(b, q, is, row, rows, end, sg, sh, &t);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-        G[r] = sg[r], H[r] = sh[r];
-}
+#include "kernel/row_gradients_inline.h"
 
 /* Short rows, one after the other: what is per channel stays in registers. */
 NL_INLINE void affine_short(nl_affine_rows b, affine_kind is, int64_t row, int64_t at, int rows,
@@ -94,22 +34,17 @@ NL_INLINE void affine_short(nl_affine_rows b, affine_kind is, int64_t row, int64
     }
 }
 
-static affine_kind kind_of(const nl_affine_rows *b)
-{
-    return (affine_kind){b->g.act, nl_keeps(b->g), b->about_zero, b->gamma != NULL,
-                         b->dbeta != NULL};
-}
-
 /* CALL(kind): with the usual parameters, gamma and beta or about zero gamma alone, a constant. */
-#define GAMMA_AND_BETA(act, keeps) CALL(((affine_kind){act, keeps, 0, 1, 1}))
-#define GAMMA_ABOUT_ZERO(act, keeps) CALL(((affine_kind){act, keeps, 1, 1, 0}))
-#define EACH_KIND(b)                                       \
-    if ((b)->gamma && (b)->dbeta && !(b)->about_zero)      \
-        NL_EACH_ARRIVING((b)->g, GAMMA_AND_BETA)           \
-    else if ((b)->gamma && !(b)->dbeta && (b)->about_zero) \
-        NL_EACH_ARRIVING((b)->g, GAMMA_ABOUT_ZERO)         \
-    else                                                   \
-        CALL(kind_of(b));
+#define GAMMA_AND_BETA(act, keeps) CALL(((affine_kind){act, keeps, 0, 0, 1, 1}))
+#define GAMMA_ABOUT_ZERO(act, keeps) CALL(((affine_kind){act, keeps, 1, 0, 1, 0}))
+#define EACH_KIND(b, has_d)                                                       \
+    if ((b)->gamma && (b)->dbeta && !(b)->about_zero && !has_d)                   \
+        NL_EACH_ARRIVING((b)->g, GAMMA_AND_BETA)                                  \
+    else if ((b)->gamma && !(b)->dbeta && (b)->about_zero)                        \
+        NL_EACH_ARRIVING((b)->g, GAMMA_ABOUT_ZERO)                                \
+    else                                                                          \
+        CALL(((affine_kind){(b)->g.act, nl_keeps((b)->g), (b)->about_zero, has_d, \
+                            (b)->gamma != NULL, (b)->dbeta != NULL}));
 
 NL_INLINE void affine_long_as(const nl_affine_rows *b, affine_kind is, int64_t row, int64_t at,
                               int rows, int64_t c, nl_vec *G, nl_vec *H)
@@ -125,9 +60,11 @@ NL_INLINE void affine_long_as(const nl_affine_rows *b, affine_kind is, int64_t r
 /* G and H of `rows` live rows from `row` on, their coefficients from `at` on; registers are not yet
  * added up. */
 NL_APART void affine_longs(const nl_affine_rows *b, int64_t row, int64_t at, int rows, int64_t c,
-                           nl_vec *G, nl_vec *H){
+                           nl_vec *G, nl_vec *H)
+{
+    const int has_d = have_d(b, at, rows);
 #define CALL(kind) affine_long_as(b, kind, row, at, rows, c, G, H)
-    EACH_KIND(b)
+    EACH_KIND(b, has_d)
 #undef CALL
 }
 
@@ -135,8 +72,9 @@ NL_APART void affine_shorts(const nl_affine_rows *b, int64_t row, int64_t at, in
                             nl_vec *H)
 {
     const nl_affine_rows own = *b;
+    const int has_d = have_d(b, at, rows);
 #define CALL(kind) affine_short(own, kind, row, at, rows, G, H)
-    EACH_KIND(&own)
+    EACH_KIND(&own, has_d)
 #undef CALL
 }
 

@@ -34,16 +34,13 @@ typedef struct nl_row_write {
 #define nl_write_rows NL_VARIANT(nl_write_rows)
 void nl_write_rows(const nl_row_write *b, int64_t from, int64_t count, int64_t at, int64_t c);
 
-/* nl_write_rows of `count` live rows, coefficients from 0 on, and the sums about their first values
- * of as many live rows behind them. A store waits for its line of the cache, so each of these is
- * summed while another one is written. */
-#define nl_write_beside_sums NL_VARIANT(nl_write_beside_sums)
-void nl_write_beside_sums(const nl_row_write *b, int64_t from, int count, int64_t c, int about_zero,
-                          nl_sums *to);
+/* nl_standard_kernels.forward with center, a and d of all rows found on the way; b has none. Where
+ * nl_can_pipeline: for long rows, cheap activations and the usual parameters. */
+#define nl_standardize_in_pipeline NL_VARIANT(nl_standardize_in_pipeline)
+void nl_standardize_in_pipeline(const nl_row_write *b, int64_t c, const nl_standard *s);
 
-/* Whether that is compiled: for long rows, cheap activations and the usual parameters. */
-#define nl_can_sum_beside NL_VARIANT(nl_can_sum_beside)
-int nl_can_sum_beside(const nl_row_write *b, int64_t c, int about_zero);
+#define nl_can_pipeline NL_VARIANT(nl_can_pipeline)
+int nl_can_pipeline(const nl_row_write *b, int64_t c, const nl_standard *s);
 
 /* dx = a gamma g + p (x - center) + q; gamma may be NULL. */
 typedef struct nl_row_back {

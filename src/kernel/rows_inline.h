@@ -20,8 +20,7 @@ NL_INLINE nl_vec add_crosswise(nl_vec a, nl_vec b, int half)
 /* Registers that a sum across `count` rows reads. */
 NL_INLINE int nl_added_together(int count)
 {
-    const int lanes = NL_LANES;
-    int together = NL_ROWS_TOGETHER < lanes ? NL_ROWS_TOGETHER : lanes;
+    int together = 1;
     while (together < count)
         together *= 2;
     return together;
@@ -40,11 +39,13 @@ NL_INLINE nl_vec sum_across_few(nl_vec *v, int few)
     return v[0];
 }
 
-/* Lane i becomes the sum of v[i], i < count <= NL_LANES; the others of v are 0. The lanes of a
- * register are added in the same order whatever the count. */
+/* Lane i becomes the sum of v[i], i < count <= NL_LANES; the others of v are 0. Of one register all
+ * lanes do. The lanes of a register are added in the same order whatever the count. */
 NL_INLINE nl_vec nl_sum_across(nl_vec *v, int count)
 {
     switch (nl_added_together(count)) {
+    case 1: return sum_across_few(v, 1);
+    case 2: return sum_across_few(v, 2);
     case 4: return sum_across_few(v, NL_LANES < 4 ? NL_LANES : 4);
     case 8: return sum_across_few(v, NL_LANES < 8 ? NL_LANES : 8);
     default: return sum_across_few(v, NL_LANES);

@@ -21,18 +21,17 @@ enum {
 
 typedef struct range {
     const nl_limit *loop;
-    const nl_real *from;
-    nl_real *to;
-    int64_t values; /* of each array */
+    nl_real *from;  /* its arrays one behind the other, the last is written */
+    int64_t values; /* of each */
     double *sum;    /* one a block: the loop's value */
 } range;
 
 static void limit_block(int64_t b, void *arg)
 {
     const range *r = arg;
-    const nl_real *from = r->from + b * PIECE;
-    r->sum[b] = (double)r->loop->run(r->to + b * PIECE, from, from + r->values,
-                                     nl_least(r->values - b * PIECE, PIECE));
+    nl_real *from = r->from + b * PIECE, *to = from + (r->loop->arrays - 1) * r->values;
+    r->sum[b] =
+        (double)r->loop->run(to, from, from + r->values, nl_least(r->values - b * PIECE, PIECE));
 }
 
 /* ---- what is measured */
@@ -44,11 +43,14 @@ typedef struct bench {
     nl_norm *norm;
     nl_args args;
     int64_t values;                            /* of one array */
-    nl_real *tensors;                          /* x, dy, y, dx */
+    nl_real *tensors;                          /* y, x, dy, dx: each way's lie side by side */
     double *sums;                              /* of the read loop */
     double *kernel[WAYS], *limit[WAYS][LOOPS]; /* seconds of one call, by sample */
     int samples;
 } bench;
+
+/* Values from one array to the next. */
+static int64_t array_room(const bench *b) { return nl_ceil_div(b->values, LINE) * LINE; }
 
 /* Arrays that are in use, and arrays moved: what cannot be avoided when a statistic spans rows (x,
  * or x and dy, twice) and when it does not. */
@@ -76,7 +78,7 @@ static void run_kernel(bench *b, int way)
 static void run_loop(bench *b, int way, const nl_limit *loop)
 {
     const int64_t values = b->values * arrays_used[way] / loop->arrays / LINE * LINE;
-    range r = {loop, b->args.x, b->args.y, values, b->sums};
+    range r = {loop, way == FORWARD ? b->args.y : b->tensors + array_room(b), values, b->sums};
     nl_for(nl_ceil_div(values, PIECE), values * loop->arrays * (int64_t)sizeof(nl_real),
            limit_block, &r);
 }
@@ -155,9 +157,6 @@ static nl_bench_row summary(bench *b, int way)
 
 /* ---- setting up */
 
-/* Values from one array to the next. */
-static int64_t array_room(const bench *b) { return nl_ceil_div(b->values, LINE) * LINE; }
-
 static nl_status take_memory(bench *b)
 {
     const int64_t n = array_room(b);
@@ -198,9 +197,9 @@ static nl_status open_bench(bench *b, const char *spec, nl_bench_shape shape)
     b->args = (nl_args){.n = shape.rows,
                         .phase = NL_TRAIN,
                         .update = true,
-                        .x = b->tensors,
-                        .dy = b->tensors + room,
-                        .y = b->tensors + 2 * room,
+                        .y = b->tensors,
+                        .x = b->tensors + room,
+                        .dy = b->tensors + 2 * room,
                         .dx = b->tensors + 3 * room};
     return NL_OK;
 }

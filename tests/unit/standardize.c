@@ -191,6 +191,40 @@ START_TEST(dead_rows_are_zeros_and_change_nothing)
 }
 END_TEST
 
+/* 1 / sqrt(var) is as exact for every exponent; what has no variance any more is told. */
+START_TEST(rows_of_any_scale_are_standardized)
+{
+    static nl_real plain[ROWS * LD];
+    const int exponents = sizeof(nl_real) == sizeof(double) ? 500 : 54;
+    const nl_rows in = {x, LD, ROWS, live, 1};
+    const nl_result to = {.y = y, .ld = LD, .act = NL_LINEAR};
+    nl_standard s = standard(0);
+    s.eps = 0;
+    fill(0.5);
+    memcpy(plain, x, sizeof x);
+    for (int w = 0; w < WIDTHS; w++)
+        for (int e = -exponents; e <= exponents; e += exponents / 6) {
+            const int64_t c = widths[w];
+            for (int64_t i = 0; i < ROWS * LD; i++)
+                x[i] = (nl_real)ldexp((double)plain[i], e);
+            nl_standard_kernel()->forward(in, &to, c, &s);
+            memcpy(x, plain, sizeof x);
+            for (int64_t row = 0; row < ROWS; row += 4) {
+                const row_truth t = truth_of(row, c, 0);
+                for (int64_t k = 0; k < c && c > 3 && live[row]; k++) {
+                    const double z = ((double)x[row * LD + k] - t.mean) / sqrt(t.var);
+                    is_near("y", row, k, (double)y[row * LD + k],
+                            (double)gamma_[k] * z + (double)beta[k], bound_of(1e-5));
+                }
+            }
+        }
+    for (int64_t i = 0; i < ROWS * LD; i += 2)
+        x[i] = (nl_real)ldexp(1, sizeof(nl_real) == sizeof(double) ? 600 : 80);
+    nl_standard_kernel()->forward(in, &to, MOST, &s);
+    ck_assert(isnan(var[0]) && isnan((double)y[0]));
+}
+END_TEST
+
 /* Bytes of a row do not depend on the rows beside it. */
 START_TEST(rows_do_not_know_their_neighbours)
 {
@@ -409,6 +443,7 @@ int main(void)
     tcase_add_test(t, dead_rows_are_zeros_and_change_nothing);
     tcase_add_test(t, rows_do_not_know_their_neighbours);
     tcase_add_test(t, bytes_do_not_depend_on_where_a_row_lies);
+    tcase_add_test(t, rows_of_any_scale_are_standardized);
     tcase_add_test(t, bytes_do_not_depend_on_the_habits_of_the_machine);
     tcase_add_test(t, a_machine_has_a_nearest_cache);
     tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept);
