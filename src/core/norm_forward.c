@@ -29,14 +29,34 @@ static void write_block_by_columns(int64_t b, void *arg)
 
 /* ---- by rows */
 
+static void standardize_rows(const nl_pass *p, int64_t from, int64_t count)
+{
+    const nl_result to = result_at(p, from);
+    const nl_standard s = nl_standard_at(p, from);
+    nl_standard_kernel()->forward(nl_rows_of(p, from, count), &to, p->c, &s);
+    nl_settle(p);
+}
+
 static void standardize_block(int64_t b, void *arg)
 {
+    const nl_range block = nl_rows_of_block(arg, b);
+    standardize_rows(arg, block.from, block.count);
+}
+
+static void standardize_all(int64_t b, void *arg)
+{
     const nl_pass *p = arg;
-    const nl_range block = nl_rows_of_block(p, b);
-    const nl_result to = result_at(p, block.from);
-    const nl_standard s = nl_standard_at(p, block.from);
-    nl_standard_kernel()->forward(nl_rows_of(p, block.from, block.count), &to, p->c, &s);
-    nl_settle(p);
+    (void)b;
+    standardize_rows(p, p->first, p->rows);
+}
+
+/* Bytes of a row do not depend on its block, and at the ends of each nothing goes beside. */
+static void standardize(nl_pass *p)
+{
+    if (nl_threads() == 1)
+        nl_for(1, 0, standardize_all, p);
+    else
+        nl_for_row_blocks(p, NL_FORWARD_ARRAYS, standardize_block);
 }
 
 static void write_tile_by_rows(const nl_pass *p, nl_tile *t)
@@ -215,7 +235,7 @@ static void run_call(nl_norm *m, const nl_args *a)
     case NL_BY_COLUMNS:
         nl_for_row_blocks_back(&p, NL_FORWARD_ARRAYS, write_block_by_columns);
         break;
-    case NL_STANDARDIZED_ROWS: nl_for_row_blocks(&p, NL_FORWARD_ARRAYS, standardize_block); break;
+    case NL_STANDARDIZED_ROWS: standardize(&p); break;
     case NL_BY_ROWS: nl_for_row_blocks(&p, NL_FORWARD_ARRAYS, write_block_by_rows); break;
     case NL_BY_PARTS: nl_for_row_blocks_back(&p, NL_FORWARD_ARRAYS, write_block_by_parts); break;
     }

@@ -36,16 +36,24 @@ static summed sum_next(const nl_row_write *b, int64_t row, int64_t c, const nl_s
     return next;
 }
 
-/* Coefficients of a row, in all lanes; its mean and variance are written. */
-NL_INLINE nl_row_standard find_coefficients(nl_row_write b, summed of, int64_t c, int about_zero,
+NL_INLINE nl_part_moments find_moments(nl_row_write b, summed of, int64_t c, int about_zero)
+{
+    return nl_moments_of_row(row_of(b, of.row), c, about_zero, of.sum, of.squares);
+}
+
+/* In all lanes; the row's mean and variance are written. */
+NL_INLINE nl_row_standard find_coefficients(nl_part_moments m, int64_t row, int64_t c,
                                             const nl_standard *s)
 {
-    const nl_real *x = row_of(b, of.row);
-    const nl_part_moments m = nl_moments_of_row(x, c, about_zero, of.sum, of.squares);
     const nl_row_standard z = nl_standard_of(m, c, s->eps);
-    s->mean[of.row] = (double)m.shift[0] + (double)m.off[0];
-    s->var[of.row] = (double)z.var[0];
+    s->mean[row] = (double)m.shift[0] + (double)m.off[0];
+    s->var[row] = (double)z.var[0];
     return z;
+}
+
+static nl_row_standard find_alone(const nl_row_write *b, summed of, int64_t c, const nl_standard *s)
+{
+    return find_coefficients(find_moments(*b, of, c, s->about_zero), of.row, c, s);
 }
 
 /* Row `row` is written from channel *k up to `end`, and as much of another one summed, from
@@ -71,8 +79,10 @@ NL_INLINE nl_row_standard write_row(nl_row_write b, write_kind is, nl_row_standa
     part_sums sums = sums_begun(x, c, is.about_zero, x[0]);
     int64_t k = whole.begin, i = 1;
     write_head(b, is, q, row, whole);
-    write_beside_sums(b, is, q, row, c / 2, &k, &sums, &i);
-    const nl_row_standard of_next = find_coefficients(b, next, c, is.about_zero, s);
+    write_beside_sums(b, is, q, row, c / 3, &k, &sums, &i);
+    const nl_part_moments m = find_moments(b, next, c, is.about_zero);
+    write_beside_sums(b, is, q, row, 2 * c / 3, &k, &sums, &i);
+    const nl_row_standard of_next = find_coefficients(m, next.row, c, s);
     write_beside_sums(b, is, q, row, whole.end, &k, &sums, &i);
     for (; k < whole.end; k += NL_LANES)
         write_step(b, is, q, row, 1, k, NULL);
@@ -95,7 +105,7 @@ NL_INLINE void write_rows(const nl_row_write *call, write_kind is, int64_t c, co
     if (next.row >= b.x.count)
         return;
     int64_t row = next.row;
-    nl_row_standard z = find_coefficients(b, next, c, is.about_zero, s), of_next;
+    nl_row_standard z = find_alone(&b, next, c, s), of_next;
     next = sum_next(&b, row + 1, c, s);
     while (next.row < b.x.count) {
         summed after = {.row = next_live(&b, next.row + 1, c, s)};
@@ -103,7 +113,7 @@ NL_INLINE void write_rows(const nl_row_write *call, write_kind is, int64_t c, co
             of_next = write_row(b, is, z, row, next, &after, c, s);
         } else {
             write_alone(b, z, row, c);
-            of_next = find_coefficients(b, next, c, is.about_zero, s);
+            of_next = find_alone(&b, next, c, s);
         }
         row = next.row, z = of_next, next = after;
     }
