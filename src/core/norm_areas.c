@@ -104,8 +104,6 @@ static void moments_of_columns(int64_t task, void *arg)
     const nl_pass *p = arg;
     const piece t = piece_of(p, task);
     double *mean = partial_of(p, t.chunk) + t.channel, *m2 = mean + p->c, count = 0;
-    memset(mean, 0, (size_t)t.channels * sizeof *mean);
-    memset(m2, 0, (size_t)t.channels * sizeof *m2);
     nl_column_kernel()->moments(t.x, t.channels, &count, mean, m2, scratch_of(p, task));
     if (t.channel == 0)
         p->counts[t.chunk] = count;

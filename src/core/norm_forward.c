@@ -206,7 +206,6 @@ void nl_norm_start_output(nl_norm *m, const nl_real *out, int64_t rows, int64_t 
     const int64_t c = m->g.c;
     double count = 0, *mean = nl_store_at(m->store, m->partials)->val, *var = mean + c;
     nl_hook_call(&p, m, &none);
-    memset(mean, 0, (size_t)(2 * c) * sizeof *mean);
     nl_column_kernel()->moments((nl_rows){out, ld, rows, NULL, 1}, c, &count, mean, var,
                                 nl_store_at(m->store, m->strips)->val);
     for (int64_t j = 0; j < c; j++)

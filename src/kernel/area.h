@@ -72,8 +72,8 @@ typedef struct nl_columns {
 } nl_columns;
 
 typedef struct nl_column_kernels {
-    /* Moments of each channel over the live rows: adds to (*count, mean[c], m2[c]), which start as
-     * zeros; m2 is the sum of squares about the mean. scratch: 2 c reals. */
+    /* Moments of each channel over the live rows: adds to (*count, mean[c], m2[c]), or writes them
+     * where *count is 0; m2 is the sum of squares about the mean. scratch: 2 c reals. */
     void (*moments)(nl_rows r, int64_t c, double *count, double *mean, double *m2,
                     nl_real *scratch);
     /* (count, mean, m2)[c] of `from` is merged into `to`. */

@@ -159,6 +159,19 @@ static void merge_shifted(int64_t c, double count, double *restrict mean, double
     }
 }
 
+/* The same where nothing has been counted. */
+static void set_shifted(int64_t c, double *restrict mean, double *restrict m2, double m,
+                        const nl_real *restrict shift, const nl_real *restrict s1,
+                        const nl_real *restrict s2)
+{
+    const double per_m = 1 / m;
+    for (int64_t k = 0; k < c; k++) {
+        const double off = (double)s1[k] * per_m, squares = (double)s2[k] - (double)s1[k] * off;
+        mean[k] = (double)shift[k] + off;
+        m2[k] = squares < 0 ? 0 : squares;
+    }
+}
+
 static void column_moments(nl_rows r, int64_t c, double *count, double *mean, double *m2,
                            nl_real *scratch)
 {
@@ -169,9 +182,16 @@ static void column_moments(nl_rows r, int64_t c, double *count, double *mean, do
         for (int64_t k = 0, strip; k < c; k += strip) {
             strip = strip_of(c - k);
             m = shifted_sums(nl_rows_from(run, 0, run.count, k), strip, run.x + k, s1, s2);
-            merge_shifted(strip, *count, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
+            if (*count == 0)
+                set_shifted(strip, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
+            else
+                merge_shifted(strip, *count, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
         }
         *count += (double)m;
+    }
+    if (*count == 0) {
+        memset(mean, 0, (size_t)c * sizeof *mean);
+        memset(m2, 0, (size_t)c * sizeof *m2);
     }
 }
 
