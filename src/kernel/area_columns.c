@@ -101,11 +101,19 @@ static int64_t wide_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real *s1
     return m;
 }
 
+/* Strips of long rows lie apart: the machine does not see that one row's follows another's. */
+static int64_t values_asked_ahead(nl_rows r, int64_t c)
+{
+    enum { ROWS_AHEAD = 2 };
+    return r.ld > c && nl_cpu_habits_now()->asks_ahead ? ROWS_AHEAD * r.ld : 0;
+}
+
 /* The same sums, kept in registers: `registers` is a constant where this is called. */
 NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real *shift,
                               nl_real *s1, nl_real *s2)
 {
     const nl_part last = last_of(c);
+    const int64_t ahead = values_asked_ahead(r, c);
     nl_vec from[NARROW_MOST], sum[NARROW_MOST], squares[NARROW_MOST];
     int64_t m = 0;
 #pragma GCC unroll 8
@@ -120,6 +128,8 @@ NL_INLINE int64_t narrow_sums(nl_rows r, int64_t c, int registers, const nl_real
         for (int w = 0; w < registers; w++) {
             const nl_real *x = r.x + i * r.ld + w * NL_LANES;
             const nl_vec d = nl_load(x, w == registers - 1 ? &last : NULL) - from[w];
+            if (registers == NARROW_MOST && ahead)
+                nl_vec_ask(x, ahead);
             sum[w] += d;
             squares[w] = nl_vec_fma(d, d, squares[w]);
         }
