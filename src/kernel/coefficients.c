@@ -38,7 +38,7 @@ static __m512d per_root_of(__m512d v)
 static void per_root(int64_t count, const double *var, double eps, double *r)
 {
     for (int64_t i = 0; i < count; i += 8) {
-        const __mmask8 have = count - i < 8 ? (__mmask8)((1U << (count - i)) - 1) : 0xff;
+        const __mmask8 have = (__mmask8)(count - i < 8 ? (1U << (count - i)) - 1 : 0xffU);
         const __m512d v = _mm512_maskz_loadu_pd(have, var + i);
         _mm512_mask_storeu_pd(r + i, have, per_root_of(_mm512_add_pd(v, _mm512_set1_pd(eps))));
     }
