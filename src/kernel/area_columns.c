@@ -154,31 +154,19 @@ static int64_t shifted_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real 
 }
 
 /* Chan's update: (count, mean, m2) takes in m values of sum shift m + s1 and squares s2 about
- * shift. */
-static void merge_shifted(int64_t c, double count, double *restrict mean, double *restrict m2,
-                          double m, const nl_real *restrict shift, const nl_real *restrict s1,
-                          const nl_real *restrict s2)
+ * shift, or is written where nothing was counted: `first` is a constant where this is called. */
+NL_INLINE void merge_shifted(int first, int64_t c, double count, double *restrict mean,
+                             double *restrict m2, double m, const nl_real *restrict shift,
+                             const nl_real *restrict s1, const nl_real *restrict s2)
 {
     const double per_m = 1 / m, share = m / (count + m), cross = count * share;
     for (int64_t k = 0; k < c; k++) {
         const double off = (double)s1[k] * per_m, here = (double)shift[k] + off;
-        const double squares = (double)s2[k] - (double)s1[k] * off;
-        const double delta = here - mean[k];
-        mean[k] += delta * share;
-        m2[k] += (squares < 0 ? 0 : squares) + delta * delta * cross;
-    }
-}
-
-/* The same where nothing has been counted. */
-static void set_shifted(int64_t c, double *restrict mean, double *restrict m2, double m,
-                        const nl_real *restrict shift, const nl_real *restrict s1,
-                        const nl_real *restrict s2)
-{
-    const double per_m = 1 / m;
-    for (int64_t k = 0; k < c; k++) {
-        const double off = (double)s1[k] * per_m, squares = (double)s2[k] - (double)s1[k] * off;
-        mean[k] = (double)shift[k] + off;
-        m2[k] = squares < 0 ? 0 : squares;
+        const double about_shift = (double)s2[k] - (double)s1[k] * off;
+        const double squares = about_shift < 0 ? 0 : about_shift;
+        const double delta = first ? 0 : here - mean[k];
+        mean[k] = first ? here : mean[k] + delta * share;
+        m2[k] = first ? squares : m2[k] + (squares + delta * delta * cross);
     }
 }
 
@@ -193,9 +181,9 @@ static void column_moments(nl_rows r, int64_t c, double *count, double *mean, do
             strip = strip_of(c - k);
             m = shifted_sums(nl_rows_from(run, 0, run.count, k), strip, run.x + k, s1, s2);
             if (*count == 0)
-                set_shifted(strip, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
+                merge_shifted(1, strip, 0, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
             else
-                merge_shifted(strip, *count, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
+                merge_shifted(0, strip, *count, mean + k, m2 + k, (double)m, run.x + k, s1, s2);
         }
         *count += (double)m;
     }
