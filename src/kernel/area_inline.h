@@ -71,6 +71,15 @@ static inline int nl_can_stream(const nl_real *y, int64_t ld, int64_t c)
     return c > NL_SHORT || nl_starts_on_registers(y, ld);
 }
 
+/* Does every second row begin in the middle of a line of the cache as wide as a register, and end
+ * with one? */
+static inline int nl_turns_mid_line(const nl_real *x, int64_t ld, int64_t c)
+{
+    enum { LINE = 64 };
+    return NL_VECTOR_BYTES == LINE && (uintptr_t)x % LINE == 0 && ld == c &&
+           c % NL_LANES == NL_LANES / 2;
+}
+
 static inline int nl_keeps(nl_arriving a)
 {
     return a.act != NL_LINEAR || (a.kept && a.kept != a.dy);

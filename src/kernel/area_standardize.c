@@ -129,15 +129,15 @@ NL_APART void recall_coefficients(int count, const double *mean, const double *v
     nl_vec_store(k->d, nl_vec_choose((-least < d) & (d < least), nl_vec_of(0), d));
 }
 
-/* dL/dmu = -r G, dL/dvar = -r^3 H / 2, H about the mean:
+/* dL/dmu = -r G, dL/dvar = -r^3 H / 2, H about the mean, of rows in lanes:
  * dx = a g + p (x - center) + q, p = 2 dL/dvar / c, q = dL/dmu / c + p (center - mu). */
-NL_INLINE void back_coefficients(nl_vec G, nl_vec H, int64_t c, int about_zero, int at,
-                                 coefficients *k)
+NL_INLINE void find_slopes(nl_vec G, nl_vec H, int64_t c, int about_zero, int at,
+                           const coefficients *k, nl_vec *p, nl_vec *q)
 {
     const nl_vec a = nl_vec_load(k->a + at), rounding = nl_vec_load(k->rounding + at);
-    const nl_vec a_c = a * (-1 / (nl_real)c), p = a * a * a_c * nl_vec_fma(rounding, G, H);
-    nl_vec_store(k->p + at, p);
-    nl_vec_store(k->q + at, about_zero ? nl_vec_of(0) : nl_vec_fma(p, rounding, a_c * G));
+    const nl_vec a_c = a * (-1 / (nl_real)c);
+    *p = a * a * a_c * nl_vec_fma(rounding, G, H);
+    *q = about_zero ? nl_vec_of(0) : nl_vec_fma(*p, rounding, a_c * G);
 }
 
 typedef struct back_call {
@@ -158,9 +158,11 @@ NL_INLINE void recall(const back_call *b, int64_t row)
 static void back_tile(const back_call *b, int64_t row, int count)
 {
     const int at = (int)(row % NL_LANES);
-    nl_vec G, H;
+    nl_vec G, H, p, q;
     nl_affine_lanes(&b->sums, row, at, count, b->c, &G, &H);
-    back_coefficients(G, H, b->c, b->s->about_zero, at, b->k);
+    find_slopes(G, H, b->c, b->s->about_zero, at, b->k, &p, &q);
+    nl_vec_store(b->k->p + at, p);
+    nl_vec_store(b->k->q + at, q);
     nl_back_rows(&b->write, row, count, at, b->c);
 }
 
@@ -175,28 +177,54 @@ static int is_usual(const back_call *b, int rows)
            !nl_keeps(g->g) && g->gamma && !g->about_zero == (g->dbeta != NULL);
 }
 
-NL_INLINE void back_usual(const back_call *call, int rows, int about_zero, int stream)
+NL_INLINE void back_usual(const back_call *call, int rows, int about_zero, int stream, int mid_line)
 {
     const back_call b = *call;
-    const affine_kind is = {NL_LINEAR, 0, about_zero, 0, 1, !about_zero};
+    const affine_kind is = {NL_LINEAR, 0, about_zero, 0, 1, !about_zero, mid_line};
     int64_t row = 0;
     for (; row + rows <= b.sums.x.count; row += rows) {
         const int at = (int)(row % NL_LANES);
-        nl_vec G[NL_ROWS_TOGETHER], H[NL_ROWS_TOGETHER];
+        nl_vec G[NL_ROWS_TOGETHER], H[NL_ROWS_TOGETHER], p, q;
         recall(&b, row);
         if (have_d(&b.sums, at, rows)) {
             back_tile(&b, row, rows);
             continue;
         }
         affine_long(&b.sums, is, row, at, rows, b.c, G, H);
-        back_coefficients(nl_sum_across(G, rows), nl_sum_across(H, rows), b.c, about_zero, at, b.k);
-        for (int r = 0; r < rows; r++)
-            back_together(b.write, row + r, at + r, 1, b.c, stream);
+        find_slopes(nl_sum_across(G, rows), nl_sum_across(H, rows), b.c, about_zero, at, b.k, &p,
+                    &q);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            const back_coefficients of = {{nl_vec_of(b.k->center[at + r])},
+                                          {nl_vec_of(b.k->a[at + r])},
+                                          {nl_vec_of(p[r])},
+                                          {nl_vec_of(q[r])}};
+            back_together(b.write, of, row + r, 1, b.c, stream);
+        }
     }
     if (row < b.sums.x.count) {
         recall(&b, row);
         back_tile(&b, row, (int)(b.sums.x.count - row));
     }
+}
+
+static void back_as_compiled(const back_call *b, int rows, int stream, int mid_line)
+{
+    const int zero = b->s->about_zero;
+#define COMPILED(rows_, zero_, stream_, mid_line_)                                    \
+    if (rows == rows_ && zero == zero_ && stream == stream_ && mid_line == mid_line_) \
+    back_usual(b, rows_, zero_, stream_, mid_line_)
+#define EACH_ZERO_AND_STREAM(rows, mid_line) \
+    COMPILED(rows, 0, 0, mid_line);          \
+    COMPILED(rows, 0, 1, mid_line);          \
+    COMPILED(rows, 1, 0, mid_line);          \
+    COMPILED(rows, 1, 1, mid_line)
+    EACH_ZERO_AND_STREAM(2, 0);
+    EACH_ZERO_AND_STREAM(2, 1);
+    EACH_ZERO_AND_STREAM(NL_ROWS_TOGETHER, 0);
+    EACH_ZERO_AND_STREAM(NL_ROWS_TOGETHER, 1);
+#undef EACH_ZERO_AND_STREAM
+#undef COMPILED
 }
 
 static void back(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int64_t c,
@@ -211,20 +239,9 @@ static void back(nl_rows x, const nl_arriving *g, nl_real *dx, int64_t lddx, int
         .c = c,
         .s = s,
         .k = &k};
-    const int past = stream && nl_can_stream(dx, lddx, c);
     if (is_usual(&b, most)) {
-#define COMPILED(rows, zero, past_)                             \
-    if (most == rows && s->about_zero == zero && past == past_) \
-    back_usual(&b, rows, zero, past_)
-        COMPILED(2, 0, 0);
-        COMPILED(2, 0, 1);
-        COMPILED(2, 1, 0);
-        COMPILED(2, 1, 1);
-        COMPILED(NL_ROWS_TOGETHER, 0, 0);
-        COMPILED(NL_ROWS_TOGETHER, 0, 1);
-        COMPILED(NL_ROWS_TOGETHER, 1, 0);
-        COMPILED(NL_ROWS_TOGETHER, 1, 1);
-#undef COMPILED
+        back_as_compiled(&b, most, stream && nl_can_stream(dx, lddx, c),
+                         nl_turns_mid_line(x.x, x.ld, c) && nl_turns_mid_line(g->dy, g->ld, c));
         return;
     }
     for (int64_t row = 0; row < x.count; row += most) {

@@ -119,26 +119,36 @@ static void chain(int64_t count, double per_m, const double *restrict dmean,
     }
 }
 
-/* As many doubles as there are reals in a register. */
-typedef double doubles __attribute__((vector_size(NL_LANES * sizeof(double))));
+/* A register of doubles, and as many reals. */
+enum { DOUBLES = NL_VECTOR_BYTES / (int)sizeof(double) };
+typedef double doubles __attribute__((vector_size(NL_VECTOR_BYTES)));
+typedef nl_real reals
+    __attribute__((vector_size(DOUBLES * sizeof(nl_real)), aligned(sizeof(nl_real)), may_alias));
+
+/* The compiler converts the two halves one after the other. */
+NL_INLINE doubles doubles_of(const nl_real *p)
+{
+#if defined(__AVX512F__) && !defined(NL_F64)
+    return (doubles)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+#else
+    return __builtin_convertvector(*(const reals *)p, doubles);
+#endif
+}
 
 static void add_parts(int64_t count, const nl_real *part, int64_t parts, int64_t stride,
                       nl_real *restrict to)
 {
     enum { AT_ONCE = 4 };
     int64_t from = 0;
-    for (; from + AT_ONCE * NL_LANES <= count; from += AT_ONCE * NL_LANES) {
+    for (; from + AT_ONCE * DOUBLES <= count; from += AT_ONCE * DOUBLES) {
         doubles sum[AT_ONCE] = {{0}};
         for (int64_t k = 0; k < parts; k++)
 #pragma GCC unroll 4
             for (int i = 0; i < AT_ONCE; i++)
-                sum[i] += __builtin_convertvector(
-                    nl_vec_load(part + k * stride + from + i * NL_LANES), doubles);
+                sum[i] += doubles_of(part + k * stride + from + i * DOUBLES);
 #pragma GCC unroll 4
-        for (int i = 0; i < AT_ONCE; i++) {
-            nl_real *at = to + from + i * NL_LANES;
-            nl_vec_store(at, nl_vec_load(at) + __builtin_convertvector(sum[i], nl_vec));
-        }
+        for (int i = 0; i < AT_ONCE; i++)
+            *(reals *)(to + from + i * DOUBLES) += __builtin_convertvector(sum[i], reals);
     }
     for (; from < count; from++) {
         double sum = 0;

@@ -35,8 +35,8 @@ NL_INLINE void affine_short(nl_affine_rows b, affine_kind is, int64_t row, int64
 }
 
 /* CALL(kind): with the usual parameters, gamma and beta or about zero gamma alone, a constant. */
-#define GAMMA_AND_BETA(act, keeps) CALL(((affine_kind){act, keeps, 0, 0, 1, 1}))
-#define GAMMA_ABOUT_ZERO(act, keeps) CALL(((affine_kind){act, keeps, 1, 0, 1, 0}))
+#define GAMMA_AND_BETA(act, keeps) CALL(((affine_kind){act, keeps, 0, 0, 1, 1, 0}))
+#define GAMMA_ABOUT_ZERO(act, keeps) CALL(((affine_kind){act, keeps, 1, 0, 1, 0, 0}))
 #define EACH_KIND(b, has_d)                                                       \
     if ((b)->gamma && (b)->dbeta && !(b)->about_zero && !has_d)                   \
         NL_EACH_ARRIVING((b)->g, GAMMA_AND_BETA)                                  \
@@ -44,7 +44,7 @@ NL_INLINE void affine_short(nl_affine_rows b, affine_kind is, int64_t row, int64
         NL_EACH_ARRIVING((b)->g, GAMMA_ABOUT_ZERO)                                \
     else                                                                          \
         CALL(((affine_kind){(b)->g.act, nl_keeps((b)->g), (b)->about_zero, has_d, \
-                            (b)->gamma != NULL, (b)->dbeta != NULL}));
+                            (b)->gamma != NULL, (b)->dbeta != NULL, 0}));
 
 NL_INLINE void affine_long_as(const nl_affine_rows *b, affine_kind is, int64_t row, int64_t at,
                               int rows, int64_t c, nl_vec *G, nl_vec *H)

@@ -74,9 +74,10 @@ NL_INLINE void back_run_as(nl_row_back b, int64_t row, int64_t at, int64_t run, 
     const int together = side_by_side(b.dx, b.lddx, b.x.ld);
     int64_t i = 0;
     for (; together && i + NL_ROWS_TOGETHER <= run; i += NL_ROWS_TOGETHER)
-        back_together(b, row + i, at + i, NL_ROWS_TOGETHER, c, stream);
+        back_together(b, back_coefficients_of(b, at + i, NL_ROWS_TOGETHER), row + i,
+                      NL_ROWS_TOGETHER, c, stream);
     for (; i < run; i++)
-        back_together(b, row + i, at + i, 1, c, stream);
+        back_together(b, back_coefficients_of(b, at + i, 1), row + i, 1, c, stream);
 }
 
 NL_APART void back_run(const nl_row_back *b, int64_t row, int64_t at, int64_t run, int64_t c,

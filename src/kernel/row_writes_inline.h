@@ -61,44 +61,61 @@ NL_INLINE int is_cheap(nl_act act) { return act == NL_LINEAR || act == NL_RELU; 
 
 /* ---- dx */
 
-NL_INLINE void back_step(nl_row_back b, nl_row_coefficients q, const nl_vec *p, int64_t row,
-                         int rows, int64_t k, const nl_part *t, int stream)
+/* Coefficients of the rows in hand. */
+typedef struct back_coefficients {
+    nl_vec center[NL_ROWS_TOGETHER], a[NL_ROWS_TOGETHER], p[NL_ROWS_TOGETHER], q[NL_ROWS_TOGETHER];
+} back_coefficients;
+
+NL_INLINE back_coefficients back_coefficients_of(nl_row_back b, int64_t at, int rows)
+{
+    back_coefficients of;
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        of.center[r] = nl_vec_of(b.center[at + r]);
+        of.a[r] = nl_vec_of(b.a[at + r]);
+        of.p[r] = nl_vec_of(b.p[at + r]);
+        of.q[r] = nl_vec_of(b.q[at + r]);
+    }
+    return of;
+}
+
+NL_INLINE void back_step(nl_row_back b, back_coefficients of, int64_t row, int rows, int64_t k,
+                         const nl_part *t, int stream)
 {
     const nl_vec gamma = b.gamma ? nl_load(b.gamma + k, t) : nl_vec_of(1);
     nl_vec dx[NL_ROWS_TOGETHER];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
         const nl_real *x = b.x.x + (row + r) * b.x.ld + k, *dy = b.g + (row + r) * b.ldg + k;
-        const nl_vec xc = nl_load(x, t) - q.center[r], g = gamma * nl_load(dy, t);
+        const nl_vec xc = nl_load(x, t) - of.center[r], g = gamma * nl_load(dy, t);
         if (stream && b.ahead > 0) {
             nl_vec_ask(x, b.ahead * b.x.ld);
             nl_vec_ask(dy, b.ahead * b.ldg);
         }
-        dx[r] = nl_vec_fma(q.a[r], g, nl_vec_fma(p[r], xc, q.d[r]));
+        dx[r] = nl_vec_fma(of.a[r], g, nl_vec_fma(of.p[r], xc, of.q[r]));
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-        nl_put(b.dx + (row + r) * b.lddx + k, dx[r], t, stream);
+    for (int r = 0; r < rows; r++) {
+        nl_real *to = b.dx + (row + r) * b.lddx + k;
+        if (!t && !stream)
+            nl_vec_ask_to_write(to);
+        nl_put(to, dx[r], t, stream);
+    }
 }
 
-NL_INLINE void back_together(nl_row_back b, int64_t row, int64_t at, int rows, int64_t c,
+NL_INLINE void back_together(nl_row_back b, back_coefficients of, int64_t row, int rows, int64_t c,
                              int stream)
 {
-    const nl_row_coefficients q = nl_coefficients_of(b.center, b.a, b.q, at, rows);
     const nl_span whole = nl_whole_registers(b.dx + row * b.lddx, c);
-    nl_vec p[NL_ROWS_TOGETHER];
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-        p[r] = nl_vec_of(b.p[at + r]);
     if (rows == 1 && whole.begin > 0) {
         const nl_part t = nl_part_of((int)whole.begin);
-        back_step(b, q, p, row, rows, 0, &t, 0);
+        back_step(b, of, row, rows, 0, &t, 0);
     }
     for (int64_t k = rows == 1 ? whole.begin : 0; k < whole.end; k += NL_LANES)
-        back_step(b, q, p, row, rows, k, NULL, stream);
+        back_step(b, of, row, rows, k, NULL, stream);
     if (whole.end < c) {
         const nl_part t = nl_rest(c - whole.end);
-        back_step(b, q, p, row, rows, whole.end, &t, 0);
+        back_step(b, of, row, rows, whole.end, &t, 0);
     }
 }
 

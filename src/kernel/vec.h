@@ -333,6 +333,17 @@ static inline nl_vec nl_vec_shuffle(nl_vec a, nl_vec b, nl_lanes at)
 #endif
 }
 
+/* The register at p, which begins in the middle of a line of the cache as wide as a register; *line
+ * is the line that p is in, and becomes the next. Read as it lies, it would take two reads, each of
+ * which may have to be waited for. */
+static inline nl_vec nl_line_of_middle(const nl_real *p) { return nl_vec_load(p - NL_LANES / 2); }
+static inline nl_vec nl_vec_load_across(const nl_real *p, nl_vec *line)
+{
+    const nl_vec first = *line;
+    *line = nl_vec_load(p + NL_LANES / 2);
+    return nl_vec_shuffle(first, *line, nl_lane_numbers() + NL_LANES / 2);
+}
+
 /* The lanes whose bit is set, side by side from the first lane on, then 0; and back: those lanes
  * take the values of v from the first on, the others are 0. */
 #ifdef __AVX512F__
@@ -417,9 +428,16 @@ NL_INLINE uint32_t nl_shorts_among(nl_shorts v, const nl_shorts *these, int coun
 }
 
 /* Asks for the line `ahead` values behind p, wherever that is. */
-static inline void nl_vec_ask(const nl_real *p, int64_t ahead)
+NL_INLINE void nl_vec_ask(const nl_real *p, int64_t ahead)
 {
     __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead * sizeof *p));
+}
+
+/* Asks for a line that will be written soon, some lines behind p. */
+NL_INLINE void nl_vec_ask_to_write(nl_real *p)
+{
+    enum { LINES_AHEAD = 8, LINE = 64 };
+    __builtin_prefetch((void *)((uintptr_t)p + LINES_AHEAD * LINE), 1);
 }
 
 /* Stores past the caches; p is aligned to a register. nl_vec_stream_end makes them visible. */
