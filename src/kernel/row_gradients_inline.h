@@ -70,6 +70,7 @@ NL_INLINE void affine_long(const nl_affine_rows *call, affine_kind is, int64_t r
             s.g_line[r] = nl_line_of_middle(b.g.dy + (row + r) * b.g.ld);
         }
     }
+#pragma GCC unroll 2
     for (int64_t k = 0; k < end; k += NL_LANES)
         affine_columns(b, q, is, row, rows, k, &s, NULL);
     if (end < c) {
