@@ -350,7 +350,6 @@ static void try_habits(placed at, int64_t ld, int64_t c, way as)
     nl_cpu_habits_set(NULL);
 }
 
-/* Past the cache or not, side by side, as rows LD apart can be, or one by one, in any tiles. */
 /* Rows that loops treat as special, among others. */
 static void place_far_rows_and_outliers(void)
 {
@@ -362,6 +361,7 @@ static void place_far_rows_and_outliers(void)
     }
 }
 
+/* Past the cache or not, side by side, as rows LD apart can be, or one by one, in any tiles. */
 START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
 {
     const placed on_lines = {room[0], room[1], room[2], room[3]};
@@ -377,6 +377,8 @@ START_TEST(bytes_do_not_depend_on_the_habits_of_the_machine)
                 try_habits(place(SHIFTS / 2), MOST, widths[w], ways[i]);
                 place(0);
                 try_habits(on_lines, LD, widths[w], ways[i]);
+                place(0);
+                try_habits(on_lines, widths[w], widths[w], ways[i]); /* every second mid-line */
             }
         }
 }
