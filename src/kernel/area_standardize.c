@@ -221,8 +221,10 @@ static void back_as_compiled(const back_call *b, int rows, int stream, int mid_l
     COMPILED(rows, 1, 1, mid_line)
     EACH_ZERO_AND_STREAM(2, 0);
     EACH_ZERO_AND_STREAM(2, 1);
-    EACH_ZERO_AND_STREAM(NL_ROWS_TOGETHER, 0);
-    EACH_ZERO_AND_STREAM(NL_ROWS_TOGETHER, 1);
+    if ((int)NL_LANES >= (int)NL_ROWS_TOGETHER) { /* a tile's slopes are lanes of a register */
+        EACH_ZERO_AND_STREAM(NL_ROWS_TOGETHER, 0);
+        EACH_ZERO_AND_STREAM(NL_ROWS_TOGETHER, 1);
+    }
 #undef EACH_ZERO_AND_STREAM
 #undef COMPILED
 }

@@ -427,7 +427,8 @@ NL_INLINE uint32_t nl_shorts_among(nl_shorts v, const nl_shorts *these, int coun
 #endif
 }
 
-/* Asks for the line `ahead` values behind p, wherever that is. */
+/* Asks for the line `ahead` values behind p, wherever that is. A function that only asks has no
+ * effects the compiler knows of: a call that is not inlined at once would be left out. */
 NL_INLINE void nl_vec_ask(const nl_real *p, int64_t ahead)
 {
     __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead * sizeof *p));
