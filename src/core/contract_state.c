@@ -115,24 +115,26 @@ static double state_at(nl_rig *r, int k, nl_purpose purpose, int64_t i)
     return NAN;
 }
 
-static void compare(nl_contract *c, nl_rig *r, int k, int64_t i, const followed *f)
+/* Counts are one for the `width` statistics of the same positions. */
+static void compare(nl_contract *c, nl_rig *r, int k, int64_t i, int64_t width, const followed *f)
 {
     const double bound = 16 * nl_rounding();
     const struct {
         nl_purpose purpose;
+        int64_t at;
         const char *name;
         double expected;
-    } rows[] = {{NL_RUN_MEAN, "running mean", f->run_mean},
-                {NL_RUN_SPREAD, "running spread", f->run_spread},
-                {NL_CUM_MEAN, "sum of means", f->cum_mean},
-                {NL_CUM_SPREAD, "sum of spreads", f->cum_spread},
-                {NL_CUM_COUNT, "terms of the sums", (double)f->cum_count},
-                {NL_EPOCH_MEAN, "epoch's sum of means", f->epoch_mean},
-                {NL_EPOCH_SPREAD, "epoch's sum of spreads", f->epoch_spread},
-                {NL_EPOCH_COUNT, "terms of the epoch's sums", (double)f->epoch_count}};
+    } rows[] = {{NL_RUN_MEAN, i, "running mean", f->run_mean},
+                {NL_RUN_SPREAD, i, "running spread", f->run_spread},
+                {NL_CUM_MEAN, i, "sum of means", f->cum_mean},
+                {NL_CUM_SPREAD, i, "sum of spreads", f->cum_spread},
+                {NL_CUM_COUNT, i / width, "terms of the sums", (double)f->cum_count},
+                {NL_EPOCH_MEAN, i, "epoch's sum of means", f->epoch_mean},
+                {NL_EPOCH_SPREAD, i, "epoch's sum of spreads", f->epoch_spread},
+                {NL_EPOCH_COUNT, i / width, "terms of the epoch's sums", (double)f->epoch_count}};
     for (size_t p = 0; p < sizeof rows / sizeof *rows; p++)
-        nl_contract_near(c, rows[p].name, state_at(r, k, rows[p].purpose, i), rows[p].expected,
-                         bound * (1 + fabs(rows[p].expected)));
+        nl_contract_near(c, rows[p].name, state_at(r, k, rows[p].purpose, rows[p].at),
+                         rows[p].expected, bound * (1 + fabs(rows[p].expected)));
 }
 
 static nl_mask mask_of_step(const nl_rig *r, int step)
@@ -175,7 +177,7 @@ static nl_status follow_area(nl_contract *c, const nl_rig *like, int k, const nl
     nl_contract_at(c, "area %d, n %lld, s %lld, c %lld, %d steps", k, (long long)r.g.n,
                    (long long)r.g.s, (long long)r.g.c, STEPS);
     for (int64_t i = 0; i < count; i++)
-        compare(c, &r, k, i, &f[i]);
+        compare(c, &r, k, i, width, &f[i]);
     nl_rig_close(&r);
     return NL_OK;
 }

@@ -75,23 +75,26 @@ static const nl_item *state_of(nl_rig *r, int k, nl_purpose purpose)
     return NULL;
 }
 
-static double average(nl_rig *r, int k, nl_purpose sum, nl_purpose count, int64_t i, double empty)
+/* Counts are one for the statistics of the same positions. */
+static double average(nl_rig *r, int k, nl_purpose sum, nl_purpose count, int64_t i, int64_t width,
+                      double empty)
 {
-    const int64_t m = ((const int64_t *)state_of(r, k, count)->val)[i];
+    const int64_t m = ((const int64_t *)state_of(r, k, count)->val)[i / width];
     return m ? ((const double *)state_of(r, k, sum)->val)[i] / (double)m : empty;
 }
 
 /* The population's mean and spread of statistic i of the state, step 0. */
-static void population(nl_rig *r, int k, nl_source s, int64_t i, double *mean, double *spread)
+static void population(nl_rig *r, int k, nl_source s, int64_t i, int64_t width, double *mean,
+                       double *spread)
 {
     switch (s) {
     case NL_FROM_CUMULATIVE:
-        *mean = average(r, k, NL_CUM_MEAN, NL_CUM_COUNT, i, 0);
-        *spread = average(r, k, NL_CUM_SPREAD, NL_CUM_COUNT, i, 1);
+        *mean = average(r, k, NL_CUM_MEAN, NL_CUM_COUNT, i, width, 0);
+        *spread = average(r, k, NL_CUM_SPREAD, NL_CUM_COUNT, i, width, 1);
         return;
     case NL_FROM_EPOCH:
-        *mean = average(r, k, NL_EPOCH_MEAN, NL_EPOCH_COUNT, i, 0);
-        *spread = average(r, k, NL_EPOCH_SPREAD, NL_EPOCH_COUNT, i, 1);
+        *mean = average(r, k, NL_EPOCH_MEAN, NL_EPOCH_COUNT, i, width, 0);
+        *spread = average(r, k, NL_EPOCH_SPREAD, NL_EPOCH_COUNT, i, width, 1);
         return;
     default:
         *mean = (double)((const nl_real *)state_of(r, k, NL_RUN_MEAN)->val)[i];
@@ -105,8 +108,8 @@ static void plain_sources(plain *q, nl_rig *r, int k, const nl_policy *p)
         double mean, var, of_mean, of_var;
         const nl_source s[2] = {p->mean[k], p->var[k]};
         const int64_t at = s[0] >= NL_FROM_EXAMPLE ? i % r->g.c : i;
-        population(r, k, s[0], at, &mean, &of_mean);
-        population(r, k, s[1], at, &of_var, &var);
+        population(r, k, s[0], at, q->width, &mean, &of_mean);
+        population(r, k, s[1], at, q->width, &of_var, &var);
         if (q->is.keeps_std)
             var = var * var - q->is.std_eps;
         if (s[0] == NL_FROM_MIXTURE) {

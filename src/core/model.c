@@ -307,7 +307,8 @@ static int64_t extent(const nl_layer *l, int id, int dim)
     case NL_IN: return l->in.c;
     case NL_USER: return l->ops->extent(l, id, dim);
     case NL_1:
-    case NL_AREA: break;
+    case NL_AREA:
+    case NL_SEGMENTS: break;
     }
     return 1;
 }

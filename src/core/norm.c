@@ -185,6 +185,13 @@ nl_status nl_norm_canonical(const char *spec, nl_text *out)
 
 static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* State is for the batches of training, whatever a call may have. */
+static nl_plan plan_for(const nl_norm *m, const nl_variable *d)
+{
+    const nl_norm_area *area = &m->area[d->area];
+    return d->role == NL_STATE ? nl_plan_of(&area->is, &m->g, m->g.batch) : area->capacity;
+}
+
 static int64_t extent(const nl_norm *m, const nl_variable *d, int id, int dim)
 {
     switch (d->dim[dim]) {
@@ -193,10 +200,8 @@ static int64_t extent(const nl_norm *m, const nl_variable *d, int id, int dim)
     case NL_S: return m->g.s;
     case NL_C: return m->g.c;
     case NL_IN: return m->g.n;
-    case NL_AREA:
-        if (d->role == NL_STATE)
-            return nl_plan_of(&m->area[d->area].is, &m->g, m->g.batch).statistics;
-        return m->area[d->area].capacity.statistics;
+    case NL_AREA: return plan_for(m, d).statistics;
+    case NL_SEGMENTS: return plan_for(m, d).segments;
     case NL_USER: return m->ops->extent(m->self, &m->g, id, dim);
     }
     return 1;
@@ -273,14 +278,15 @@ static nl_status add_area_memory(nl_norm *m, int k)
     int64_t statistics = area->capacity.statistics;
     if (area->by_example)
         statistics = at_least(statistics, example_plan(m, k).statistics);
-    for (int i = 0; i < NL_SAVED_ARRAYS - 2; i++)
-        NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[i]));
-    area->saved[NL_SAVED_ARRAYS - 2] = area->saved[NL_SAVED_ARRAYS - 1] = -1;
-    if (area->is.population)
-        NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[NL_SAVED_ARRAYS - 2]));
+    const bool kept[NL_SAVED_ARRAYS] = {
+        true, true, true, !area->is.standardizes, area->is.population, !area->capacity.fused};
+    for (int i = 0; i < NL_SAVED_ARRAYS; i++) {
+        area->saved[i] = -1;
+        if (kept[i])
+            NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[i]));
+    }
     area->scratch = area->reals = -1;
     if (!area->capacity.fused) {
-        NL_TRY(add(m, &saved_row, 1, statistics, m->g.steps, &area->saved[NL_SAVED_ARRAYS - 1]));
         NL_TRY(add(m, &doubles_row, NL_SCRATCH_ARRAYS, statistics, 1, &area->scratch));
         NL_TRY(add(m, &reals_row, NL_REAL_ARRAYS, statistics, 1, &area->reals));
     }

@@ -32,7 +32,7 @@
 #include "core/store.h"
 #include "kernel/act.h"
 
-enum { NL_NORM_ABI = 3, NL_AREAS_MAX = 3, NL_NORM_VARS_MAX = 40 };
+enum { NL_NORM_ABI = 4, NL_AREAS_MAX = 3, NL_NORM_VARS_MAX = 40 };
 
 typedef struct nl_geom {
     int64_t n;       /* the most examples of one call */
@@ -88,7 +88,7 @@ typedef struct nl_area {
  * s or 1, c, groups or 1), row-major. */
 typedef struct nl_stats {
     const double *mean, *var; /* from the call's source */
-    double *a, *d;            /* forward writes them; backward may read them */
+    double *a, *d;            /* forward writes them; backward may read them; d NULL: 0 */
     const double *G, *H;      /* backward: sum of g, sum of g (x - mean) */
     double *dmean, *dvar;     /* backward writes them: dL/dmean, dL/dvar */
     const double *count;      /* live values m; one for all when counts_differ is false */
@@ -255,6 +255,8 @@ typedef struct nl_norm_ops {
             NL_BETA, 0,        "shift per channel"}
 #define NL_STATE_ROW(id, name, type, init, flags, purpose, k, doc) \
     [id] = {name, NL_STATE, type, {NL_1, NL_AREA}, init, flags, NULL, purpose, k, doc}
+#define NL_COUNT_ROW(id, name, steps, purpose, k, doc) \
+    [id] = {name, NL_STATE, NL_TYPE_INT64, {NL_1, NL_SEGMENTS}, 0.0, steps, NULL, purpose, k, doc}
 
 /* Population statistics of area k in rows id .. id + NL_POPULATION_ROWS - 1. steps is NL_PER_STEP
  * or 0; names are run_mean, run_var, cum_mean, ... behind the prefix. Sums are divided by their
@@ -269,13 +271,12 @@ enum { NL_POPULATION_ROWS = 8 };
                      "sum of the batch mean over all steps"),                                      \
         NL_STATE_ROW((id) + 3, prefix "cum_" spread, NL_TYPE_DOUBLE, 0.0, steps, NL_CUM_SPREAD, k, \
                      "sum of the batch " spread " over all steps"),                                \
-        NL_STATE_ROW((id) + 4, prefix "cum_count", NL_TYPE_INT64, 0.0, steps, NL_CUM_COUNT, k,     \
-                     "terms in those sums"),                                                       \
+        NL_COUNT_ROW((id) + 4, prefix "cum_count", steps, NL_CUM_COUNT, k, "terms in those sums"), \
         NL_STATE_ROW((id) + 5, prefix "epoch_mean", NL_TYPE_DOUBLE, 0.0, steps, NL_EPOCH_MEAN, k,  \
                      "sum of the batch mean over the epoch's steps"),                              \
         NL_STATE_ROW((id) + 6, prefix "epoch_" spread, NL_TYPE_DOUBLE, 0.0, steps,                 \
                      NL_EPOCH_SPREAD, k, "sum of the batch " spread " over the epoch's steps"),    \
-        NL_STATE_ROW((id) + 7, prefix "epoch_count", NL_TYPE_INT64, 0.0, steps, NL_EPOCH_COUNT, k, \
+        NL_COUNT_ROW((id) + 7, prefix "epoch_count", steps, NL_EPOCH_COUNT, k,                     \
                      "terms in those sums")
 
 /* Row of a method's options: what it does with the steps of a cell. With time=pooled the core takes

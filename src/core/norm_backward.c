@@ -21,8 +21,8 @@ static void affine_gradients_by_columns(nl_pass *p)
     memset(to_gamma, 0, (size_t)(2 * p->c) * sizeof *to_gamma);
     for (int64_t at = 0; at < st->statistics; at += p->c) {
         if (nl_count(st, at) > 0) /* without values and with eps = 0 a is infinite */
-            kernel->affine_sums(p->c, st->a + at, st->d + at, mem->G + at, mem->H + at, to_gamma,
-                                to_beta);
+            kernel->affine_sums(p->c, st->a + at, nl_from(st->d, at), mem->G + at, mem->H + at,
+                                to_gamma, to_beta);
         if (p->gamma)
             kernel->scale(p->c, p->gamma, mem->G + at, mem->H + at);
     }

@@ -20,8 +20,8 @@ typedef struct nl_plan {
 
 /* Pointers of one area, this call's time step. Doubles unless said. */
 typedef struct nl_area_memory {
-    double *mean, *var, *a, *d;   /* saved for backward; (statistics) */
-    double *own;                  /* saved batch mean where a population may replace it, or mean */
+    double *mean, *var, *a, *d;   /* saved for backward; (statistics); d NULL where it is 0 */
+    double *own;                  /* the batch's mean: mean, or saved apart where that is not it */
     double *count;                /* saved live values, per statistic where masks can differ;
                                    * not for fused areas */
     double *G, *H, *dmean, *dvar; /* scratch; not for fused areas */
@@ -80,6 +80,9 @@ static inline int64_t nl_segment_of(const nl_plan *p, int64_t row)
 {
     return p->interleaved ? row % p->segments : row / p->rows;
 }
+
+/* From statistic i on, of an array that need not be there. */
+static inline double *nl_from(double *of, int64_t i) { return of ? of + i : NULL; }
 
 /* Whether a call is one piece of several. */
 static inline bool nl_is_piece(const nl_args *a) { return a->pieces > 1; }

@@ -1,7 +1,6 @@
 /* norm_population.c: where the statistics of a call come from, and how a batch's statistics enter
  * the population's. */
 #include <math.h>
-#include <string.h>
 
 #include "core/norm_plan.h"
 #include "kernel/coefficients.h"
@@ -29,7 +28,8 @@ static double population(const nl_pass *p, int k, nl_source source, bool spread,
                                   epoch ? (spread ? NL_EPOCH_SPREAD : NL_EPOCH_MEAN)
                                         : (spread ? NL_CUM_SPREAD : NL_CUM_MEAN));
         const int64_t *count = state(p, k, epoch ? NL_EPOCH_COUNT : NL_CUM_COUNT);
-        v = count[i] ? sum[i] / (double)count[i] : spread ? 1 : 0;
+        const int64_t terms = count[i / p->plan[k].width];
+        v = terms ? sum[i] / (double)terms : spread ? 1 : 0;
     } else {
         const nl_real *run = state(p, k, spread ? NL_RUN_SPREAD : NL_RUN_MEAN);
         v = (double)run[i];
@@ -54,8 +54,7 @@ void nl_take_sources(const nl_pass *p, int k, const nl_stats *st, const double *
         }
         return;
     }
-    if (from_mean == NL_FROM_BATCH)
-        memcpy(mean, own, (size_t)st->statistics * sizeof *mean);
+    /* own is mean where that comes from the batch */
     for (int64_t i = 0; from_mean != NL_FROM_BATCH && i < st->statistics; i++)
         mean[i] = population(p, k, from_mean, false, st->first + i);
     for (int64_t i = 0; from_var != NL_FROM_BATCH && i < st->statistics; i++)
@@ -81,23 +80,31 @@ static nl_averages averages_at(const nl_pass *p, int k, int64_t i, double m)
                          .cum_spread = (double *)state(p, k, NL_CUM_SPREAD) + i,
                          .epoch_mean = (double *)state(p, k, NL_EPOCH_MEAN) + i,
                          .epoch_spread = (double *)state(p, k, NL_EPOCH_SPREAD) + i,
-                         .cum_count = (int64_t *)state(p, k, NL_CUM_COUNT) + i,
-                         .epoch_count = (int64_t *)state(p, k, NL_EPOCH_COUNT) + i,
                          .momentum = a->momentum,
                          .factor = a->unbiased ? m_in_factor / (m_in_factor - 1) : 1,
                          .keeps_std = a->keeps_std,
                          .std_eps = a->std_eps};
 }
 
+static void count_terms(const nl_pass *p, int k, int64_t segment, int64_t segments)
+{
+    int64_t *cum = state(p, k, NL_CUM_COUNT), *epoch = state(p, k, NL_EPOCH_COUNT);
+    for (int64_t o = segment; o < segment + segments; o++)
+        cum[o]++, epoch[o]++;
+}
+
+/* The statistics of a segment have the same live values. */
 void nl_update_population(nl_pass *p, int k, int64_t count)
 {
     const nl_area *a = &p->m->area[k].is;
+    const int64_t width = p->plan[k].width;
     const bool alike = !p->call.stats[k].counts_differ && !(p->plan[k].fused && p->args->live);
-    for (int64_t i = 0, run = alike ? count : 1; i < count; i += run) {
+    for (int64_t i = 0, run = alike ? count : width; i < count; i += run) {
         const double m = live_values(p, k, i);
         if (m == 0 || (a->unbiased && a->assumed_m <= 0 && m < 2))
             continue; /* nothing is known of the spread: the state stays */
         const nl_averages to = averages_at(p, k, i, m);
         nl_coefficient_kernel()->average(run, p->mem[k].own + i, p->mem[k].var + i, &to);
+        count_terms(p, k, i / width, run / width);
     }
 }

@@ -110,7 +110,6 @@ void nl_tile_open(const nl_pass *p, int64_t block, nl_tile *t)
         t->center[k] = at, t->a[k] = at + scalars, t->d[k] = at + 2 * scalars;
         t->p[k] = at + 3 * scalars, t->q[k] = at + 4 * scalars;
     }
-    t->call = p->call;
 }
 
 void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
@@ -119,6 +118,7 @@ void nl_each_tile(const nl_pass *p, int64_t b, int64_t arrays, nl_tile *t,
     const int64_t most = nl_tile_rows(p->c, p->stream ? 2 : arrays);
     const nl_range block = nl_rows_of_block(p, b);
     const int64_t to = block.from + block.count;
+    t->call = p->call;
     for (t->from = block.from; t->from < to; t->from += t->rows) {
         t->rows = to - t->from < most ? to - t->from : most;
         body(p, t);
@@ -134,7 +134,7 @@ nl_stats *nl_fused_stats(const nl_pass *p, nl_tile *t, int k)
     nl_stats *st = &t->call.stats[k];
     const nl_area_memory *mem = &p->mem[k];
     st->mean = mem->mean + first, st->var = mem->var + first;
-    st->a = mem->a + first, st->d = mem->d + first;
+    st->a = mem->a + first, st->d = nl_from(mem->d, first);
     st->G = t->G, st->H = t->H, st->dmean = t->dmean, st->dvar = t->dvar;
     st->first = first;
     st->statistics = t->rows * w;
@@ -175,7 +175,7 @@ void nl_column_coefficients(const nl_pass *p, int k, bool fold_affine)
     const nl_stats *st = &p->call.stats[k];
     for (int64_t at = 0; at < st->statistics; at += p->c)
         nl_coefficient_kernel()->in_storage(
-            p->c, st->mean + at, st->a + at, st->d + at, fold_affine ? p->gamma : NULL,
+            p->c, st->mean + at, st->a + at, nl_from(st->d, at), fold_affine ? p->gamma : NULL,
             fold_affine ? p->beta : NULL, mem->center + at, mem->ra + at, mem->rd + at);
 }
 
@@ -197,8 +197,9 @@ void nl_row_coefficients(const nl_pass *p, nl_tile *t, int k)
     const int64_t rows = rows_at_once(plan, t), w = plan->width;
     for (int64_t r = 0; r < t->rows; r += rows) {
         const int64_t i = first_statistic(plan, t, r), at = r * w;
-        nl_coefficient_kernel()->in_storage(rows * w, mem->mean + i, mem->a + i, mem->d + i, NULL,
-                                            NULL, t->center[k] + at, t->a[k] + at, t->d[k] + at);
+        nl_coefficient_kernel()->in_storage(rows * w, mem->mean + i, mem->a + i, nl_from(mem->d, i),
+                                            NULL, NULL, t->center[k] + at, t->a[k] + at,
+                                            t->d[k] + at);
     }
 }
 

@@ -177,6 +177,19 @@ static int is_usual(const back_call *b, int rows)
            !nl_keeps(g->g) && g->gamma && !g->about_zero == (g->dbeta != NULL);
 }
 
+/* What the next tile reads first, while the slopes of this one are waited for. */
+NL_INLINE void ask_for_rows(const nl_affine_rows *b, int64_t row, int rows)
+{
+    enum { LINES = 6, LINE = 16 };
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int k = 0; k < LINES * LINE; k += LINE) {
+            nl_vec_ask(b->x.x, (row + r) * b->x.ld + k);
+            nl_vec_ask(b->g.dy, (row + r) * b->g.ld + k);
+        }
+}
+
 NL_INLINE void back_usual(const back_call *call, int rows, int about_zero, int stream, int mid_line)
 {
     const back_call b = *call;
@@ -191,6 +204,7 @@ NL_INLINE void back_usual(const back_call *call, int rows, int about_zero, int s
             continue;
         }
         affine_long(&b.sums, is, row, at, rows, b.c, G, H);
+        ask_for_rows(&b.sums, row + rows, rows);
         find_slopes(nl_sum_across(G, rows), nl_sum_across(H, rows), b.c, about_zero, at, b.k, &p,
                     &q);
 #pragma GCC unroll 4

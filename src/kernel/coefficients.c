@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/cut.h"
 #include "kernel/vec.h"
 
 static double nan_if_infinite(double v) { return v + (v - v); }
@@ -55,7 +56,8 @@ static void standardize(int64_t count, const double *restrict var, double eps, d
                         double *restrict d)
 {
     per_root(count, var, eps, a);
-    memset(d, 0, (size_t)count * sizeof *d);
+    if (d)
+        memset(d, 0, (size_t)count * sizeof *d);
 }
 
 static void standardize_back(int64_t count, const double *restrict a, const double *restrict G,
@@ -75,10 +77,11 @@ static void in_storage(int64_t count, const double *restrict mean, const double 
 {
     for (int64_t i = 0; i < count; i++) {
         const double scale = gamma ? (double)gamma[i] : 1, shift = beta ? (double)beta[i] : 0;
+        const double off = d ? d[i] : 0;
         const nl_real mu = (nl_real)mean[i];
         center[i] = mu;
         ra[i] = (nl_real)(scale * a[i]);
-        rd[i] = (nl_real)(scale * (d[i] + a[i] * ((double)mu - mean[i])) + shift);
+        rd[i] = (nl_real)(scale * (off + a[i] * ((double)mu - mean[i])) + shift);
     }
 }
 
@@ -94,7 +97,7 @@ static void affine_sums(int64_t count, const double *restrict a, const double *r
                         double *restrict to_gamma, double *restrict to_beta)
 {
     for (int64_t i = 0; i < count; i++) {
-        to_gamma[i] += a[i] * H[i] + d[i] * G[i];
+        to_gamma[i] += a[i] * H[i] + (d ? d[i] * G[i] : 0);
         to_beta[i] += G[i];
     }
 }
@@ -119,42 +122,34 @@ static void chain(int64_t count, double per_m, const double *restrict dmean,
     }
 }
 
-/* A register of doubles, and as many reals. */
-enum { DOUBLES = NL_VECTOR_BYTES / (int)sizeof(double) };
-typedef double doubles __attribute__((vector_size(NL_VECTOR_BYTES)));
-typedef nl_real reals
-    __attribute__((vector_size(DOUBLES * sizeof(nl_real)), aligned(sizeof(nl_real)), may_alias));
-
-/* The compiler converts the two halves one after the other. */
-NL_INLINE doubles doubles_of(const nl_real *p)
+NL_INLINE nl_real sum_of_four(const nl_real *part, int64_t stride)
 {
-#if defined(__AVX512F__) && !defined(NL_F64)
-    return (doubles)_mm512_cvtps_pd(_mm256_loadu_ps(p));
-#else
-    return __builtin_convertvector(*(const reals *)p, doubles);
-#endif
+    return (part[0] + part[stride]) + (part[2 * stride] + part[3 * stride]);
 }
 
-static void add_parts(int64_t count, const nl_real *part, int64_t parts, int64_t stride,
+/* Four at a time in the storage type, since converting takes longer than adding; fours in
+ * double. */
+static void add_parts(int64_t count, const nl_real *restrict part, int64_t parts, int64_t stride,
                       nl_real *restrict to)
 {
-    enum { AT_ONCE = 4 };
-    int64_t from = 0;
-    for (; from + AT_ONCE * DOUBLES <= count; from += AT_ONCE * DOUBLES) {
-        doubles sum[AT_ONCE] = {{0}};
-        for (int64_t k = 0; k < parts; k++)
-#pragma GCC unroll 4
-            for (int i = 0; i < AT_ONCE; i++)
-                sum[i] += doubles_of(part + k * stride + from + i * DOUBLES);
-#pragma GCC unroll 4
-        for (int i = 0; i < AT_ONCE; i++)
-            *(reals *)(to + from + i * DOUBLES) += __builtin_convertvector(sum[i], reals);
+    enum { AT_ONCE = 512 };
+    if (parts == 4) { /* sums are the same, there and back */
+        for (int64_t i = 0; i < count; i++)
+            to[i] += sum_of_four(part + i, stride);
+        return;
     }
-    for (; from < count; from++) {
-        double sum = 0;
-        for (int64_t k = 0; k < parts; k++)
-            sum += (double)part[k * stride + from];
-        to[from] += (nl_real)sum;
+    for (int64_t from = 0; from < count; from += AT_ONCE) {
+        const int64_t some = nl_least(count - from, AT_ONCE);
+        double sum[AT_ONCE] = {0};
+        int64_t k = 0;
+        for (; k + 4 <= parts; k += 4)
+            for (int64_t i = 0; i < some; i++)
+                sum[i] += (double)sum_of_four(part + k * stride + from + i, stride);
+        for (; k < parts; k++)
+            for (int64_t i = 0; i < some; i++)
+                sum[i] += (double)part[k * stride + from + i];
+        for (int64_t i = 0; i < some; i++)
+            to[from + i] += (nl_real)sum[i];
     }
 }
 
@@ -175,7 +170,7 @@ static void average_runs(int64_t count, const double *restrict mean, const doubl
 
 static void add_to_sums(int64_t count, const double *restrict mean, const double *restrict var,
                         const nl_averages *to, double *restrict sum_mean,
-                        double *restrict sum_spread, int64_t *restrict terms)
+                        double *restrict sum_spread)
 {
     const double factor = to->factor, eps = to->std_eps;
     const bool keeps_std = to->keeps_std;
@@ -183,15 +178,14 @@ static void add_to_sums(int64_t count, const double *restrict mean, const double
         const double variance = factor * var[i];
         sum_mean[i] += mean[i];
         sum_spread[i] += keeps_std ? sqrt(variance + eps) : variance;
-        terms[i]++;
     }
 }
 
 static void average(int64_t count, const double *mean, const double *var, const nl_averages *to)
 {
     average_runs(count, mean, var, to);
-    add_to_sums(count, mean, var, to, to->cum_mean, to->cum_spread, to->cum_count);
-    add_to_sums(count, mean, var, to, to->epoch_mean, to->epoch_spread, to->epoch_count);
+    add_to_sums(count, mean, var, to, to->cum_mean, to->cum_spread);
+    add_to_sums(count, mean, var, to, to->epoch_mean, to->epoch_spread);
 }
 
 const nl_coefficient_kernels NL_VARIANT(nl_coefficient_kernel) = {

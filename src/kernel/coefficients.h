@@ -1,6 +1,6 @@
 /* coefficients.h: what happens to statistics between the passes over their values, in double, for
- * `count` statistics side by side. Symbols are those of core/norm.h: mean, var; a, d; G, H; dmean,
- * dvar; m live values. */
+ * `count` statistics side by side. Symbols are those of core/norm.h: mean, var; a, d (NULL: 0);
+ * G, H; dmean, dvar; m live values. */
 #ifndef NL_COEFFICIENTS_H
 #define NL_COEFFICIENTS_H
 
@@ -14,7 +14,6 @@
 typedef struct nl_averages {
     nl_real *run_mean, *run_spread;
     double *cum_mean, *cum_spread, *epoch_mean, *epoch_spread;
-    int64_t *cum_count, *epoch_count;
     double momentum; /* weight of the batch in run_ */
     double factor;   /* of the batch's variance: m / (m - 1) or 1 */
     bool keeps_std;  /* spread is sqrt(variance + std_eps) */
@@ -47,7 +46,8 @@ typedef struct nl_coefficient_kernels {
     /* p (x - center) + q = dmean / m + dvar 2 (x - own) / m */
     void (*chain)(int64_t count, double per_m, const double *dmean, const double *dvar,
                   const nl_real *center, const double *own, nl_real *p, nl_real *q);
-    /* to[count] += the sum of `parts` arrays, `stride` reals apart. */
+    /* to[count] += the sum of `parts` arrays, `stride` reals apart: fours in the storage type,
+     * (0 + 1) + (2 + 3), then in double. */
     void (*add_parts)(int64_t count, const nl_real *part, int64_t parts, int64_t stride,
                       nl_real *to);
     /* The batch's mean and variance enter the population's. */

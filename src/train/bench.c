@@ -14,7 +14,10 @@ static const double SAMPLE_SECONDS = 2e-3; /* short calls are repeated until a s
 enum {
     PIECE = 16384, /* values of one block of a limit loop */
     LINE = 16,     /* arrays of a limit loop start on cache lines */
-    WARM_CALLS = 5
+    WARM_CALLS = 5,
+    SAMPLES_AT_A_PLACE = 3,
+    PLACES = 7,
+    PLACES_BYTES = 64 << 20 /* of arrays, at all places */
 };
 
 /* ---- the limit: a loop over the memory of the kernel's arrays, in blocks like a kernel's */
@@ -38,16 +41,24 @@ static void limit_block(int64_t b, void *arg)
 
 enum { FORWARD, BACKWARD, WAYS, LOOPS = 5 };
 
-typedef struct bench {
+/* Where a norm and its arrays are in memory. */
+typedef struct place {
     nl_store *store;
     nl_norm *norm;
     nl_args args;
+    nl_real *tensors; /* y, x, dy, dx: each way's lie side by side */
+} place;
+
+typedef struct bench {
+    place place[PLACES];
+    int places;                                /* of them, the last is in use */
     int64_t values;                            /* of one array */
-    nl_real *tensors;                          /* y, x, dy, dx: each way's lie side by side */
     double *sums;                              /* of the read loop */
     double *kernel[WAYS], *limit[WAYS][LOOPS]; /* seconds of one call, by sample */
     int samples;
 } bench;
+
+static const place *here(const bench *b) { return &b->place[b->places - 1]; }
 
 /* Values from one array to the next. */
 static int64_t array_room(const bench *b) { return nl_ceil_div(b->values, LINE) * LINE; }
@@ -70,15 +81,16 @@ static int spans_rows(const nl_norm *m)
 static void run_kernel(bench *b, int way)
 {
     if (way == FORWARD)
-        nl_norm_forward(b->norm, &b->args);
+        nl_norm_forward(here(b)->norm, &here(b)->args);
     else
-        nl_norm_backward(b->norm, &b->args);
+        nl_norm_backward(here(b)->norm, &here(b)->args);
 }
 
 static void run_loop(bench *b, int way, const nl_limit *loop)
 {
     const int64_t values = b->values * arrays_used[way] / loop->arrays / LINE * LINE;
-    range r = {loop, way == FORWARD ? b->args.y : b->tensors + array_room(b), values, b->sums};
+    nl_real *tensors = here(b)->tensors;
+    range r = {loop, way == FORWARD ? tensors : tensors + array_room(b), values, b->sums};
     nl_for(nl_ceil_div(values, PIECE), values * loop->arrays * (int64_t)sizeof(nl_real),
            limit_block, &r);
 }
@@ -113,16 +125,15 @@ static double time_warm(bench *b, int way, int loop)
     return time_calls(b, way, loop, 1);
 }
 
-static void measure(bench *b)
+static void take_sample(bench *b, int i)
 {
-    for (int i = 0; i < b->samples; i++)
-        for (int way = 0; way < WAYS; way++) {
-            for (int loop = 0; loop < LOOPS; loop++)
-                b->limit[way][loop][i] = time_warm(b, way, loop);
-            if (way == BACKWARD)
-                run_kernel(b, FORWARD);
-            b->kernel[way][i] = time_warm(b, way, -1);
-        }
+    for (int way = 0; way < WAYS; way++) {
+        for (int loop = 0; loop < LOOPS; loop++)
+            b->limit[way][loop][i] = time_warm(b, way, loop);
+        if (way == BACKWARD)
+            run_kernel(b, FORWARD);
+        b->kernel[way][i] = time_warm(b, way, -1);
+    }
 }
 
 /* ---- results */
@@ -145,7 +156,7 @@ static nl_bench_row summary(bench *b, int way)
     const double seconds = nl_bench_median(b->kernel[way], b->samples);
     nl_bench_row row = {.median_ms = seconds * 1e3,
                         .min_ms = b->kernel[way][0] * 1e3,
-                        .gbps = arrays_moved[spans_rows(b->norm)][way] * array / seconds};
+                        .gbps = arrays_moved[spans_rows(here(b)->norm)][way] * array / seconds};
     for (int loop = 0; loop < LOOPS; loop++) {
         const double gbps =
             arrays_used[way] * array / nl_bench_median(b->limit[way][loop], b->samples);
@@ -157,51 +168,71 @@ static nl_bench_row summary(bench *b, int way)
 
 /* ---- setting up */
 
-static nl_status take_memory(bench *b)
+static nl_status open_bench(bench *b)
 {
     const int64_t n = array_room(b);
     double *seconds = nl_alloc((size_t)b->samples * (WAYS * (1 + LOOPS)), sizeof *seconds);
     b->kernel[0] = seconds;
-    b->tensors = nl_alloc((size_t)(4 * n), sizeof *b->tensors);
     b->sums = nl_alloc((size_t)(3 * n / PIECE + 1), sizeof *b->sums);
-    if (!seconds || !b->tensors || !b->sums)
-        return nl_fail(NL_ENOMEM, "bench: arrays of %lld values", (long long)n);
+    if (!seconds || !b->sums)
+        return nl_fail(NL_ENOMEM, "bench: %d samples", b->samples);
     for (int way = 0; way < WAYS; way++, seconds += b->samples) {
         b->kernel[way] = seconds;
         for (int loop = 0; loop < LOOPS; loop++)
             b->limit[way][loop] = seconds += b->samples;
     }
-    const nl_key key = {.stream = NL_STREAM_TEST};
-    for (int64_t i = 0; i < 4 * n; i++)
-        b->tensors[i] = (nl_real)(nl_random_uniform(key, (uint64_t)i) - 0.5);
     return NL_OK;
+}
+
+static void leave(place *p)
+{
+    nl_norm_close(p->norm);
+    nl_store_close(p->store);
+    nl_free(p->tensors);
+}
+
+static nl_status fill(place *p, int64_t room)
+{
+    const nl_key key = {.stream = NL_STREAM_TEST};
+    p->tensors = nl_alloc((size_t)(4 * room), sizeof *p->tensors);
+    if (!p->tensors)
+        return nl_fail(NL_ENOMEM, "bench: arrays of %lld values", (long long)room);
+    for (int64_t i = 0; i < 4 * room; i++)
+        p->tensors[i] = (nl_real)(nl_random_uniform(key, (uint64_t)i) - 0.5);
+    return NL_OK;
+}
+
+static nl_status open_place(place *p, const char *spec, nl_bench_shape shape, int64_t room)
+{
+    const nl_geom g = {.n = shape.rows, .s = 1, .c = shape.channels, .steps = 1};
+    NL_TRY(nl_store_open(&p->store));
+    NL_TRY(nl_norm_open(&p->norm, spec, &g, p->store, "norm"));
+    NL_TRY(nl_store_commit(p->store));
+    NL_TRY(fill(p, room));
+    p->args = (nl_args){.n = shape.rows,
+                        .phase = NL_TRAIN,
+                        .update = true,
+                        .y = p->tensors,
+                        .x = p->tensors + room,
+                        .dy = p->tensors + 2 * room,
+                        .dx = p->tensors + 3 * room};
+    return NL_OK;
+}
+
+/* The pages of a place share the lines of a cache in one way or another, which decides some per
+ * cent where arrays just fit. Pages that are given back would come again. */
+static bool may_move(const bench *b)
+{
+    const int64_t bytes = 4 * b->values * (int64_t)sizeof(nl_real);
+    return b->places == 0 || (b->places < PLACES && (b->places + 1) * bytes <= PLACES_BYTES);
 }
 
 static void close_bench(bench *b)
 {
-    nl_norm_close(b->norm);
-    nl_store_close(b->store);
+    for (int k = 0; k < b->places; k++)
+        leave(&b->place[k]);
     nl_free(b->kernel[0]);
-    nl_free(b->tensors);
     nl_free(b->sums);
-}
-
-static nl_status open_bench(bench *b, const char *spec, nl_bench_shape shape)
-{
-    const nl_geom g = {.n = shape.rows, .s = 1, .c = shape.channels, .steps = 1};
-    const int64_t room = array_room(b);
-    NL_TRY(nl_store_open(&b->store));
-    NL_TRY(nl_norm_open(&b->norm, spec, &g, b->store, "norm"));
-    NL_TRY(nl_store_commit(b->store));
-    NL_TRY(take_memory(b));
-    b->args = (nl_args){.n = shape.rows,
-                        .phase = NL_TRAIN,
-                        .update = true,
-                        .y = b->tensors,
-                        .x = b->tensors + room,
-                        .dy = b->tensors + 2 * room,
-                        .dx = b->tensors + 3 * room};
-    return NL_OK;
 }
 
 nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int samples,
@@ -210,9 +241,13 @@ nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int
     nl_status st = NL_OK;
     bench b = {.values = shape.rows * shape.channels, .samples = samples};
     const int before = nl_threads();
-    NL_GO(open_bench(&b, spec, shape));
+    NL_GO(open_bench(&b));
     nl_threads_set(threads);
-    measure(&b);
+    for (int i = 0; i < samples; i++) {
+        if (i % SAMPLES_AT_A_PLACE == 0 && may_move(&b))
+            NL_GO(open_place(&b.place[b.places++], spec, shape, array_room(&b)));
+        take_sample(&b, i);
+    }
     *out = (nl_bench_pair){summary(&b, FORWARD), summary(&b, BACKWARD)};
 done:
     nl_threads_set(before);

@@ -2,7 +2,8 @@
  *
  * The limit is the best of five plain loops (read, copy and triad, the last two with and without
  * streaming stores) over a working set of the kernel's size, measured in the same process, turn and
- * turn about with the kernel, so that other work on the machine slows both. */
+ * turn about with the kernel, so that other work on the machine slows both, over the same memory,
+ * and that in several places. */
 #ifndef NL_BENCH_H
 #define NL_BENCH_H
 
