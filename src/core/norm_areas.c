@@ -94,6 +94,24 @@ static double *partial_of(const nl_pass *p, int64_t chunk)
     return p->partials + chunk * p->m->partial_room;
 }
 
+/* Moments of a chunk, (width) each. Those of a segment's first are made where the segment's are. */
+static double *moment_of(const nl_pass *p, int64_t chunk, double *of_segments, int which)
+{
+    const nl_plan *plan = &p->plan[p->k];
+    return chunk % plan->chunks == 0 ? of_segments + chunk / plan->chunks * plan->width
+                                     : partial_of(p, chunk) + which * plan->width;
+}
+
+static double *mean_of(const nl_pass *p, int64_t chunk)
+{
+    return moment_of(p, chunk, p->mem[p->k].own, 0);
+}
+
+static double *m2_of(const nl_pass *p, int64_t chunk)
+{
+    return moment_of(p, chunk, p->mem[p->k].var, 1);
+}
+
 static nl_real *scratch_of(const nl_pass *p, int64_t task)
 {
     return p->strips + task * p->m->strip_room;
@@ -103,7 +121,7 @@ static void moments_of_columns(int64_t task, void *arg)
 {
     const nl_pass *p = arg;
     const piece t = piece_of(p, task);
-    double *mean = partial_of(p, t.chunk) + t.channel, *m2 = mean + p->c, count = 0;
+    double *mean = mean_of(p, t.chunk) + t.channel, *m2 = m2_of(p, t.chunk) + t.channel, count = 0;
     nl_column_kernel()->moments(t.x, t.channels, &count, mean, m2, scratch_of(p, task));
     if (t.channel == 0)
         p->counts[t.chunk] = count;
@@ -114,9 +132,10 @@ static void moments_of_rows(int64_t task, void *arg)
     const nl_pass *p = arg;
     const piece t = piece_of(p, task);
     const int64_t w = p->plan[p->k].width;
-    double *mean = partial_of(p, t.chunk), *m2 = mean + w, *count = p->counts + t.chunk;
-    double *row_mean = m2 + w, *row_m2 = row_mean + w;
-    memset(mean, 0, (size_t)(2 * w) * sizeof *mean);
+    double *mean = mean_of(p, t.chunk), *m2 = m2_of(p, t.chunk), *count = p->counts + t.chunk;
+    double *row_mean = partial_of(p, t.chunk) + 2 * w, *row_m2 = row_mean + w;
+    memset(mean, 0, (size_t)w * sizeof *mean);
+    memset(m2, 0, (size_t)w * sizeof *m2);
     *count = 0;
     for (int64_t i = 0; i < t.x.count; i++) {
         const nl_rows row = {t.x.x + i * t.x.ld, t.x.ld, 1, NULL, 1};
@@ -140,11 +159,10 @@ static void merge_chunks(const nl_pass *p, const nl_plan *plan, int64_t o)
 {
     const int64_t at = o * plan->chunks, w = plan->width;
     for (int64_t step = 1; step < plan->chunks; step *= 2)
-        for (int64_t b = 0; b + step < plan->chunks; b += 2 * step) {
-            double *into = partial_of(p, at + b), *from = partial_of(p, at + b + step);
-            nl_column_kernel()->merge_moments(w, p->counts + at + b, into, into + w,
-                                              p->counts[at + b + step], from, from + w);
-        }
+        for (int64_t b = at; b + step < at + plan->chunks; b += 2 * step)
+            nl_column_kernel()->merge_moments(w, p->counts + b, mean_of(p, b), m2_of(p, b),
+                                              p->counts[b + step], mean_of(p, b + step),
+                                              m2_of(p, b + step));
 }
 
 void nl_reduce_moments(nl_pass *p, int k)
@@ -156,10 +174,9 @@ void nl_reduce_moments(nl_pass *p, int k)
     for_pieces(p, k, 1, plan->columns ? moments_of_columns : moments_of_rows);
     for (int64_t o = 0; o < plan->segments; o++) {
         merge_chunks(p, plan, o);
-        const double *mean = partial_of(p, o * plan->chunks), *m2 = mean + w;
         const double m = p->counts[o * plan->chunks], per_m = m > 0 ? 1 / m : 0;
-        nl_coefficient_kernel()->variance(w, per_m, about_zero, mean, m2, mem->own + o * w,
-                                          mem->var + o * w);
+        double *own = mem->own + o * w, *var = mem->var + o * w;
+        nl_coefficient_kernel()->variance(w, per_m, about_zero, own, var, own, var);
         if (p->call.stats[k].counts_differ)
             for (int64_t i = 0; i < w; i++)
                 mem->count[o * w + i] = m;

@@ -104,7 +104,7 @@ static int64_t wide_sums(nl_rows r, int64_t c, const nl_real *shift, nl_real *s1
 /* Strips of long rows lie apart: the machine does not see that one row's follows another's. */
 static int64_t values_asked_ahead(nl_rows r, int64_t c)
 {
-    enum { ROWS_AHEAD = 2 };
+    enum { ROWS_AHEAD = 3 };
     return r.ld > c && nl_cpu_habits_now()->asks_ahead ? ROWS_AHEAD * r.ld : 0;
 }
 
