@@ -22,10 +22,11 @@ typedef struct nl_bench_shape {
 } nl_bench_shape;
 
 typedef struct nl_bench_row {
-    double median_ms, min_ms; /* of one call */
-    double gbps;              /* median, in bytes the method cannot avoid */
-    double limit_gbps;        /* median of the best loop */
-    const char *limit;        /* that loop's name */
+    double median_ms, min_ms; /* of one call, over all samples */
+    /* Of the best samples at the place in memory whose share is the middle one. */
+    double gbps;       /* in bytes the method cannot avoid */
+    double limit_gbps; /* the best loop's */
+    const char *limit; /* that loop's name */
 } nl_bench_row;
 
 typedef struct nl_bench_pair {
@@ -33,7 +34,7 @@ typedef struct nl_bench_pair {
 } nl_bench_pair;
 
 /* Training-phase forward and backward of the norm `spec`, on `threads` threads (left as they were),
- * median and minimum of `samples` samples. */
+ * in `samples` samples. */
 nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int samples,
                         nl_bench_pair *out) NL_CHECKED;
 
