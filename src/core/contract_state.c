@@ -115,7 +115,7 @@ static double state_at(nl_rig *r, int k, nl_purpose purpose, int64_t i)
     return NAN;
 }
 
-/* Counts are one for the `width` statistics of the same positions. */
+/* Counts are one for a segment, which has `width` statistics. */
 static void compare(nl_contract *c, nl_rig *r, int k, int64_t i, int64_t width, const followed *f)
 {
     const double bound = 16 * nl_rounding();

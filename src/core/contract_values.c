@@ -75,7 +75,7 @@ static const nl_item *state_of(nl_rig *r, int k, nl_purpose purpose)
     return NULL;
 }
 
-/* Counts are one for the statistics of the same positions. */
+/* Counts are one for a segment, which has `width` statistics. */
 static double average(nl_rig *r, int k, nl_purpose sum, nl_purpose count, int64_t i, int64_t width,
                       double empty)
 {
@@ -246,11 +246,21 @@ done:
     return st;
 }
 
+/* After which segments have different counts. */
+static void train_on_two_rows(nl_rig *r)
+{
+    nl_rig_call(r, r->n, NL_TWO);
+    r->a.phase = NL_TRAIN, r->a.update = true;
+    nl_rig_forward(r);
+    r->a.update = false;
+}
+
 static nl_status formula_here(nl_contract *c, nl_rig *r)
 {
     static const nl_mask masks[] = {NL_ALL, NL_RAGGED, NL_EXAMPLES};
     nl_norm_epoch_begin(r->m, 0);
     nl_rig_train(r, 2);
+    train_on_two_rows(r);
     if (!nl_rig_role_finite(r, NL_STATE))
         return NL_OK; /* the method says so of one example; see nl_check_few */
     for (int k = 0; k < 3; k++)

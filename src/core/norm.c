@@ -278,8 +278,12 @@ static nl_status add_area_memory(nl_norm *m, int k)
     int64_t statistics = area->capacity.statistics;
     if (area->by_example)
         statistics = at_least(statistics, example_plan(m, k).statistics);
-    const bool kept[NL_SAVED_ARRAYS] = {
-        true, true, true, !area->is.standardizes, area->is.population, !area->capacity.fused};
+    const bool kept[NL_SAVED_ARRAYS] = {[NL_SAVED_MEAN] = true,
+                                        [NL_SAVED_VAR] = true,
+                                        [NL_SAVED_A] = true,
+                                        [NL_SAVED_D] = !area->is.standardizes,
+                                        [NL_SAVED_OWN] = area->is.population,
+                                        [NL_SAVED_COUNT] = !area->capacity.fused};
     for (int i = 0; i < NL_SAVED_ARRAYS; i++) {
         area->saved[i] = -1;
         if (kept[i])

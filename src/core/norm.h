@@ -7,6 +7,7 @@
  * An activation is a row-major array (n, s, c), channels innermost: dense s = 1, image s = h * w,
  * a time step of a sequence n rows with a stride. A weight is (n = fan-in, s = 1, c = outputs).
  * Dimension letters: n examples, s positions, c channels, k areas, m live values of a statistic.
+ * A segment of an area: rows that share statistics, one for each channel or group of channels.
  *
  * Who does what. A method declares its *areas*: which values share a statistic. For each area k the
  * core computes m, mean and var of the live values, from the source the call asks for; the method
@@ -88,10 +89,11 @@ typedef struct nl_area {
  * s or 1, c, groups or 1), row-major. */
 typedef struct nl_stats {
     const double *mean, *var; /* from the call's source */
-    double *a, *d;            /* forward writes them; backward may read them; d NULL: 0 */
-    const double *G, *H;      /* backward: sum of g, sum of g (x - mean) */
-    double *dmean, *dvar;     /* backward writes them: dL/dmean, dL/dvar */
-    const double *count;      /* live values m; one for all when counts_differ is false */
+    double *a, *d; /* forward writes them, backward may read them; where the core standardizes d is
+                    * NULL, which is 0 */
+    const double *G, *H;  /* backward: sum of g, sum of g (x - mean) */
+    double *dmean, *dvar; /* backward writes them: dL/dmean, dL/dvar */
+    const double *count;  /* live values m; one for all when counts_differ is false */
     bool counts_differ;
     int64_t statistics; /* how many the arrays hold: all of the area, or a range of it ... */
     int64_t first;      /* ... that starts at this one */

@@ -94,22 +94,22 @@ static double *partial_of(const nl_pass *p, int64_t chunk)
     return p->partials + chunk * p->m->partial_room;
 }
 
-/* Moments of a chunk, (width) each. Those of a segment's first are made where the segment's are. */
-static double *moment_of(const nl_pass *p, int64_t chunk, double *of_segments, int which)
-{
-    const nl_plan *plan = &p->plan[p->k];
-    return chunk % plan->chunks == 0 ? of_segments + chunk / plan->chunks * plan->width
-                                     : partial_of(p, chunk) + which * plan->width;
-}
-
+/* Moments of a chunk, (width) each, of the area being reduced. Those of a segment's first chunk are
+ * made where the segment's mean and variance will be. */
 static double *mean_of(const nl_pass *p, int64_t chunk)
 {
-    return moment_of(p, chunk, p->mem[p->k].own, 0);
+    const nl_plan *plan = &p->plan[p->k];
+    if (chunk % plan->chunks == 0)
+        return p->mem[p->k].own + chunk / plan->chunks * plan->width;
+    return partial_of(p, chunk);
 }
 
 static double *m2_of(const nl_pass *p, int64_t chunk)
 {
-    return moment_of(p, chunk, p->mem[p->k].var, 1);
+    const nl_plan *plan = &p->plan[p->k];
+    if (chunk % plan->chunks == 0)
+        return p->mem[p->k].var + chunk / plan->chunks * plan->width;
+    return partial_of(p, chunk) + plan->width;
 }
 
 static nl_real *scratch_of(const nl_pass *p, int64_t task)
@@ -155,8 +155,9 @@ static void for_pieces(nl_pass *p, int k, int64_t arrays, void (*body)(int64_t, 
 }
 
 /* Chunks of a segment are merged pairwise, in a tree fixed by their number. */
-static void merge_chunks(const nl_pass *p, const nl_plan *plan, int64_t o)
+static void merge_chunks(const nl_pass *p, int64_t o)
 {
+    const nl_plan *plan = &p->plan[p->k];
     const int64_t at = o * plan->chunks, w = plan->width;
     for (int64_t step = 1; step < plan->chunks; step *= 2)
         for (int64_t b = at; b + step < at + plan->chunks; b += 2 * step)
@@ -173,9 +174,9 @@ void nl_reduce_moments(nl_pass *p, int k)
     const bool about_zero = p->m->area[k].is.moments == NL_MEAN_SQUARE;
     for_pieces(p, k, 1, plan->columns ? moments_of_columns : moments_of_rows);
     for (int64_t o = 0; o < plan->segments; o++) {
-        merge_chunks(p, plan, o);
+        merge_chunks(p, o);
         const double m = p->counts[o * plan->chunks], per_m = m > 0 ? 1 / m : 0;
-        double *own = mem->own + o * w, *var = mem->var + o * w;
+        double *own = mem->own + o * w, *var = mem->var + o * w; /* mean and m2 so far */
         nl_coefficient_kernel()->variance(w, per_m, about_zero, own, var, own, var);
         if (p->call.stats[k].counts_differ)
             for (int64_t i = 0; i < w; i++)

@@ -55,9 +55,10 @@ static void bind_area(nl_pass *p, int k)
     double *saved[NL_SAVED_ARRAYS];
     for (int i = 0; i < NL_SAVED_ARRAYS; i++)
         saved[i] = area->saved[i] < 0 ? NULL : item_at(m, area->saved[i], p->args->t);
-    mem->mean = saved[0], mem->var = saved[1], mem->a = saved[2], mem->d = saved[3];
-    mem->own = p->call.policy.mean[k] == NL_FROM_BATCH ? mem->mean : saved[4];
-    mem->count = saved[5];
+    mem->mean = saved[NL_SAVED_MEAN], mem->var = saved[NL_SAVED_VAR];
+    mem->a = saved[NL_SAVED_A], mem->d = saved[NL_SAVED_D];
+    mem->own = p->call.policy.mean[k] == NL_FROM_BATCH ? mem->mean : saved[NL_SAVED_OWN];
+    mem->count = saved[NL_SAVED_COUNT];
     if (area->scratch >= 0) {
         const int64_t room = nl_store_at(m->store, area->scratch)->cols;
         double *at = nl_store_at(m->store, area->scratch)->val;

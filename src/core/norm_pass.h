@@ -60,7 +60,7 @@ nl_standard nl_standard_at(const nl_pass *p, int64_t row);
 
 typedef struct nl_tile {
     int64_t from, rows;      /* rows of the call */
-    nl_call call;            /* statistics of fused areas are this tile's */
+    nl_call call;            /* of nl_each_tile: statistics of fused areas are this tile's */
     nl_real *row;            /* c values */
     nl_real *dgamma, *dbeta; /* this block's sums */
     nl_real *center[NL_AREAS_MAX], *a[NL_AREAS_MAX], *d[NL_AREAS_MAX], *p[NL_AREAS_MAX],

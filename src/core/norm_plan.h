@@ -20,20 +20,30 @@ typedef struct nl_plan {
 
 /* Pointers of one area, this call's time step. Doubles unless said. */
 typedef struct nl_area_memory {
-    double *mean, *var, *a, *d;   /* saved for backward; (statistics); d NULL where it is 0 */
-    double *own;                  /* the batch's mean: mean, or saved apart where that is not it */
-    double *count;                /* saved live values, per statistic where masks can differ;
+    double *mean, *var, *a, *d; /* saved for backward; (statistics); d NULL where it is 0 */
+    double *own;                /* the batch's mean: mean, or an array of its own where that is the
+                                   * population's or a mixture */
+    double *count;              /* saved live values, per statistic where masks can differ;
                                    * not for fused areas */
-    double *G, *H, *dmean, *dvar; /* scratch; not for fused areas */
+    double *G, *H, *dmean, *dvar;        /* scratch; not for fused areas */
     nl_real *center, *ra, *rd, *rp, *rq; /* scratch: coefficients in the storage type */
 } nl_area_memory;
 
-enum { NL_SAVED_ARRAYS = 6, NL_SCRATCH_ARRAYS = 4, NL_REAL_ARRAYS = 5 };
+enum {
+    NL_SAVED_MEAN,
+    NL_SAVED_VAR,
+    NL_SAVED_A,
+    NL_SAVED_D,
+    NL_SAVED_OWN,
+    NL_SAVED_COUNT,
+    NL_SAVED_ARRAYS
+};
+enum { NL_SCRATCH_ARRAYS = 4, NL_REAL_ARRAYS = 5 };
 
 typedef struct nl_norm_area {
     nl_area is;
     nl_plan capacity;              /* for geom.n */
-    int saved[NL_SAVED_ARRAYS];    /* store items: mean, var, a, d, own, count */
+    int saved[NL_SAVED_ARRAYS];    /* store items, -1: not kept */
     int scratch, reals;            /* store items, arrays one after another */
     int state[NL_EPOCH_COUNT + 1]; /* variable index of each purpose, or -1 */
     bool by_example;               /* the method's own evaluation takes the example's statistics */
@@ -113,7 +123,7 @@ void nl_reduce_moments(nl_pass *p, int k);
 /* G, H of area k into mem[k]; with differentiate set, g = dy act'(y) into its place on the way. */
 void nl_reduce_gradients(nl_pass *p, int k);
 /* mean and var of `count` statistics from `first` on, from the call's sources; own and var hold the
- * batch's on entry. */
+ * batch's on entry, own is mean where that comes from the batch. */
 void nl_take_sources(const nl_pass *p, int k, const nl_stats *st, const double *own, double *mean,
                      double *var);
 /* g = dy act'(y) for rows [from, to), g with stride ldg; g may be dy. */

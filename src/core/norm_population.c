@@ -54,7 +54,6 @@ void nl_take_sources(const nl_pass *p, int k, const nl_stats *st, const double *
         }
         return;
     }
-    /* own is mean where that comes from the batch */
     for (int64_t i = 0; from_mean != NL_FROM_BATCH && i < st->statistics; i++)
         mean[i] = population(p, k, from_mean, false, st->first + i);
     for (int64_t i = 0; from_var != NL_FROM_BATCH && i < st->statistics; i++)

@@ -6,7 +6,7 @@
 #include "base/api.h"
 #include "core/norm.h"
 
-/* a = r, d = 0. */
+/* a = r; d = 0 where there is one. */
 NL_API void nl_standardize(const nl_stats *st, double eps);
 /* dL/dmu = -r G, dL/dvar = -r^3 H / 2. */
 NL_API void nl_standardize_back(const nl_stats *st);

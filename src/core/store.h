@@ -23,9 +23,8 @@ typedef enum nl_role {
 
 typedef enum nl_vartype { NL_TYPE_REAL, NL_TYPE_DOUBLE, NL_TYPE_INT64 } nl_vartype;
 
-/* Extents of a variable, resolved by its owner. Of one area of a norm: NL_AREA its statistics,
- * NL_SEGMENTS the runs of them that are of the same positions (all channels or groups of channels).
- * NL_USER asks the owner's extent callback. */
+/* Extents of a variable, resolved by its owner: NL_AREA the statistics and NL_SEGMENTS the segments
+ * of one area of a norm (norm.h). NL_USER asks the owner's extent callback. */
 typedef enum nl_extent { NL_1, NL_N, NL_S, NL_C, NL_IN, NL_AREA, NL_SEGMENTS, NL_USER } nl_extent;
 
 /* What a variable of a norm is for, where the core handles it; NL_OWN is the method's business. */

@@ -180,11 +180,13 @@ static int is_usual(const back_call *b, int rows)
 /* What the next tile reads first, while the slopes of this one are waited for. */
 NL_INLINE void ask_for_rows(const nl_affine_rows *b, int64_t row, int rows)
 {
-    enum { LINES = 6, LINE = 16 };
+    enum { LINES = 6, LINE = 64 / (int)sizeof(nl_real) };
+    if (row + rows > b->x.count)
+        return;
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-        for (int k = 0; k < LINES * LINE; k += LINE) {
+        for (int k = 0; k < LINES * LINE; k += LINE) { /* of short rows the next one's, too */
             nl_vec_ask(b->x.x, (row + r) * b->x.ld + k);
             nl_vec_ask(b->g.dy, (row + r) * b->g.ld + k);
         }

@@ -127,13 +127,13 @@ NL_INLINE nl_real sum_of_four(const nl_real *part, int64_t stride)
     return (part[0] + part[stride]) + (part[2 * stride] + part[3 * stride]);
 }
 
-/* Four at a time in the storage type, since converting takes longer than adding; fours in
+/* Fours are added in the storage type, since converting takes longer than adding, their sums in
  * double. */
 static void add_parts(int64_t count, const nl_real *restrict part, int64_t parts, int64_t stride,
                       nl_real *restrict to)
 {
     enum { AT_ONCE = 512 };
-    if (parts == 4) { /* sums are the same, there and back */
+    if (parts == 4) { /* a sum that goes to double and back stays the same */
         for (int64_t i = 0; i < count; i++)
             to[i] += sum_of_four(part + i, stride);
         return;

@@ -25,7 +25,7 @@ typedef struct nl_coefficient_kernels {
      * told, not hidden by y = 0. own may be mean, var may be m2. */
     void (*variance)(int64_t count, double per_m, bool about_zero, const double *mean,
                      const double *m2, double *own, double *var);
-    /* a = 1 / sqrt(var + eps) to a unit in the last place, d = 0 */
+    /* a = 1 / sqrt(var + eps) to a unit in the last place; d = 0 where there is one */
     void (*standardize)(int64_t count, const double *var, double eps, double *a, double *d);
     /* dvar = -a^3 H / 2, dmean = -a G; G NULL: there is no mean, dmean = 0 */
     void (*standardize_back)(int64_t count, const double *a, const double *G, const double *H,

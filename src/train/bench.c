@@ -16,7 +16,6 @@ enum {
     PIECE = 16384, /* values of one block of a limit loop */
     LINE = 16,     /* arrays of a limit loop start on cache lines */
     WARM_CALLS = 5,
-    SAMPLES_AT_A_PLACE = 3,
     PLACES = 7,
     PLACES_BYTES = 64 << 20 /* of arrays, at all places */
 };
@@ -126,7 +125,7 @@ static double time_warm(bench *b, int way, int loop)
     return time_calls(b, way, loop, 1);
 }
 
-static void take_sample(bench *b, int i)
+static void take_sample(bench *b, int64_t i)
 {
     for (int way = 0; way < WAYS; way++) {
         for (int loop = 0; loop < LOOPS; loop++)
@@ -151,32 +150,24 @@ double nl_bench_median(double *v, int64_t count)
     return count % 2 ? v[count / 2] : 0.5 * (v[count / 2 - 1] + v[count / 2]);
 }
 
-/* Samples [from, to). */
-typedef struct stay {
-    int from, to;
-} stay;
-
-static stay stay_at(const bench *b, int k)
+/* Of the samples taken at place k. */
+static double least_at(const bench *b, int k, const double *seconds)
 {
-    const int from = k * SAMPLES_AT_A_PLACE;
-    return (stay){from, k == b->places - 1 ? b->samples : from + SAMPLES_AT_A_PLACE};
-}
-
-static double least_of(const double *seconds, stay s)
-{
-    double least = seconds[s.from];
-    for (int i = s.from + 1; i < s.to; i++)
+    const int64_t from = nl_edge(b->samples, b->places, k);
+    const int64_t to = nl_edge(b->samples, b->places, k + 1);
+    double least = seconds[from];
+    for (int64_t i = from + 1; i < to; i++)
         least = fmin(least, seconds[i]);
     return least;
 }
 
-static nl_bench_row rates_at(const bench *b, int way, stay s)
+static nl_bench_row rates_at(const bench *b, int way, int k)
 {
     const double array = (double)b->values * (double)sizeof(nl_real) * 1e-9;
     const int moved = arrays_moved[spans_rows(here(b)->norm)][way];
-    nl_bench_row row = {.gbps = moved * array / least_of(b->kernel[way], s)};
+    nl_bench_row row = {.gbps = moved * array / least_at(b, k, b->kernel[way])};
     for (int loop = 0; loop < LOOPS; loop++) {
-        const double gbps = arrays_used[way] * array / least_of(b->limit[way][loop], s);
+        const double gbps = arrays_used[way] * array / least_at(b, k, b->limit[way][loop]);
         if (gbps > row.limit_gbps)
             row.limit_gbps = gbps, row.limit = nl_limits()->loops[loop].name;
     }
@@ -196,9 +187,10 @@ static nl_bench_row summary(bench *b, int way)
 {
     nl_bench_row rows[PLACES];
     for (int k = 0; k < b->places; k++)
-        rows[k] = rates_at(b, way, stay_at(b, k));
+        rows[k] = rates_at(b, way, k);
     qsort(rows, (size_t)b->places, sizeof *rows, by_share);
-    nl_bench_row row = rows[(b->places - 1) / 2];
+    nl_bench_row row = rows[b->places / 2];
+    /* last, since it sorts */
     row.median_ms = nl_bench_median(b->kernel[way], b->samples) * 1e3;
     row.min_ms = b->kernel[way][0] * 1e3;
     return row;
@@ -259,10 +251,17 @@ static nl_status open_place(place *p, const char *spec, nl_bench_shape shape, in
 
 /* The pages of a place share the lines of a cache in one way or another, which decides some per
  * cent where arrays just fit. Pages that are given back would come again. */
-static bool may_move(const bench *b)
+static int places_for(const bench *b)
 {
     const int64_t bytes = 4 * b->values * (int64_t)sizeof(nl_real);
-    return b->places == 0 || (b->places < PLACES && (b->places + 1) * bytes <= PLACES_BYTES);
+    const int64_t fit = nl_least(nl_least(PLACES_BYTES / bytes, PLACES), b->samples);
+    return fit > 2 ? (int)(fit - 1) / 2 * 2 + 1 : 1; /* one is in the middle */
+}
+
+/* A place that could not be opened is closed with the others. */
+static nl_status move_on(bench *b, const char *spec, nl_bench_shape shape)
+{
+    return open_place(&b->place[b->places++], spec, shape, array_room(b));
 }
 
 static void close_bench(bench *b)
@@ -281,10 +280,10 @@ nl_status nl_bench_norm(const char *spec, nl_bench_shape shape, int threads, int
     const int before = nl_threads();
     NL_GO(open_bench(&b));
     nl_threads_set(threads);
-    for (int i = 0; i < samples; i++) {
-        if (i % SAMPLES_AT_A_PLACE == 0 && may_move(&b))
-            NL_GO(open_place(&b.place[b.places++], spec, shape, array_room(&b)));
-        take_sample(&b, i);
+    for (int k = 0, places = places_for(&b); k < places; k++) {
+        NL_GO(move_on(&b, spec, shape));
+        for (int64_t i = nl_edge(samples, places, k); i < nl_edge(samples, places, k + 1); i++)
+            take_sample(&b, i);
     }
     *out = (nl_bench_pair){summary(&b, FORWARD), summary(&b, BACKWARD)};
 done:

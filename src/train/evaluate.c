@@ -71,6 +71,9 @@ static nl_status load(nl_trained *t)
 {
     nl_checkpoint c = {0};
     nl_status st;
+    NL_GO(nl_checkpoint_peek(t->path, &c));
+    NL_GO(nl_numerics_check(t->path, c.numerics));
+    nl_checkpoint_free(&c);
     NL_GO(nl_checkpoint_load(t->path, &c, nl_model_store(t->model), NULL, 0));
     NL_GO(check_data(t, &c));
     t->step = c.step;

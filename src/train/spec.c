@@ -320,6 +320,14 @@ void nl_spec_print(const nl_run_spec *spec, nl_text *out)
         }
 }
 
+nl_status nl_numerics_check(const char *path, int64_t version)
+{
+    if (version != NL_NUMERICS_VERSION)
+        return nl_fail(NL_ESTATE, "%s: numerics version %lld, this normlab has %d", path,
+                       (long long)version, NL_NUMERICS_VERSION);
+    return NL_OK;
+}
+
 nl_status nl_spec_hash(const nl_run_spec *spec, uint64_t data_checksum, uint64_t *hash)
 {
     nl_text text = {0};

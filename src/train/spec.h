@@ -12,6 +12,8 @@
 
 /* Grows when the same spec gives another run file than before; part of every hash. */
 enum { NL_NUMERICS_VERSION = 11 };
+/* NL_ESTATE where a file is of another version. */
+nl_status nl_numerics_check(const char *path, int64_t version) NL_CHECKED;
 
 enum { NL_PRECISION_FLOAT, NL_PRECISION_DOUBLE };
 

@@ -65,9 +65,7 @@ static nl_status check_checkpoint(const trainer *t, const char *path, const nl_c
     nl_checkpoint now = {0};
     nl_status st = NL_OK;
     NL_GO(describe_state(t, &now));
-    if (c->numerics != now.numerics)
-        NL_BAIL(NL_ESTATE, "%s: numerics version %lld, this normlab has %lld", path,
-                (long long)c->numerics, (long long)now.numerics);
+    NL_GO(nl_numerics_check(path, c->numerics));
     if (strcmp(nl_text_of(&c->hash), nl_text_of(&now.hash)) != 0)
         NL_BAIL(NL_ESTATE, "%s: belongs to another run (hash %s, this one %s)", path,
                 nl_text_of(&c->hash), nl_text_of(&now.hash));

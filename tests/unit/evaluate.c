@@ -4,6 +4,7 @@
 #include <check.h>
 #include <math.h>
 
+#include "io/h5.h"
 #include "suite.h"
 #include "train_run.h"
 
@@ -118,6 +119,20 @@ START_TEST(statistics_estimated_anew_are_averages_over_the_training_set)
 }
 END_TEST
 
+START_TEST(a_run_of_other_arithmetic_is_refused)
+{
+    nl_train_result r;
+    nl_trained t = trained("batch", &r), again;
+    nl_h5_start();
+    const hid_t file = H5Fopen(t.path, H5F_ACC_RDWR, H5P_DEFAULT);
+    ck_assert(nl_h5_set_int(file, "numerics", NL_NUMERICS_VERSION - 1) >= 0);
+    H5Fclose(file);
+    ck_assert_int_eq(nl_trained_open(&again, folder, NULL, 100), NL_ESTATE);
+    ck_assert_ptr_nonnull(strstr(nl_last_error(), "this normlab has"));
+    leave(&t);
+}
+END_TEST
+
 START_TEST(what_a_run_cannot_do_is_said)
 {
     nl_train_result r;
@@ -148,6 +163,7 @@ int main(void)
     tcase_add_test(t, the_own_policy_gives_what_training_ended_with);
     tcase_add_test(t, letters_of_a_run_are_those_of_the_policy);
     tcase_add_test(t, statistics_estimated_anew_are_averages_over_the_training_set);
+    tcase_add_test(t, a_run_of_other_arithmetic_is_refused);
     tcase_add_test(t, what_a_run_cannot_do_is_said);
     suite_add_tcase(s, t);
     return run_suite(s);
