@@ -230,7 +230,7 @@ static uint64_t bytes_of(const char *out)
 
 /* Evaluations and checkpoints fall inside of epochs, which have 60 steps. */
 #define STREAMS                                                                            \
-    PERIOD " model=lstm:hidden=12x2 norm=batch batch=8 steps=3000 eval=50 checkpoint=131 " \
+    PERIOD " model=lstm:hidden=12x2 norm=batch batch=8 steps=1200 eval=50 checkpoint=131 " \
            "optimizer=adam:lr=1e-3"
 
 START_TEST(streams_are_the_same_bytes_on_any_number_of_threads_and_after_an_interruption)

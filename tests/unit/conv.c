@@ -264,13 +264,17 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("conv");
-    TCase *t = tcase_create("all");
-    tcase_set_timeout(t, 120);
-    tcase_add_test(t, every_option_agrees_with_the_sums);
-    tcase_add_test(t, sizes_of_networks_agree_with_the_sums);
-    tcase_add_test(t, same_padding_is_keras_s);
-    tcase_add_test(t, what_cannot_be_is_said);
-    tcase_add_test(t, threads_change_no_byte);
-    suite_add_tcase(s, t);
+    TCase *sums = tcase_create("sums");
+    tcase_set_tags(sums, "one_thread");
+    tcase_set_timeout(sums, 120);
+    tcase_add_test(sums, every_option_agrees_with_the_sums);
+    tcase_add_test(sums, sizes_of_networks_agree_with_the_sums);
+    tcase_add_test(sums, same_padding_is_keras_s);
+    tcase_add_test(sums, what_cannot_be_is_said);
+    suite_add_tcase(s, sums);
+    TCase *threads = tcase_create("threads");
+    tcase_set_timeout(threads, 120);
+    tcase_add_test(threads, threads_change_no_byte);
+    suite_add_tcase(s, threads);
     return run_suite(s);
 }

@@ -355,24 +355,28 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("gemm");
-    TCase *t = tcase_create("all");
-    tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, ragged_sizes_agree_with_plain_sums, 0, 5);
-    tcase_add_loop_test(t, rows_with_a_stride_agree_with_plain_sums, 0, 5);
-    tcase_add_test(t, a_plan_serves_fewer_rows_than_it_was_made_for);
-    tcase_add_test(t, large_products_agree_with_plain_sums);
-    tcase_add_test(t, few_rows_of_a_large_matrix_go_by_halves_and_agree);
-    tcase_add_test(t, a_long_reduction_is_split_and_agrees);
-    tcase_add_test(t, a_reduction_in_pieces_agrees);
-    tcase_add_test(t, whichever_operand_is_turned_the_bytes_are_the_same);
-    tcase_add_test(t, turned_weights_serve_several_products);
-    tcase_add_loop_test(t, any_number_of_threads_gives_the_same_bytes, 0, 6);
-    tcase_add_test(t, few_rows_are_cut_at_the_panel_that_columns_nearly_fill);
-    tcase_add_test(t, a_row_does_not_depend_on_the_rows_beside_it);
-    tcase_add_test(t, nan_and_infinity_pass_through);
-    tcase_add_test(t, work_allocates_nothing);
-    tcase_add_test(t, set_up_says_what_is_wrong_and_leaves_nothing_behind);
-    tcase_add_test(t, every_variant_of_the_kernel_agrees);
-    suite_add_tcase(s, t);
+    TCase *products = tcase_create("products");
+    tcase_set_tags(products, "one_thread");
+    tcase_set_timeout(products, 300);
+    tcase_add_loop_test(products, ragged_sizes_agree_with_plain_sums, 0, 5);
+    tcase_add_loop_test(products, rows_with_a_stride_agree_with_plain_sums, 0, 5);
+    tcase_add_test(products, a_plan_serves_fewer_rows_than_it_was_made_for);
+    tcase_add_test(products, large_products_agree_with_plain_sums);
+    tcase_add_test(products, few_rows_of_a_large_matrix_go_by_halves_and_agree);
+    tcase_add_test(products, a_long_reduction_is_split_and_agrees);
+    tcase_add_test(products, a_reduction_in_pieces_agrees);
+    tcase_add_test(products, whichever_operand_is_turned_the_bytes_are_the_same);
+    tcase_add_test(products, turned_weights_serve_several_products);
+    tcase_add_test(products, a_row_does_not_depend_on_the_rows_beside_it);
+    tcase_add_test(products, nan_and_infinity_pass_through);
+    tcase_add_test(products, work_allocates_nothing);
+    tcase_add_test(products, set_up_says_what_is_wrong_and_leaves_nothing_behind);
+    tcase_add_test(products, every_variant_of_the_kernel_agrees);
+    suite_add_tcase(s, products);
+    TCase *threads = tcase_create("threads");
+    tcase_set_timeout(threads, 300);
+    tcase_add_loop_test(threads, any_number_of_threads_gives_the_same_bytes, 0, 6);
+    tcase_add_test(threads, few_rows_are_cut_at_the_panel_that_columns_nearly_fill);
+    suite_add_tcase(s, threads);
     return run_suite(s);
 }

@@ -454,19 +454,25 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("standardize");
-    TCase *t = tcase_create("all");
-    tcase_add_test(t, rows_are_as_the_formulas_say);
-    tcase_add_test(t, gamma_and_beta_get_the_sums_over_live_rows);
-    tcase_add_test(t, missing_gamma_is_one_and_missing_beta_gets_no_sum);
-    tcase_add_test(t, dead_rows_are_zeros_and_change_nothing);
-    tcase_add_test(t, rows_do_not_know_their_neighbours);
-    tcase_add_test(t, bytes_do_not_depend_on_where_a_row_lies);
-    tcase_add_test(t, rows_of_any_scale_are_standardized);
-    tcase_add_test(t, bytes_do_not_depend_on_the_habits_of_the_machine);
-    tcase_add_test(t, a_machine_has_a_nearest_cache);
-    tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept);
-    tcase_add_test(t, a_mean_that_cannot_be_stored_is_kept_going_back);
-    tcase_add_test(t, an_outlier_that_comes_first_does_not_hide_the_rest);
-    suite_add_tcase(s, t);
+    TCase *formulas = tcase_create("formulas");
+    tcase_add_test(formulas, rows_are_as_the_formulas_say);
+    suite_add_tcase(s, formulas);
+    TCase *sums = tcase_create("sums");
+    tcase_add_test(sums, gamma_and_beta_get_the_sums_over_live_rows);
+    tcase_add_test(sums, missing_gamma_is_one_and_missing_beta_gets_no_sum);
+    tcase_add_test(sums, dead_rows_are_zeros_and_change_nothing);
+    suite_add_tcase(s, sums);
+    TCase *bytes = tcase_create("bytes");
+    tcase_add_test(bytes, rows_do_not_know_their_neighbours);
+    tcase_add_test(bytes, bytes_do_not_depend_on_where_a_row_lies);
+    tcase_add_test(bytes, bytes_do_not_depend_on_the_habits_of_the_machine);
+    suite_add_tcase(s, bytes);
+    TCase *numbers = tcase_create("numbers");
+    tcase_add_test(numbers, rows_of_any_scale_are_standardized);
+    tcase_add_test(numbers, a_machine_has_a_nearest_cache);
+    tcase_add_test(numbers, a_mean_that_cannot_be_stored_is_kept);
+    tcase_add_test(numbers, a_mean_that_cannot_be_stored_is_kept_going_back);
+    tcase_add_test(numbers, an_outlier_that_comes_first_does_not_hide_the_rest);
+    suite_add_tcase(s, numbers);
     return run_suite(s);
 }
