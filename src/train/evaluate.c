@@ -37,10 +37,12 @@ nl_status nl_trained_spec(const char *folder, nl_run_spec *out)
 {
     char path[sizeof((nl_trained *)0)->path];
     nl_checkpoint c = {0};
+    nl_status st;
     path_in(folder, path, sizeof path);
-    nl_status st = nl_checkpoint_peek(path, &c);
-    if (st == NL_OK)
-        st = spec_of_lines(nl_text_of(&c.spec), out);
+    NL_GO(nl_checkpoint_peek(path, &c));
+    NL_GO(nl_numerics_check(path, c.numerics));
+    NL_GO(spec_of_lines(nl_text_of(&c.spec), out));
+done:
     nl_checkpoint_free(&c);
     return st;
 }
@@ -71,9 +73,6 @@ static nl_status load(nl_trained *t)
 {
     nl_checkpoint c = {0};
     nl_status st;
-    NL_GO(nl_checkpoint_peek(t->path, &c));
-    NL_GO(nl_numerics_check(t->path, c.numerics));
-    nl_checkpoint_free(&c);
     NL_GO(nl_checkpoint_load(t->path, &c, nl_model_store(t->model), NULL, 0));
     NL_GO(check_data(t, &c));
     t->step = c.step;

@@ -24,7 +24,8 @@ typedef struct nl_trained {
     char path[NL_STRING_MAX + 32];
 } nl_trained;
 
-/* The spec of the checkpoint in `folder`. NL_EIO: there is none. */
+/* The spec of the checkpoint in `folder`. NL_EIO: there is none; NL_ESTATE: it is of another
+ * numerics version. */
 nl_status nl_trained_spec(const char *folder, nl_run_spec *out) NL_CHECKED;
 
 /* Opens the checkpoint in `folder`, for calls of up to n examples. data_dir as in
