@@ -94,22 +94,22 @@ static double *partial_of(const nl_pass *p, int64_t chunk)
     return p->partials + chunk * p->m->partial_room;
 }
 
-/* Moments of a chunk, (width) each, of the area being reduced. Those of a segment's first chunk are
- * made where the segment's mean and variance will be. */
-static double *mean_of(const nl_pass *p, int64_t chunk)
+/* Sums of a chunk, (width), of the area being reduced: those of a segment's first chunk are made
+ * where the segment's belong. */
+static double *in_place(const nl_pass *p, int64_t chunk, double *of_segments, double *of_chunk)
 {
     const nl_plan *plan = &p->plan[p->k];
-    if (chunk % plan->chunks == 0)
-        return p->mem[p->k].own + chunk / plan->chunks * plan->width;
-    return partial_of(p, chunk);
+    return chunk % plan->chunks == 0 ? of_segments + chunk / plan->chunks * plan->width : of_chunk;
+}
+
+static double *mean_of(const nl_pass *p, int64_t chunk)
+{
+    return in_place(p, chunk, p->mem[p->k].own, partial_of(p, chunk));
 }
 
 static double *m2_of(const nl_pass *p, int64_t chunk)
 {
-    const nl_plan *plan = &p->plan[p->k];
-    if (chunk % plan->chunks == 0)
-        return p->mem[p->k].var + chunk / plan->chunks * plan->width;
-    return partial_of(p, chunk) + plan->width;
+    return in_place(p, chunk, p->mem[p->k].var, partial_of(p, chunk) + p->plan[p->k].width);
 }
 
 static nl_real *scratch_of(const nl_pass *p, int64_t task)
